@@ -1,0 +1,33 @@
+"""What Slack is told."""
+
+import dagster as dg
+
+from aqi_dagster.assets.regional_windows import regional_windows
+from aqi_dagster.resources.slack import SlackResource
+from aqi_dagster.resources.warehouse import WarehouseResource
+
+
+@dg.asset(
+    deps=[regional_windows],
+    group_name="air_quality",
+    kinds={"slack", "duckdb"},
+    pool="slack",
+    retry_policy=dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL),
+    metadata={"dagster/table_name": "slack_alerts"},
+)
+def slack_alerts(
+    context: dg.AssetExecutionContext, slack: SlackResource, warehouse: WarehouseResource
+) -> dg.MaterializeResult:  # type: ignore[type-arg]
+    """Alerts sent to Slack: one per region, window and verdict.
+
+    A run sends whatever is pending, of any window, so it has no partitions. Windows that ended long ago are told
+    together in one digest. Without a webhook the alerts are recorded as not sent.
+    """
+    report = slack.dispatch(warehouse.store)
+    warehouse.store.publish()
+    context.log.info(
+        "Sent %d alerts, folded %d into a digest, could not send %d", report.sent, report.digested, report.not_sent
+    )
+    return dg.MaterializeResult(
+        metadata={"sent": report.sent, "digested": report.digested, "not_sent": report.not_sent}
+    )

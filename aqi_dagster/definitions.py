@@ -1,0 +1,68 @@
+"""What Dagster loads: the assets, their checks, jobs, automation and resources."""
+
+import os
+
+import dagster as dg
+
+from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.checks import every_message_accounted_for, scores_up_to_date
+from aqi_dagster.assets.readings import readings
+from aqi_dagster.assets.regional_windows import regional_windows
+from aqi_dagster.assets.scored_readings import scored_readings
+from aqi_dagster.assets.sensor_data import sensor_data
+from aqi_dagster.assets.slack_alerts import slack_alerts
+from aqi_dagster.automation import classified_windows, micro_batch, tell_slack, twice_a_day
+from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
+from aqi_dagster.resources.kafka import KafkaResource
+from aqi_dagster.resources.regions import RegionsResource
+from aqi_dagster.resources.slack import SlackResource
+from aqi_dagster.resources.warehouse import WarehouseResource
+from aqi_dagster.settings import SLACK_WEBHOOK_URL, Settings, librdkafka_variables, load_settings
+
+
+def resources(settings: Settings) -> dict[str, object]:
+    """The resources that ``settings`` describe; secrets stay in the environment until a run starts."""
+    return {
+        "kafka": KafkaResource(
+            bootstrap_servers=settings.kafka_bootstrap_servers,
+            topic=settings.kafka_topic,
+            librdkafka={setting: dg.EnvVar(name) for setting, name in librdkafka_variables().items()},
+            timeout_seconds=settings.kafka_timeout_seconds,
+            chunk_messages=settings.kafka_chunk_messages,
+            future_allowance_minutes=settings.future_allowance_minutes,
+            reread_recreated_topic=settings.kafka_on_recreated_topic == "reread",
+            skip_expired_offsets=settings.kafka_on_expired_offsets == "skip",
+        ),
+        "warehouse": WarehouseResource(
+            data_dir=str(settings.data_dir.absolute()), lock_timeout_seconds=settings.lock_timeout_seconds
+        ),
+        "detector": DetectorResource(
+            n_trees=settings.detector_n_trees,
+            height=settings.detector_height,
+            window_size=settings.detector_window_size,
+            seed=settings.detector_seed,
+            lower_limit=settings.detector_lower_limit,
+            upper_limit=settings.detector_upper_limit,
+        ),
+        "thresholds": ThresholdsResource(score=settings.score_threshold, pm25=settings.pm25_threshold),
+        "regions": RegionsResource(name=settings.region),
+        "slack": SlackResource(
+            webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
+            digest_after_hours=settings.digest_after_hours,
+        ),
+    }
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Everything of this code location, with resources as the environment describes them."""
+    return dg.Definitions(
+        assets=[sensor_data, readings, scored_readings, anomalies, regional_windows, slack_alerts],
+        asset_checks=[every_message_accounted_for, scores_up_to_date],
+        jobs=[micro_batch, tell_slack],
+        schedules=[twice_a_day],
+        sensors=[classified_windows],
+        resources=resources(load_settings()),
+        # Backfills that are launched from an asset's page run in one process too.
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,69 @@
+"""Errors of this domain. Each message says what happened, to which thing, and what to do now."""
+
+
+class AqiError(Exception):
+    """Base of every error that an operator can act on."""
+
+
+class ConfigurationError(AqiError):
+    """A setting has a value that is not allowed."""
+
+
+class StoreError(AqiError):
+    """The DuckDB store cannot be used."""
+
+
+class StoreBusyError(StoreError):
+    """Another process kept the writer's lock for longer than the configured time."""
+
+
+class KafkaError(AqiError):
+    """The topic cannot be read."""
+
+
+class KafkaUnavailableError(KafkaError):
+    """The broker does not answer."""
+
+
+class TopicMissingError(KafkaError):
+    """The broker has no such topic."""
+
+
+class PartitionStalledError(KafkaError):
+    """A partition gave neither a message nor its end within the configured time."""
+
+
+class TopicRecreatedError(KafkaError):
+    """The topic was deleted and made again since the last pull."""
+
+
+class OffsetsExpiredError(KafkaError):
+    """The broker's retention removed offsets that were never read."""
+
+
+class OffsetBeyondEndError(KafkaError):
+    """The stored offset lies beyond the end of the partition's log."""
+
+
+class ConcurrentPullError(KafkaError):
+    """Another pull advanced the stored offset in the meantime."""
+
+
+class DetectorStateError(AqiError):
+    """A stored detector state cannot be trusted or does not fit the settings."""
+
+
+class UnscoredWindowsError(AqiError):
+    """Earlier windows hold readings that were never scored, so the chain of detector states has a gap."""
+
+
+class SlackError(AqiError):
+    """Slack did not take a message."""
+
+
+class BrokerMissingError(AqiError):
+    """The embedded broker is not installed or did not start."""
+
+
+class InputFileError(AqiError):
+    """A file of readings cannot be read."""

@@ -1,0 +1,25 @@
+"""The Dagster partitions: one per 12-hour window, from the configured first one to the newest that has ended."""
+
+import dagster as dg
+
+from aqi_dagster.settings import load_settings
+from aqi_dagster.windows import KEY_FORMAT, WINDOW_CRON, window_key
+
+# The one setting that is read at import: partitions are part of the definitions themselves.
+FIRST_WINDOW = load_settings().first_window
+"""Start of the first window, naive UTC."""
+
+WINDOWS = dg.TimeWindowPartitionsDefinition(
+    start=window_key(FIRST_WINDOW),
+    cron_schedule=WINDOW_CRON,
+    fmt=KEY_FORMAT,
+    timezone="UTC",
+)
+
+ALL_AT_ONCE = dg.BackfillPolicy.single_run()
+"""A backfill of any length is one run, which commits window by window."""
+
+
+def range_tags(first: str, last: str) -> dict[str, str]:
+    """Run tags that ask for the partitions from key ``first`` to key ``last``, both included, in one run."""
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}

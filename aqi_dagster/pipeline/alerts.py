@@ -1,0 +1,183 @@
+"""The outbox: which windows Slack is to be told, in what words, and what came of it.
+
+``classifying`` puts an alert into ``slack_alerts`` in the same transaction as its verdict. :func:`dispatch` sends what
+is pending and records each outcome at once. Only a crash between Slack's answer and its record, or an answer that
+never arrived, can repeat a message; nothing loses one.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import SlackError
+from aqi_dagster.pipeline.store import Store
+from aqi_dagster.windows import WINDOW_LENGTH, utc_now
+
+NO_WEBHOOK = "no webhook is configured"
+
+DIGEST_LINES = 40
+"""Windows that a digest names one by one; Slack cuts longer messages."""
+
+_TITLES = {
+    "smoke": "Suspected Smoke Event",
+    "malfunction": "Malfunctioning Sensor",
+    "withdrawn": "Alert Withdrawn",
+}
+
+_COLOURS = {"smoke": "#b3261e", "malfunction": "#9a6b00", "withdrawn": "#5f6368"}
+
+_log = logging.getLogger(__name__)
+
+Post = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn."""
+
+    alert_id: int
+    region: str
+    window_start: datetime
+    verdict: str
+    previous_verdict: str | None
+    status: str
+    sensors: list[str] | None
+    min_event: datetime | None
+    max_pm25: float | None
+    count_anomalies: int | None
+
+
+@dataclass
+class DispatchReport:
+    """Alerts that one dispatch sent on their own, folded into its digest, or could not send for want of a webhook."""
+
+    sent: int = 0
+    digested: int = 0
+    not_sent: int = 0
+
+
+def dispatch(store: Store, post: Post | None, digest_after: timedelta) -> DispatchReport:
+    """Send every alert that is due through ``post``, or note that there is no webhook if ``post`` is None.
+
+    Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
+    a webhook are sent later only while they are more recent than that. Raises :class:`SlackError` once Slack does not
+    take a message; what is not sent stays pending.
+    """
+    with store.dispatching():
+        return _dispatch(store, post, digest_after)
+
+
+def headline(alert: Alert) -> str:
+    """The alert in one line."""
+    window_end = alert.window_start + WINDOW_LENGTH
+    line = f"{_TITLES[alert.verdict]} in {alert.region}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
+    if alert.sensors is not None:
+        line += f": {_count(len(alert.sensors), 'sensor')}, up to {alert.max_pm25:,.0f} ug/m3"
+    return line
+
+
+def message(alert: Alert) -> dict[str, Any]:
+    """The Slack payload that tells one alert."""
+    window_end = alert.window_start + WINDOW_LENGTH
+    fields = {
+        "Region": alert.region,
+        "Window": f"{alert.window_start:%Y-%m-%d %H:%M} to {window_end:%Y-%m-%d %H:%M} UTC",
+    }
+    if alert.sensors is not None:
+        fields["Sensors"] = "\n".join(alert.sensors)
+        fields["First event"] = f"{alert.min_event:%Y-%m-%d %H:%M:%S} UTC"
+        fields["Greatest PM2.5"] = f"{alert.max_pm25:,.2f} ug/m3"
+        fields["Anomalies"] = str(alert.count_anomalies)
+    if alert.previous_verdict is not None:
+        told = _TITLES.get(alert.previous_verdict, alert.previous_verdict)
+        fields["Correction"] = f'This window was told before as "{told}"; readings that came later changed it.'
+    return {
+        "text": headline(alert),
+        "attachments": [
+            {
+                "color": _COLOURS[alert.verdict],
+                "title": _TITLES[alert.verdict],
+                "fields": [
+                    {"title": title, "value": value, "short": title in ("Region", "Window", "Anomalies")}
+                    for title, value in fields.items()
+                ],
+            }
+        ],
+    }
+
+
+def digest_message(alerts: Sequence[Alert]) -> dict[str, Any]:
+    """The Slack payload that tells many old windows at once."""
+    first, last = alerts[0].window_start, alerts[-1].window_start + WINDOW_LENGTH
+    title = f"{_count(len(alerts), 'older window')} classified, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+    lines = [headline(alert) for alert in alerts[:DIGEST_LINES]]
+    if len(alerts) > DIGEST_LINES:
+        lines.append(f"and {len(alerts) - DIGEST_LINES} more: see regional_windows")
+    return {"text": title, "attachments": [{"color": "#5f6368", "title": title, "text": "\n".join(lines)}]}
+
+
+def _dispatch(store: Store, post: Post | None, digest_after: timedelta) -> DispatchReport:
+    with store.exclusive() as connection:
+        alerts = _due(connection)
+    oldest = utc_now() - digest_after
+    recent = [alert for alert in alerts if alert.window_start + WINDOW_LENGTH >= oldest]
+    old = [alert for alert in alerts if alert not in recent and alert.status == "pending"]
+    report = DispatchReport()
+    if post is None:
+        waiting = [alert for alert in alerts if alert.status == "pending"]
+        for alert in waiting:
+            _log.warning("not sent, as %s: %s", NO_WEBHOOK, headline(alert))
+        _record(store, waiting, "not_sent", NO_WEBHOOK)
+        report.not_sent = len(waiting)
+        return report
+    for alert in recent:
+        _send(store, post, message(alert), [alert], digest=False)
+        report.sent += 1
+    if old:
+        _send(store, post, digest_message(old), old, digest=True)
+        report.digested = len(old)
+    return report
+
+
+def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Alert], digest: bool) -> None:
+    try:
+        post(payload)
+    except SlackError as error:
+        _record(store, alerts, "pending", str(error))
+        raise
+    _record(store, alerts, "sent", "Slack took it", digest)
+    _log.info("told Slack: %s", payload["text"])
+
+
+def _due(connection: DuckDBPyConnection) -> list[Alert]:
+    rows = connection.execute(
+        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, status, sensors, min_event, "
+        "max_pm25, count_anomalies FROM slack_alerts LEFT JOIN regional_windows USING (region, window_start) "
+        "WHERE status IN ('pending', 'not_sent') ORDER BY window_start, region, alert_id"
+    ).fetchall()
+    return [Alert(*row) for row in rows]
+
+
+def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, digest: bool = False) -> None:
+    if not alerts:
+        return
+    with store.exclusive() as connection:
+        connection.execute(
+            "UPDATE slack_alerts SET status = $status, outcome = $outcome, digest = $digest, attempts = attempts + 1, "
+            "sent_at = CASE WHEN $status = 'sent' THEN $now END WHERE list_contains($ids, alert_id)",
+            {
+                "status": status,
+                "outcome": outcome,
+                "digest": digest,
+                "now": utc_now(),
+                "ids": [alert.alert_id for alert in alerts],
+            },
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

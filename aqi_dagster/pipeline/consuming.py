@@ -1,0 +1,281 @@
+"""Reading a Kafka topic from given offsets to its present end, in chunks of bounded memory.
+
+Partitions are assigned, never subscribed: what has been read is known to the DuckDB store alone. The end of a partition
+is where a fetch says it is (``_PARTITION_EOF``), because not every broker answers ListOffsets rightly.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import KafkaError as KafkaErrorCode
+from confluent_kafka.admin import AdminClient
+
+from aqi_dagster.errors import (
+    KafkaError,
+    KafkaUnavailableError,
+    OffsetBeyondEndError,
+    OffsetsExpiredError,
+    PartitionStalledError,
+    TopicMissingError,
+)
+
+POLL_SECONDS = 0.2
+"""How long one call waits for messages: the grain at which a silent partition is noticed."""
+
+POLL_MESSAGES = 10_000
+
+_FETCH_DEFAULTS = {
+    # Large fetches: reading a backlog is bound by the number of round trips otherwise.
+    "queued.min.messages": 1_000_000,
+    "queued.max.messages.kbytes": 131_072,
+    "fetch.max.bytes": 67_108_864,
+    "max.partition.fetch.bytes": 16_777_216,
+}
+
+_FETCH_FIXED = {
+    "enable.auto.commit": False,
+    "enable.partition.eof": True,
+    "auto.offset.reset": "error",
+    "isolation.level": "read_committed",
+}
+
+_NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
+"""The zero UUID, which brokers without topic ids answer."""
+
+CHUNK_SCHEMA = pa.schema(
+    [
+        ("kafka_partition", pa.int32()),
+        ("kafka_offset", pa.int64()),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic as the broker describes it; ``topic_id`` is None where the broker has no topic ids."""
+
+    name: str
+    topic_id: str | None
+    partitions: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Messages as they came (:data:`CHUNK_SCHEMA`) and, by partition, the offset that follows what was read."""
+
+    messages: pa.Table
+    next_offsets: dict[int, int]
+
+    def messages_by_partition(self) -> dict[int, int]:
+        """Number of messages of each partition that has any."""
+        counts = pc.value_counts(self.messages["kafka_partition"])
+        return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
+
+
+@dataclass(frozen=True)
+class TopicReader:
+    """How to reach one topic.
+
+    ``librdkafka`` holds client settings by their librdkafka names, ``bootstrap.servers`` among them. ``timeout`` is
+    the time in seconds after which a broker or partition that does not answer is an error. A chunk ends at
+    ``chunk_messages`` messages or ``chunk_bytes`` bytes of keys and values, whichever comes first.
+    """
+
+    librdkafka: Mapping[str, str | int | float | bool]
+    topic: str
+    timeout: float = 30.0
+    chunk_messages: int = 100_000
+    chunk_bytes: int = 64 << 20
+
+    @property
+    def servers(self) -> str:
+        """The bootstrap servers, as error messages name them."""
+        return str(self.librdkafka.get("bootstrap.servers", ""))
+
+    def describe(self) -> Topic:
+        """What the broker says of the topic.
+
+        Raises :class:`KafkaUnavailableError` or :class:`TopicMissingError`.
+        """
+        admin = AdminClient(dict(self.librdkafka), logger=_log)
+        future = admin.describe_topics(TopicCollection([self.topic]), request_timeout=self.timeout)[self.topic]
+        try:
+            description = future.result()
+        except KafkaException as exception:
+            code = exception.args[0].code()
+            if code in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_TOPIC):
+                raise TopicMissingError(
+                    f"The broker at {self.servers} has no topic {self.topic!r}. Check KAFKA_TOPIC, or create the "
+                    "topic: `aqi-dagster produce` does so when it loads a file."
+                ) from None
+            raise self._unavailable(exception.args[0]) from None
+        topic_id = str(description.topic_id) if description.topic_id is not None else _NO_TOPIC_ID
+        partitions = tuple(sorted(partition.id for partition in description.partitions))
+        return Topic(self.topic, None if topic_id == _NO_TOPIC_ID else topic_id, partitions)
+
+    @contextmanager
+    def consumer(self) -> Iterator[Consumer]:
+        """A consumer with this topic's settings, closed at the end; it joins no group."""
+        group = {"group.id": "aqi_dagster"}
+        consumer = Consumer(_FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED, logger=_log)
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+    def chunks(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Iterator[Chunk]:
+        """Everything from ``starts`` (partition to offset; None is the beginning) to the end of each partition.
+
+        The end is where it was when the partition's last message was fetched, so a topic that keeps growing does not
+        hold the reader for ever.
+
+        Raises :class:`PartitionStalledError`, :class:`OffsetsExpiredError`, :class:`OffsetBeyondEndError` or
+        :class:`KafkaUnavailableError`; chunks given before remain valid.
+        """
+        positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
+        reading = set(positions)
+        consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
+        builder = _ChunkBuilder()
+        progress = time.monotonic()
+        while reading:
+            batch = consumer.consume(POLL_MESSAGES, POLL_SECONDS)
+            if batch:
+                progress = time.monotonic()
+            elif time.monotonic() - progress > self.timeout:
+                raise self._stalled(reading, positions)
+            failed = [message for message in batch if message.error() is not None]
+            if failed:
+                batch = [message for message in batch if message.error() is None]
+            positions.update(builder.add(batch))
+            for message in failed:
+                partition = self._end_of_partition(consumer, message, positions)
+                if partition in reading:
+                    builder.next_offsets[partition] = positions[partition] = cast("int", message.offset())
+                    reading.discard(partition)
+                    consumer.incremental_unassign([TopicPartition(self.topic, partition)])
+            if builder.size >= self.chunk_messages or builder.bytes >= self.chunk_bytes:
+                yield builder.take()
+        if builder.next_offsets:
+            yield builder.take()
+
+    def first_offsets(self, consumer: Consumer, partitions: Iterable[int]) -> dict[int, int]:
+        """The oldest offset that the broker still holds, by partition."""
+        oldest = {}
+        for partition in partitions:
+            low, _ = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self.timeout)
+            oldest[partition] = low
+        return oldest
+
+    def commit(self, consumer: Consumer, offsets: Mapping[int, int]) -> None:
+        """Tell the consumer group how far we are, for lag monitors only: a failure is logged and harms nothing."""
+        positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
+        try:
+            consumer.commit(offsets=positions, asynchronous=False)
+        except KafkaException as exception:
+            _log.warning("offsets were not committed to the consumer group: %s", exception.args[0].str())
+
+    def _end_of_partition(self, consumer: Consumer, message: Message, positions: Mapping[int, int]) -> int:
+        """The partition whose end ``message`` tells; any other error that it carries is raised."""
+        error = message.error()
+        assert error is not None  # noqa: S101 (narrows the type: the caller picked messages with an error)
+        partition = message.partition()
+        if error.code() == KafkaErrorCode._PARTITION_EOF and partition is not None:
+            return partition
+        if error.code() == KafkaErrorCode._AUTO_OFFSET_RESET and partition is not None:
+            raise self._out_of_range(consumer, partition, positions[partition])
+        if error.code() in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_PARTITION):
+            raise TopicMissingError(
+                f"Topic {self.topic!r} at {self.servers}, partition {partition}, went away while it was read: "
+                f"{error.str()}. What was read before is kept. Run again once the topic is there."
+            )
+        raise KafkaError(
+            f"Topic {self.topic!r} at {self.servers}, partition {partition}, offset "
+            f"{positions.get(partition or 0)}: {error.str()} ({error.name()}). What was read before is kept; run again "
+            "once the cause is mended."
+        )
+
+    def _out_of_range(self, consumer: Consumer, partition: int, offset: int) -> KafkaError:
+        low, high = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self.timeout)
+        where = f"Topic {self.topic!r} at {self.servers}, partition {partition}"
+        if offset < low:
+            return OffsetsExpiredError(
+                f"{where}: offsets {offset} to {low - 1} were removed by the broker's retention before they were "
+                "read, so those readings are lost. Lengthen the topic's retention; then let the pipeline go on "
+                "behind the gap by setting KAFKA_ON_EXPIRED_OFFSETS=skip for one run."
+            )
+        return OffsetBeyondEndError(
+            f"{where}: the next offset to read is {offset}, but the log ends at {high}. The topic was truncated, or "
+            "KAFKA_BOOTSTRAP_SERVERS or KAFKA_TOPIC points to another one than before. Point them back, or set "
+            "AQI_DATA_DIR to a new folder to read this topic from its beginning."
+        )
+
+    def _stalled(self, reading: set[int], positions: Mapping[int, int]) -> KafkaError:
+        places = ", ".join(
+            f"{p} at {'its beginning' if positions[p] < 0 else f'offset {positions[p]}'}" for p in sorted(reading)
+        )
+        return PartitionStalledError(
+            f"Topic {self.topic!r} at {self.servers}: no message and no end of log for {self.timeout:g} s from "
+            f"partition {places}. The broker is down or does not serve the partition, or the offset lies beyond the "
+            "end of its log. What was read before is kept. Check the broker and run again; KAFKA_TIMEOUT_SECONDS "
+            "sets how long to wait."
+        )
+
+    def _unavailable(self, error: KafkaErrorCode) -> KafkaError:
+        return KafkaUnavailableError(
+            f"The broker at {self.servers} did not describe topic {self.topic!r} within {self.timeout:g} s: "
+            f"{error.str()} ({error.name()}). Check that it runs and that KAFKA_BOOTSTRAP_SERVERS and the "
+            "KAFKA_CONFIG_* settings are right."
+        )
+
+
+class _ChunkBuilder:
+    """Gathers messages column by column until a chunk is full."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._batches: list[pa.RecordBatch] = []
+        self.next_offsets: dict[int, int] = {}
+        self.size = 0
+        self.bytes = 0
+
+    def add(self, messages: list[Message]) -> dict[int, int]:
+        """Append ``messages``; returns the offset after the last of each partition among them."""
+        if not messages:
+            return {}
+        partitions = cast("list[int]", [message.partition() for message in messages])
+        offsets = cast("list[int]", [message.offset() for message in messages])
+        batch = pa.record_batch(
+            [
+                pa.array(partitions, pa.int32()),
+                pa.array(offsets, pa.int64()),
+                pa.array([message.key() for message in messages], pa.binary()),
+                pa.array([message.value() for message in messages], pa.binary()),
+            ],
+            schema=CHUNK_SCHEMA,
+        )
+        self._batches.append(batch)
+        self.size += len(messages)
+        self.bytes += batch.nbytes
+        # Offsets rise within a partition, so the last pair of each partition wins.
+        advanced = {partition: offset + 1 for partition, offset in zip(partitions, offsets, strict=True)}
+        self.next_offsets.update(advanced)
+        return advanced
+
+    def take(self) -> Chunk:
+        """The chunk so far; the builder starts the next one."""
+        chunk = Chunk(pa.Table.from_batches(self._batches, CHUNK_SCHEMA), self.next_offsets)
+        self._start()
+        return chunk

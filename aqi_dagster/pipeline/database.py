@@ -1,0 +1,46 @@
+"""Small helpers around a DuckDB connection: statement files, transactions, Arrow input."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from typing import Any
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+
+def run_script(connection: DuckDBPyConnection, name: str, **parameters: Any) -> None:
+    """Run the statements of ``aqi_dagster/sql/<name>`` in order, each with those ``parameters`` that it names."""
+    script = resources.files("aqi_dagster").joinpath("sql", name).read_text("utf-8")
+    for statement in connection.extract_statements(script):
+        connection.execute(statement, {key: parameters[key] for key in statement.named_parameters})
+
+
+@contextmanager
+def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block does, or nothing of it if it raises."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    """Make ``table`` readable in SQL as ``name`` inside the block."""
+    connection.register(name, table)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
+
+
+def scalar(connection: DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
+    """The single value that ``query`` gives."""
+    row = connection.execute(query, parameters).fetchone()
+    if row is None:
+        raise LookupError(f"no row from: {query}")
+    return row[0]

@@ -1,0 +1,162 @@
+"""One pull: everything that the topic holds beyond the stored offsets, into the store, exactly once.
+
+The rows of a chunk and the offsets behind it are one transaction, and the offsets are compared inside it. A pull
+that dies leaves whole chunks; the next one goes on behind them.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from confluent_kafka import Consumer
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import ConcurrentPullError, TopicRecreatedError
+from aqi_dagster.pipeline.consuming import Chunk, Topic, TopicReader
+from aqi_dagster.pipeline.database import transaction
+from aqi_dagster.pipeline.ingesting import ingest
+from aqi_dagster.windows import utc_now
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PullPolicy:
+    """What a pull accepts.
+
+    ``future_allowance``: how far ``created_at`` may lie ahead of our clock. ``reread_recreated_topic``: read a topic
+    that was deleted and made again from its beginning, which is an error otherwise. ``skip_expired_offsets``: pass over
+    offsets that retention removed unread and record them in ``offset_gaps``, which is an error otherwise.
+    """
+
+    future_allowance: timedelta = timedelta(minutes=10)
+    reread_recreated_topic: bool = False
+    skip_expired_offsets: bool = False
+
+
+@dataclass
+class PullReport:
+    """Messages that a pull took in, and the next offset of each partition."""
+
+    accepted: int = 0
+    repeated: int = 0
+    rejected: int = 0
+    next_offsets: dict[int, int] = field(default_factory=dict)
+
+
+def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy) -> PullReport:
+    """Bring the store up to the present end of the topic, chunk by chunk.
+
+    Raises the Kafka errors of :mod:`aqi_dagster.errors`; chunks committed before the error stay.
+    """
+    topic = reader.describe()
+    generation = _generation(connection, topic, policy)
+    offsets = _stored_offsets(connection, generation)
+    report = PullReport()
+    with reader.consumer() as consumer:
+        if policy.skip_expired_offsets:
+            offsets |= _pass_over_gaps(connection, reader, consumer, generation, offsets)
+        starts = {partition: offsets.get(partition) for partition in topic.partitions}
+        for chunk in reader.chunks(consumer, starts):
+            now = utc_now()
+            with transaction(connection):
+                _advance_offsets(connection, topic, generation, offsets, chunk, now)
+                ingested = ingest(connection, chunk.messages, generation, now, policy.future_allowance)
+            offsets |= chunk.next_offsets
+            report.accepted += ingested.accepted
+            report.repeated += ingested.repeated
+            report.rejected += ingested.rejected
+            _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
+        reader.commit(consumer, offsets)
+    report.next_offsets = offsets
+    return report
+
+
+def _generation(connection: DuckDBPyConnection, topic: Topic, policy: PullPolicy) -> int:
+    """Which making of the topic this is: 1 at first, one more each time the broker shows a new topic id."""
+    row = connection.execute(
+        "SELECT topic, topic_id, topic_generation FROM kafka_offsets ORDER BY topic_generation DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        return 1
+    name, topic_id, generation = row
+    if name == topic.name and (topic_id == topic.topic_id or None in (topic_id, topic.topic_id)):
+        return int(generation)
+    if policy.reread_recreated_topic:
+        _log.warning("topic %r was made anew: reading it from its beginning", topic.name)
+        return int(generation) + 1
+    raise TopicRecreatedError(
+        f"The store holds readings of topic {name!r} with id {topic_id}, but the broker now has topic {topic.name!r} "
+        f"with id {topic.topic_id}: it was deleted and made again, or the settings point to another topic. If it "
+        "shall be read from its beginning (readings that are already here count once), set "
+        "KAFKA_ON_RECREATED_TOPIC=reread for one run; else point KAFKA_BOOTSTRAP_SERVERS and KAFKA_TOPIC back."
+    )
+
+
+def _stored_offsets(connection: DuckDBPyConnection, generation: int) -> dict[int, int]:
+    rows = connection.execute(
+        "SELECT kafka_partition, next_offset FROM kafka_offsets WHERE topic_generation = ?", [generation]
+    ).fetchall()
+    return dict(rows)
+
+
+def _pass_over_gaps(
+    connection: DuckDBPyConnection,
+    reader: TopicReader,
+    consumer: Consumer,
+    generation: int,
+    offsets: Mapping[int, int],
+) -> dict[int, int]:
+    """Move offsets that retention has overtaken to the oldest message that is left, and record what is lost."""
+    oldest = reader.first_offsets(consumer, offsets)
+    moved = {partition: first for partition, first in oldest.items() if first > offsets[partition]}
+    for partition, first in moved.items():
+        _log.warning("partition %d: offsets %d to %d are lost", partition, offsets[partition], first - 1)
+        now = utc_now()
+        with transaction(connection):
+            connection.execute(
+                "INSERT INTO offset_gaps VALUES (?, ?, ?, ?, ?)",
+                [generation, partition, offsets[partition], first - 1, now],
+            )
+            connection.execute(
+                "UPDATE kafka_offsets SET next_offset = ?, updated_at = ? "
+                "WHERE topic_generation = ? AND kafka_partition = ?",
+                [first, now, generation, partition],
+            )
+    return moved
+
+
+def _advance_offsets(
+    connection: DuckDBPyConnection,
+    topic: Topic,
+    generation: int,
+    expected: Mapping[int, int],
+    chunk: Chunk,
+    now: datetime,
+) -> None:
+    """Move the offsets of a chunk's partitions, if they still stand where this pull left them."""
+    counts = chunk.messages_by_partition()
+    for partition, next_offset in chunk.next_offsets.items():
+        place = [generation, partition]
+        stored = connection.execute(
+            "SELECT next_offset, messages FROM kafka_offsets WHERE topic_generation = ? AND kafka_partition = ?", place
+        ).fetchone()
+        if (stored[0] if stored else None) != expected.get(partition):
+            raise ConcurrentPullError(
+                f"Topic {topic.name!r}, partition {partition}: another pull moved the next offset from "
+                f"{expected.get(partition)} to {stored[0] if stored else None}. Nothing of this chunk was kept; run "
+                "again."
+            )
+        connection.execute("DELETE FROM kafka_offsets WHERE topic_generation = ? AND kafka_partition = ?", place)
+        connection.execute(
+            "INSERT INTO kafka_offsets VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                topic.name,
+                topic.topic_id,
+                *place,
+                next_offset,
+                (stored[1] if stored else 0) + counts.get(partition, 0),
+                now,
+            ],
+        )

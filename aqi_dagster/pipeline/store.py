@@ -1,0 +1,153 @@
+"""The DuckDB store: one private file with one writer at a time, and a published copy for everyone else.
+
+DuckDB lets one process write a file, and then no other may even read it. So the pipeline keeps a private file that
+writers queue for on a file lock, and publishes a copy by atomic rename; analysts open only the copy, which a run
+never waits for and never breaks.
+"""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.pipeline.database import run_script, scalar, transaction
+
+SCHEMA_VERSION = 1
+
+STORAGE_VERSION = "v1.5.0"
+"""Oldest DuckDB release that can open the published copy."""
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """The private DuckDB file under ``data_dir``, its lock, and its published copy ``aqi.duckdb``."""
+
+    def __init__(self, data_dir: Path, lock_timeout: float = 3600.0) -> None:
+        """``lock_timeout``: seconds to queue behind another writer before :class:`StoreBusyError`."""
+        self.published = data_dir / "aqi.duckdb"
+        self.private = data_dir / "private" / "store.duckdb"
+        self._lock_timeout = lock_timeout
+        self._unpublished = False
+
+    @contextmanager
+    def exclusive(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The only open connection to the private store; its schema exists and is current.
+
+        Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
+        is open elsewhere or was written by a newer release.
+        """
+        with self._lock():
+            connection = self._connect()
+            try:
+                _migrate(connection, self.private)
+                self._unpublished = True
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The private store, to be read only; writers queue behind this too."""
+        with self._lock():
+            connection = self._connect(read_only=True)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def publish(self) -> bool:
+        """Replace the published copy if this object opened the store since it last did so; True if it was replaced."""
+        if not self._unpublished:
+            return False
+        with self._lock():
+            started = time.monotonic()
+            draft = self.published.with_name(f".{self.published.name}.draft")
+            # The lock is held and the store closed: its write-ahead log is merged and no writer is under way. A
+            # draft that a killed process left behind is simply overwritten.
+            with self.private.open("rb") as source, draft.open("wb") as target:
+                shutil.copyfileobj(source, target, 16 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+            draft.chmod(0o444)
+            draft.replace(self.published)
+            _fsync_folder(self.published.parent)
+            self._unpublished = False
+            _log.info("published %s in %.2f s", self.published, time.monotonic() - started)
+            return True
+
+    @contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection to the published copy; :class:`StoreError` if nothing was published yet."""
+        if not self.published.exists():
+            raise StoreError(
+                f"There is no published copy at {self.published} yet: run `aqi-dagster materialize` or a backfill "
+                "first, or point AQI_DATA_DIR at the folder that holds it."
+            )
+        connection = duckdb.connect(str(self.published), read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def dispatching(self) -> Iterator[None]:
+        """Held by whoever sends alerts, so that no alert is sent by two at once; it leaves the store to others."""
+        with self._lock("dispatch.lock"):
+            yield
+
+    @contextmanager
+    def _lock(self, name: str = "store.lock") -> Iterator[None]:
+        path = self.private.with_name(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=self._lock_timeout, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreBusyError(
+                f"Another run held the lock {path} for more than {self._lock_timeout:g} s. Wait for that run or "
+                "cancel it in the Dagster UI, then run this one again; AQI_LOCK_TIMEOUT_SECONDS sets how long to "
+                "wait."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        try:
+            return duckdb.connect(
+                str(self.private), read_only, config={"storage_compatibility_version": STORAGE_VERSION}
+            )
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"The private store {self.private} cannot be opened: {error}. If another program has it open, close it "
+                f"there and open the published copy {self.published} instead."
+            ) from error
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    if not scalar(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'"):
+        with transaction(connection):
+            run_script(connection, "schema.sql")
+    version = scalar(connection, "SELECT version FROM schema_version")
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {path} has schema version {version}; this release knows {SCHEMA_VERSION}. Install the release "
+            "that wrote it, or set AQI_DATA_DIR to an empty folder and materialize again."
+        )
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

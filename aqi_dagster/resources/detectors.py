@@ -1,0 +1,37 @@
+"""Detector parameters and anomaly thresholds as Dagster resources."""
+
+import dagster as dg
+from pydantic import Field
+
+from aqi_dagster.pipeline.anomalies import Thresholds
+from aqi_dagster.pipeline.detectors import DetectorParameters
+
+
+class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Parameters of every sensor's HalfSpaceTrees. A change asks for all windows to be scored anew."""
+
+    n_trees: int = Field(default=4, description="Trees of a detector")
+    height: int = Field(default=3, description="Height of each tree")
+    window_size: int = Field(default=50, description="Readings after which the trees take over what they learned")
+    seed: int = Field(default=11, description="Seed of the random trees")
+    lower_limit: float = Field(default=0.0, description="Lower end of the PM2.5 range that the trees divide, ug/m3")
+    upper_limit: float = Field(default=1200.0, description="Upper end of the PM2.5 range that the trees divide, ug/m3")
+
+    @property
+    def parameters(self) -> DetectorParameters:
+        """The parameters as the pipeline takes them."""
+        return DetectorParameters(
+            self.n_trees, self.height, self.window_size, self.seed, self.lower_limit, self.upper_limit
+        )
+
+
+class ThresholdsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """What a scored reading must exceed, in both respects, to be an anomaly."""
+
+    score: float = Field(default=0.7, description="Score, 0 to 1")
+    pm25: float = Field(default=50.0, description="PM2.5 (CF=1), ug/m3")
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """The thresholds as the pipeline takes them."""
+        return Thresholds(self.score, self.pm25)

@@ -1,0 +1,51 @@
+"""The Kafka topic as a Dagster resource."""
+
+from datetime import timedelta
+
+import dagster as dg
+from duckdb import DuckDBPyConnection
+from pydantic import Field
+
+from aqi_dagster.pipeline.consuming import TopicReader
+from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
+
+
+class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where the readings come from, and what a pull accepts."""
+
+    bootstrap_servers: str = Field(description="host:port of the brokers, comma-separated")
+    topic: str = Field(description="Topic that holds the readings")
+    librdkafka: dict[str, str] = Field(
+        default={}, description="Further librdkafka settings by their own names; secrets as EnvVar"
+    )
+    timeout_seconds: float = Field(default=30.0, description="Silence of a broker or partition that is an error")
+    chunk_messages: int = Field(default=100_000, description="Messages that one transaction takes in")
+    future_allowance_minutes: float = Field(
+        default=10.0, description="How far created_at may lie ahead of our clock before a message is rejected"
+    )
+    reread_recreated_topic: bool = Field(
+        default=False, description="Read a topic that was made anew from its beginning instead of failing"
+    )
+    skip_expired_offsets: bool = Field(
+        default=False,
+        description="Pass over offsets that retention removed unread, and record them, instead of failing",
+    )
+
+    @property
+    def reader(self) -> TopicReader:
+        """The topic, to be read; nothing is connected yet."""
+        return TopicReader(
+            {**self.librdkafka, "bootstrap.servers": self.bootstrap_servers},
+            self.topic,
+            timeout=self.timeout_seconds,
+            chunk_messages=self.chunk_messages,
+        )
+
+    def pull(self, connection: DuckDBPyConnection) -> PullReport:
+        """Bring the store behind ``connection`` up to the present end of the topic."""
+        policy = PullPolicy(
+            future_allowance=timedelta(minutes=self.future_allowance_minutes),
+            reread_recreated_topic=self.reread_recreated_topic,
+            skip_expired_offsets=self.skip_expired_offsets,
+        )
+        return pull(connection, self.reader, policy)

@@ -1,0 +1,29 @@
+"""Slack as a Dagster resource."""
+
+from datetime import timedelta
+
+import dagster as dg
+from pydantic import Field
+
+from aqi_dagster.pipeline.alerts import DispatchReport, dispatch
+from aqi_dagster.pipeline.slack import Webhook
+from aqi_dagster.pipeline.store import Store
+
+
+class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where alerts go: a Slack incoming webhook, or nowhere while none is configured."""
+
+    webhook_url: str | None = Field(default=None, description="URL of the incoming webhook; a secret: give an EnvVar")
+    timeout_seconds: float = Field(default=10.0, description="Time that Slack has to answer one request")
+    attempts: int = Field(default=6, description="Requests for one message before the run fails")
+    patience_seconds: float = Field(default=120.0, description="Time for one message before the run fails")
+    digest_after_hours: float = Field(
+        default=48.0, description="Windows that ended longer ago are told together, in one digest"
+    )
+
+    def dispatch(self, store: Store) -> DispatchReport:
+        """Send the alerts of ``store`` that are due."""
+        post = None
+        if self.webhook_url:
+            post = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds).post
+        return dispatch(store, post, timedelta(hours=self.digest_after_hours))

@@ -1,0 +1,47 @@
+"""The DuckDB store as a Dagster resource."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from duckdb import DuckDBPyConnection
+from pydantic import Field, PrivateAttr
+
+from aqi_dagster.pipeline.store import Store
+
+
+class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The private store and its published copy.
+
+    A run publishes when its last asset asks for it; whatever a run leaves unpublished, because it failed or held only
+    some of the assets, is published when the run ends.
+    """
+
+    data_dir: str = Field(description="Folder of the private store and the published aqi.duckdb")
+    lock_timeout_seconds: float = Field(default=3600.0, description="How long to queue behind another writer")
+
+    _store: Store | None = PrivateAttr(default=None)
+
+    @property
+    def store(self) -> Store:
+        """The store; nothing is opened or locked yet."""
+        if self._store is None:
+            self._store = Store(Path(self.data_dir), self.lock_timeout_seconds)
+        return self._store
+
+    @contextmanager
+    def exclusive(self) -> Iterator[DuckDBPyConnection]:
+        """The only open connection to the private store."""
+        with self.store.exclusive() as connection:
+            yield connection
+
+    @contextmanager
+    def inspect(self) -> Iterator[DuckDBPyConnection]:
+        """The private store, to be read only."""
+        with self.store.inspect() as connection:
+            yield connection
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Publish what the run wrote and did not publish itself."""
+        self.store.publish()

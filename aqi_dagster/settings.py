@@ -1,0 +1,141 @@
+"""Settings from the environment: names, meaning, defaults and what is allowed.
+
+Read once when Dagster loads the code location or the command line starts. Secrets are not read here: Dagster's
+``EnvVar`` hands them to the resources when a run starts.
+"""
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.windows import window_start
+
+KAFKA_CONFIG_PREFIX = "KAFKA_CONFIG_"
+"""``KAFKA_CONFIG_SASL_PASSWORD`` sets librdkafka's ``sasl.password``, and so for every one of its settings."""
+
+SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
+
+
+def _starts_window(moment: datetime) -> datetime:
+    if moment.tzinfo is not None:
+        raise ValueError("must be written without time zone; it is UTC")
+    if window_start(moment) != moment:
+        raise ValueError("must be the start of a window: 00:00 or 12:00 UTC")
+    return moment
+
+
+def _not_blank(text: Any) -> Any:
+    if isinstance(text, str) and not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+Text = Annotated[str, BeforeValidator(_not_blank)]
+
+
+class Settings(BaseModel):
+    """Every setting but the secrets; each field's alias is the name of its environment variable."""
+
+    model_config = ConfigDict(frozen=True)
+
+    kafka_bootstrap_servers: Text = Field(
+        "127.0.0.1:9092", alias="KAFKA_BOOTSTRAP_SERVERS", description="host:port of the brokers, comma-separated"
+    )
+    kafka_topic: Text = Field("sensor_data", alias="KAFKA_TOPIC", description="topic that holds the readings")
+    kafka_timeout_seconds: float = Field(
+        30.0, gt=0, alias="KAFKA_TIMEOUT_SECONDS", description="silence of a broker or partition that is an error"
+    )
+    kafka_chunk_messages: int = Field(
+        100_000, ge=1, alias="KAFKA_CHUNK_MESSAGES", description="messages that one transaction takes in"
+    )
+    kafka_on_recreated_topic: Literal["fail", "reread"] = Field(
+        "fail", alias="KAFKA_ON_RECREATED_TOPIC", description="what to do about a topic that was made anew"
+    )
+    kafka_on_expired_offsets: Literal["fail", "skip"] = Field(
+        "fail", alias="KAFKA_ON_EXPIRED_OFFSETS", description="what to do about offsets that retention removed unread"
+    )
+
+    data_dir: Path = Field(
+        Path(".data"), alias="AQI_DATA_DIR", description="folder of the private store and the published aqi.duckdb"
+    )
+    first_window: Annotated[datetime, AfterValidator(_starts_window)] = Field(
+        datetime(2022, 7, 18),  # noqa: DTZ001 (naive UTC by convention)
+        alias="AQI_FIRST_WINDOW",
+        description="start of the first window, ISO time in UTC; earlier readings are kept, but not scored",
+    )
+    region: Text = Field("Lake Tahoe", alias="AQI_REGION", description="name of the region of all sensors")
+    future_allowance_minutes: float = Field(
+        10.0, ge=0, alias="AQI_FUTURE_ALLOWANCE_MINUTES", description="how far created_at may lie ahead of our clock"
+    )
+    lock_timeout_seconds: float = Field(
+        3600.0, gt=0, alias="AQI_LOCK_TIMEOUT_SECONDS", description="how long a run queues behind another writer"
+    )
+
+    detector_n_trees: int = Field(4, ge=1, le=1000, alias="AQI_DETECTOR_N_TREES", description="trees of a detector")
+    detector_height: int = Field(3, ge=1, le=15, alias="AQI_DETECTOR_HEIGHT", description="height of each tree")
+    detector_window_size: int = Field(
+        50,
+        ge=1,
+        alias="AQI_DETECTOR_WINDOW_SIZE",
+        description="readings after which the trees take over what they learned",
+    )
+    detector_seed: int = Field(11, ge=0, alias="AQI_DETECTOR_SEED", description="seed of the random trees")
+    detector_lower_limit: float = Field(
+        0.0, allow_inf_nan=False, alias="AQI_DETECTOR_LOWER_LIMIT", description="lower end of the PM2.5 range, ug/m3"
+    )
+    detector_upper_limit: float = Field(
+        1200.0, allow_inf_nan=False, alias="AQI_DETECTOR_UPPER_LIMIT", description="upper end of the PM2.5 range, ug/m3"
+    )
+    score_threshold: float = Field(
+        0.7, ge=0, le=1, alias="AQI_SCORE_THRESHOLD", description="an anomaly scores more than this"
+    )
+    pm25_threshold: float = Field(
+        50.0, ge=0, allow_inf_nan=False, alias="AQI_PM25_THRESHOLD", description="an anomaly reads more PM2.5, ug/m3"
+    )
+
+    digest_after_hours: float = Field(
+        48.0, gt=0, alias="AQI_DIGEST_AFTER_HOURS", description="windows that ended longer ago are told in one digest"
+    )
+
+    @property
+    def digest_after(self) -> timedelta:
+        """``digest_after_hours`` as a duration."""
+        return timedelta(hours=self.digest_after_hours)
+
+
+def load_settings() -> Settings:
+    """The settings as the environment has them now.
+
+    Raises :class:`ConfigurationError` that names each wrong variable, its value and what is allowed.
+    """
+    given = {name: value for name, value in os.environ.items() if value != ""}
+    known = {field.alias: value for field in Settings.model_fields.values() if (value := given.get(field.alias or ""))}
+    try:
+        settings = Settings.model_validate(known)
+    except ValidationError as error:
+        faults = [f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError(
+            "Wrong settings in the environment or in .env: "
+            + "; ".join(faults)
+            + ". Mend or remove them; .env.example "
+            "lists every setting with its default."
+        ) from None
+    if settings.detector_lower_limit >= settings.detector_upper_limit:
+        raise ConfigurationError(
+            f"AQI_DETECTOR_LOWER_LIMIT={settings.detector_lower_limit:g} must be less than "
+            f"AQI_DETECTOR_UPPER_LIMIT={settings.detector_upper_limit:g}."
+        )
+    return settings
+
+
+def librdkafka_variables() -> dict[str, str]:
+    """librdkafka setting to the name of the environment variable that holds it, for every ``KAFKA_CONFIG_*`` set."""
+    return {
+        name.removeprefix(KAFKA_CONFIG_PREFIX).lower().replace("_", "."): name
+        for name, value in os.environ.items()
+        if name.startswith(KAFKA_CONFIG_PREFIX) and value != ""
+    }

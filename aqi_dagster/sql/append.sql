@@ -1,0 +1,51 @@
+-- Append `decoded` to readings, mark what repeats an earlier reading, and keep the sensors and windows in step.
+-- $generation: making of the topic, $now: time of the pull (naive UTC).
+
+CREATE OR REPLACE TEMP TABLE repeats AS
+WITH first_in_chunk AS (
+    SELECT sensor, created_at, min((kafka_partition, kafka_offset)) AS place
+    FROM decoded
+    GROUP BY ALL
+    HAVING count(*) > 1
+), older AS (
+    -- Only a reading that is not newer than the sensor's last one can have been there before: mostly none is.
+    SELECT decoded.sensor, decoded.created_at, decoded.window_start
+    FROM decoded JOIN sensors USING (sensor)
+    WHERE decoded.created_at <= sensors.last_reading
+), span AS (
+    SELECT min(window_start) AS first_window, max(window_start) AS last_window FROM older
+), stored AS (
+    SELECT readings.sensor, readings.created_at
+    FROM readings, span
+    WHERE readings.window_start BETWEEN span.first_window AND span.last_window
+)
+SELECT decoded.kafka_partition, decoded.kafka_offset
+FROM decoded JOIN first_in_chunk USING (sensor, created_at)
+WHERE (decoded.kafka_partition, decoded.kafka_offset) <> first_in_chunk.place
+UNION
+SELECT decoded.kafka_partition, decoded.kafka_offset
+FROM decoded SEMI JOIN (SELECT * FROM older SEMI JOIN stored USING (sensor, created_at)) AS known
+    USING (sensor, created_at);
+
+INSERT INTO readings BY NAME
+SELECT
+    decoded.*,
+    repeats.kafka_offset IS NOT NULL AS repeated,
+    $generation AS topic_generation,
+    $now AS ingested_at
+FROM decoded LEFT JOIN repeats USING (kafka_partition, kafka_offset);
+
+INSERT INTO sensors BY NAME
+SELECT sensor, min(created_at) AS first_reading, max(created_at) AS last_reading, count(*) AS readings
+FROM decoded ANTI JOIN repeats USING (kafka_partition, kafka_offset)
+GROUP BY sensor
+ON CONFLICT DO UPDATE SET
+    first_reading = least(sensors.first_reading, excluded.first_reading),
+    last_reading = greatest(sensors.last_reading, excluded.last_reading),
+    readings = sensors.readings + excluded.readings;
+
+INSERT INTO windows BY NAME
+SELECT window_start, count(*) AS readings
+FROM decoded ANTI JOIN repeats USING (kafka_partition, kafka_offset)
+GROUP BY window_start
+ON CONFLICT DO UPDATE SET readings = windows.readings + excluded.readings;
