@@ -18,7 +18,7 @@ class StoreBusyError(StoreError):
 
 
 class KafkaError(AqiError):
-    """The topic cannot be read."""
+    """Kafka cannot be read or written."""
 
 
 class KafkaUnavailableError(KafkaError):
@@ -67,3 +67,7 @@ class BrokerMissingError(AqiError):
 
 class InputFileError(AqiError):
     """A file of readings cannot be read."""
+
+
+class RunFailedError(AqiError):
+    """A Dagster run that the command line started did not succeed."""

@@ -139,3 +139,9 @@ def librdkafka_variables() -> dict[str, str]:
         for name, value in os.environ.items()
         if name.startswith(KAFKA_CONFIG_PREFIX) and value != ""
     }
+
+
+def librdkafka_settings(settings: Settings) -> dict[str, str]:
+    """All librdkafka settings with their values, for clients outside of Dagster's resources; may hold secrets."""
+    further = {setting: os.environ[name] for setting, name in librdkafka_variables().items()}
+    return {**further, "bootstrap.servers": settings.kafka_bootstrap_servers}

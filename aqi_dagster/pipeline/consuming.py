@@ -177,6 +177,23 @@ class TopicReader:
             oldest[partition] = low
         return oldest
 
+    def log_ends(self, consumer: Consumer, positions: Mapping[int, int]) -> dict[int, int]:
+        """Where the log of each partition ends now: the high watermark of a fetch from its place in ``positions``.
+
+        Partitions that do not answer in time are left out.
+        """
+        ends: dict[int, int] = {}
+        consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
+        deadline = time.monotonic() + self.timeout
+        while len(ends) < len(positions) and time.monotonic() < deadline:
+            for message in consumer.consume(POLL_MESSAGES, POLL_SECONDS):
+                partition = cast("int", message.partition())
+                if partition not in ends:
+                    place = TopicPartition(self.topic, partition)
+                    ends[partition] = consumer.get_watermark_offsets(place, cached=True)[1]
+                    consumer.incremental_unassign([place])
+        return ends
+
     def commit(self, consumer: Consumer, offsets: Mapping[int, int]) -> None:
         """Tell the consumer group how far we are, for lag monitors only: a failure is logged and harms nothing."""
         positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]

@@ -1,0 +1,45 @@
+# make setup   make .venv with everything (the other targets do it when needed)
+# make demo    the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
+# make dev     Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md)
+# make test    format, lint, types and tests
+# make format  rewrite the code in its one format
+# make bench   measure against other ways to do the same
+# make clean   remove what the targets made
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: setup demo dev test lint format bench clean
+
+setup: $(VENV)/installed
+
+# Made anew whenever what is to be installed changes; otherwise a second call does nothing.
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[broker,dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/aqi-dagster demo $(DATA)
+
+dev: setup
+	$(BIN)/aqi-dagster dev
+
+test: lint
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .demo .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,0 +1,193 @@
+"""The command line: ``aqi-dagster``."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+from dotenv import load_dotenv
+from tabulate import tabulate
+
+from aqi_dagster.errors import AqiError
+from aqi_dagster.input_files import data_files, read_file
+from aqi_dagster.pipeline.consuming import TopicReader
+from aqi_dagster.pipeline.store import Store
+from aqi_dagster.producer import create_topic, delivery_bar, produce
+from aqi_dagster.settings import librdkafka_settings, load_settings
+from aqi_dagster.status import partition_status, store_status
+from aqi_dagster.windows import parse_key, window_key
+
+FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
+
+
+class _Group(click.Group):
+    """Tells our own errors in a line instead of a traceback."""
+
+    def invoke(self, context: click.Context) -> object:
+        try:
+            return super().invoke(context)
+        except AqiError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group)
+def main() -> None:
+    """Smoke or a broken sensor? PM2.5 readings from Kafka, scored and classified in 12-hour windows.
+
+    Settings come from the environment and from the file .env; .env.example lists them.
+    """
+    load_dotenv(".env")
+    # Dagster calls backfill policies beta; whoever reads the output of a command can do nothing about it.
+    warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="TCP port on 127.0.0.1.")
+def broker(port: int) -> None:
+    """Run the embedded Kafka-protocol broker until interrupted. It keeps everything in memory."""
+    from aqi_dagster.demo.broker import EmbeddedBroker
+
+    with EmbeddedBroker(port) as running:
+        click.echo(f"Kafka-protocol broker at {running.bootstrap_servers}; Ctrl-C ends it and what it holds.")
+        try:
+            status = running.wait()
+        except KeyboardInterrupt:
+            return
+    raise click.ClickException(f"The broker ended by itself with status {status}.")
+
+
+@main.command("produce")
+@FILES
+@click.option("--partitions", type=click.IntRange(1), default=4, show_default=True, help="If the topic must be made.")
+def produce_files(files: Sequence[Path], partitions: int) -> None:
+    """Load readings from FILES (or folders) into the topic, which is created if need be.
+
+    Either NDJSON, plain or .gz, with lines {"key": "lat, long", "value": {...}}, or classic PurpleAir CSV downloads,
+    whose names hold the coordinates.
+    """
+    settings = load_settings()
+    if not files:
+        raise click.UsageError("Name at least one file or folder of readings.")
+    config = librdkafka_settings(settings)
+    if create_topic(config, settings.kafka_topic, partitions):
+        click.echo(f"Created topic {settings.kafka_topic} with {partitions} partitions.")
+    for file in data_files(files):
+        with delivery_bar(file.name) as delivered:
+            produce(config, settings.kafka_topic, read_file(file), delivered)
+
+
+@main.command()
+@click.option(
+    "--from", "first", required=True, metavar="ISO", help="Start of the first window, such as 2022-07-18T00:00."
+)
+@click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
+def materialize(first: str, last: str) -> None:
+    """Run a range of windows through the Dagster instance, as a backfill would, and print what they came to."""
+    from aqi_dagster.runs import run_windows, use_dagster_home
+
+    use_dagster_home()
+    first_key, last_key = window_key(_window("--from", first)), window_key(_window("--to", last))
+    if first_key > last_key:
+        raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
+    run_windows(first_key, last_key)
+    with Store(load_settings().data_dir).reader() as connection:
+        rows = connection.execute(
+            "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
+            "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",
+            [parse_key(first_key), parse_key(last_key)],
+        ).fetchall()
+        pending = connection.execute("SELECT count(*) FROM slack_alerts WHERE status = 'pending'").fetchall()[0][0]
+    headers = ["region", "window (UTC)", "verdict", "sensors", "anomalies", "first event (UTC)", "max PM2.5, ug/m3"]
+    click.echo(tabulate(rows, headers, floatfmt=".2f") if rows else "No window of the range holds an anomaly.")
+    if pending:
+        click.echo(
+            f"{pending} alerts are pending: the sensor of a running `dagster dev` sends them, or `aqi-dagster alert`."
+        )
+
+
+@main.command()
+def alert() -> None:
+    """Send the alerts that are pending, as the Slack sensor has a running Dagster do."""
+    from aqi_dagster.runs import run_alerts, use_dagster_home
+
+    use_dagster_home()
+    run_alerts()
+    with Store(load_settings().data_dir).reader() as connection:
+        rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
+    click.echo(tabulate(rows, ["alerts", "number"]))
+
+
+@main.command()
+def status() -> None:
+    """Offsets, lag, windows and pending alerts, from the published copy and the broker."""
+    settings = load_settings()
+    reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
+    with Store(settings.data_dir).reader() as connection:
+        summary = store_status(connection)
+        partitions, trouble = partition_status(connection, reader)
+    rows = [
+        ("readings", f"{summary.readings:,} of {summary.sensors} sensors, newest {_time(summary.newest_reading)}"),
+        ("rejected messages", f"{summary.rejected:,}"),
+        ("windows scored", f"{summary.windows_scored}, newest {_time(summary.newest_window)}"),
+        ("windows with a verdict", _counts(summary.verdicts)),
+        ("alerts", _counts(summary.alerts)),
+    ]
+    if summary.outdated.first is not None and summary.outdated.last is not None:
+        span = f"{window_key(summary.outdated.first)} to {window_key(summary.outdated.last)}"
+        late, stale = summary.outdated.late_readings, summary.outdated.stale_windows
+        rows.append(("to materialize again", f"{span} ({late} late readings, {stale} stale windows)"))
+    click.echo(tabulate(rows, tablefmt="plain"))
+    lags = [
+        (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, _time(p.updated_at)) for p in partitions
+    ]
+    click.echo()
+    click.echo(tabulate(lags, ["partition", "next offset", "lag", "read (UTC)"]))
+    if trouble:
+        click.echo(f"\nThe lag is unknown. {trouble}")
+
+
+@main.command()
+@FILES
+def demo(files: Sequence[Path]) -> None:
+    """Show the whole pipeline at work, on a synthetic summer or on the readings in FILES.
+
+    Everything lives in the folder .demo, which is made anew.
+    """
+    from aqi_dagster.demo.showcase import run_demo
+
+    run_demo(data_files(files))
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
+def dev(port: int) -> None:
+    """Start `dagster dev` on 127.0.0.1.
+
+    With KAFKA_BOOTSTRAP_SERVERS set it serves your own settings; otherwise the demo's readings, with the embedded
+    broker beside it and the simulated sensors going on to send.
+    """
+    from aqi_dagster.demo.showcase import serve_demo
+    from aqi_dagster.runs import serve, use_dagster_home
+
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        use_dagster_home()
+        serve(port)
+    else:
+        serve_demo(port)
+
+
+def _window(option: str, text: str) -> datetime:
+    try:
+        return parse_key(datetime.fromisoformat(text).strftime("%Y-%m-%dT%H:%M"))
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "none"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"

@@ -1,0 +1,219 @@
+"""The demo: the whole pipeline on a synthetic summer (or the reader's own files), and `dagster dev` on the same data.
+
+Everything it keeps is in one folder, and nothing in it reaches beyond 127.0.0.1 unless the environment names a
+Kafka of your own.
+"""
+
+import json
+import logging
+import os
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import click
+from tabulate import tabulate
+
+from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.demo.simulator import simulate
+from aqi_dagster.demo.summer import DAYS, Summer
+from aqi_dagster.demo.webhook import WebhookReceiver
+from aqi_dagster.errors import InputFileError
+from aqi_dagster.input_files import Message, read_file
+from aqi_dagster.pipeline.messages import RejectedMessageError, decode_value
+from aqi_dagster.pipeline.store import Store
+from aqi_dagster.producer import create_topic, delivery_bar, produce
+from aqi_dagster.settings import librdkafka_settings, load_settings
+from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start
+
+FOLDER = Path(".demo")
+
+PARTITIONS = 4
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the demo shows: the windows from ``first`` to ``last`` of ``files``, or of a summer if there are none."""
+
+    first: datetime
+    last: datetime
+    files: list[Path]
+
+    @classmethod
+    def make(cls, files: Sequence[Path]) -> "Plan":
+        """A summer that ends with the newest window that has ended, or the time that ``files`` cover."""
+        newest = window_start(utc_now()) - WINDOW_LENGTH
+        if not files:
+            return cls(newest + WINDOW_LENGTH - timedelta(days=DAYS), newest, [])
+        earliest, latest = _time_span(files)
+        return cls(window_start(earliest), min(window_start(latest), newest), [file.absolute() for file in files])
+
+    @property
+    def summer(self) -> Summer | None:
+        """The synthetic summer, if that is what is shown."""
+        return None if self.files else Summer(self.first)
+
+    def messages(self) -> Iterator[Message]:
+        """Everything the windows hold, to be sent to Kafka."""
+        if self.summer:
+            yield from self.summer.messages(self.first, self.last + WINDOW_LENGTH)
+        for file in self.files:
+            yield from read_file(file)
+
+    def save(self, path: Path) -> None:
+        """Keep the plan for ``dagster dev``."""
+        files = [str(file) for file in self.files]
+        path.write_text(json.dumps({"first": self.first.isoformat(), "last": self.last.isoformat(), "files": files}))
+
+    @classmethod
+    def load(cls, path: Path) -> "Plan":
+        """The plan that :meth:`save` kept."""
+        kept = json.loads(path.read_text())
+        first, last = (datetime.fromisoformat(kept[name]) for name in ("first", "last"))
+        return cls(first, last, [Path(file) for file in kept["files"]])
+
+
+def run_demo(files: Sequence[Path]) -> None:
+    """Fill a topic, run all its windows through Dagster, have alerts told, and print what came of it."""
+    plan = Plan.make(files)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir()
+    plan.save(FOLDER / "demo.json")
+    with _kafka() as servers, WebhookReceiver() as slack:
+        _configure(plan, servers, slack.url)
+        # Only now: the definitions read the first window when they are imported.
+        from aqi_dagster.runs import run_alerts, run_windows, use_dagster_home
+
+        use_dagster_home()
+        settings = load_settings()
+        config = librdkafka_settings(settings)
+        create_topic(config, settings.kafka_topic, PARTITIONS)
+        click.echo(f"Sending readings to topic {settings.kafka_topic} at {servers} ...")
+        with delivery_bar("readings") as delivered:
+            produce(config, settings.kafka_topic, plan.messages(), delivered)
+        first, last = window_key(plan.first), window_key(plan.last)
+        click.echo(f"Running the windows {first} to {last} through Dagster ...")
+        run_windows(first, last)
+        click.echo("Telling Slack (a local stand-in) ...")
+        run_alerts()
+        _print_windows(plan)
+        _print_messages(slack)
+    click.echo(
+        f"\nSee it in the Dagster UI:  make dev   (then http://127.0.0.1:3000)\n"
+        f"Ask it in SQL:             {_sql_hint()}\n"
+        "Load your own readings:    make demo DATA=folder-or-file"
+    )
+
+
+def serve_demo(port: int) -> None:
+    """Serve the demo's data with ``dagster dev``, the broker beside it, and the sensors going on to send."""
+    if not (FOLDER / "demo.json").exists():
+        run_demo([])
+    plan = Plan.load(FOLDER / "demo.json")
+    stop = threading.Event()
+    with EmbeddedBroker() as broker, WebhookReceiver() as slack:
+        _configure(plan, broker.bootstrap_servers, slack.url)
+        from aqi_dagster.runs import serve, use_dagster_home
+
+        use_dagster_home()
+        settings = load_settings()
+        config = librdkafka_settings(settings)
+        create_topic(config, settings.kafka_topic, PARTITIONS)
+        click.echo(
+            f"Broker at {broker.bootstrap_servers}; Dagster at http://127.0.0.1:{port} in a moment. Ctrl-C ends all."
+        )
+
+        def send() -> None:
+            if plan.summer:
+                simulate(plan.summer, config, settings.kafka_topic, plan.first, stop)
+            else:
+                produce(config, settings.kafka_topic, plan.messages())
+
+        sensors = threading.Thread(target=send, name="simulated-sensors")
+        sensors.start()
+        try:
+            serve(port, FOLDER)
+        finally:
+            stop.set()
+            sensors.join()
+
+
+@contextmanager
+def _kafka() -> Iterator[str]:
+    """The servers that KAFKA_BOOTSTRAP_SERVERS names, or else those of an embedded broker for the time of the block."""
+    servers = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if servers:
+        yield servers
+        return
+    with EmbeddedBroker() as broker:
+        yield broker.bootstrap_servers
+
+
+def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
+    """Point every setting of this process and its children to the demo's folder, broker and stand-in for Slack."""
+    os.environ.update(
+        KAFKA_BOOTSTRAP_SERVERS=servers,
+        # The embedded broker forgets when it stops: its topic is made anew each time.
+        KAFKA_ON_RECREATED_TOPIC="reread",
+        AQI_DATA_DIR=str((FOLDER / "data").absolute()),
+        AQI_FIRST_WINDOW=window_key(plan.first),
+        SLACK_WEBHOOK_URL=webhook_url,
+        DAGSTER_HOME=str((FOLDER / "dagster").absolute()),
+    )
+
+
+def _time_span(files: Sequence[Path]) -> tuple[datetime, datetime]:
+    """Earliest and latest ``created_at`` of the readings in ``files``."""
+    times = []
+    for file in files:
+        for message in read_file(file):
+            try:
+                times.append(decode_value(message.value, utc_now(), timedelta(0)).created_at)
+            except RejectedMessageError:
+                continue
+    if not times:
+        raise InputFileError(f"{', '.join(map(str, files))}: no line is a reading")
+    return min(times), max(times)
+
+
+def _print_windows(plan: Plan) -> None:
+    expected = plan.summer.expected_verdicts(plan.last + WINDOW_LENGTH) if plan.summer else {}
+    with Store(load_settings().data_dir).reader() as connection:
+        found = {
+            start: row
+            for start, *row in connection.execute(
+                "SELECT window_start, region, verdict, count_sensors, count_anomalies, max_pm25 FROM regional_windows "
+                "ORDER BY ALL"
+            ).fetchall()
+        }
+    headers = ["window (UTC)", "region", "verdict", "sensors", "anomalies", "max PM2.5, ug/m3"]
+    nothing = ["", "", "", "", ""]
+    if not plan.summer:
+        click.echo(
+            tabulate([[f"{start:%Y-%m-%d %H:%M}", *row] for start, row in found.items()], headers, floatfmt=".1f")
+        )
+        return
+    rows = [
+        [f"{start:%Y-%m-%d %H:%M}", *found.get(start, nothing), expected.get(start, "nothing")]
+        for start in sorted(found.keys() | expected.keys())
+    ]
+    click.echo(tabulate(rows, [*headers, "label"], floatfmt=".1f"))
+    right = sum(start in found and found[start][1] == label for start, label in expected.items())
+    click.echo(f"{right} of {len(expected)} labelled windows found as labelled; {len(found) - right} others.")
+
+
+def _print_messages(slack: WebhookReceiver) -> None:
+    click.echo(f"\nSlack was told, in {len(slack.messages)} messages:")
+    for payload in slack.messages:
+        click.echo(f"  {payload['text']}")
+
+
+def _sql_hint() -> str:
+    query = "FROM regional_windows"
+    return f"""duckdb -readonly {FOLDER / "data" / "aqi.duckdb"} "{query}"   (or the same file from Python)"""

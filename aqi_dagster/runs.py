@@ -1,0 +1,88 @@
+"""Running jobs through the Dagster instance from the command line, in this process.
+
+Each run is recorded like one that was launched in the UI: its events, logs and materialized partitions show there.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from aqi_dagster.automation import micro_batch, tell_slack
+from aqi_dagster.definitions import defs
+from aqi_dagster.errors import RunFailedError
+from aqi_dagster.partitions import WINDOWS, range_tags
+
+INSTANCE_SETTINGS = Path("dagster.yaml")
+
+STOP_TIMEOUT_SECONDS = 30.0
+"""Time for ``dagster dev`` to end its daemon and code servers after Ctrl-C before it is ended by force."""
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+
+
+def use_dagster_home(default: Path = Path(".dagster")) -> None:
+    """Have Dagster keep its records in DAGSTER_HOME, or in ``default`` if that is not set.
+
+    A home without instance settings gets those of the present folder.
+    """
+    home = Path(os.environ.get("DAGSTER_HOME") or default).absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    if INSTANCE_SETTINGS.exists() and not (home / INSTANCE_SETTINGS.name).exists():
+        shutil.copy(INSTANCE_SETTINGS, home)
+    os.environ["DAGSTER_HOME"] = str(home)
+
+
+def serve(port: int, folder: Path = Path()) -> None:
+    """Run ``dagster dev`` on 127.0.0.1 in ``folder`` until it ends or is interrupted."""
+    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
+    process = subprocess.Popen([*command, "-m", "aqi_dagster.definitions"], cwd=folder)  # noqa: S603 (our own words)
+    try:
+        process.wait()
+    except KeyboardInterrupt:
+        # The terminal's Ctrl-C reached dagster too; it needs a moment to end its own processes.
+        process.wait(STOP_TIMEOUT_SECONDS)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def run_windows(first: str, last: str) -> None:
+    """Materialize the windows from partition key ``first`` to ``last`` in one run, as a backfill would.
+
+    Raises :class:`RunFailedError` with what failed.
+    """
+    unknown = [key for key in (first, last) if not WINDOWS.has_partition_key(key)]
+    if unknown:
+        raise RunFailedError(
+            f"There is no window {unknown[0]} to materialize: windows go from {WINDOWS.get_first_partition_key()} "
+            f"(AQI_FIRST_WINDOW) to {WINDOWS.get_last_partition_key()}, the newest that has ended."
+        )
+    _run(micro_batch.name, range_tags(first, last))
+
+
+def run_alerts() -> None:
+    """Send the alerts that are pending. Raises :class:`RunFailedError` with what failed."""
+    _run(tell_slack.name, {})
+
+
+def _run(job: str, tags: dict[str, str]) -> None:
+    with dg.DagsterInstance.get() as instance:
+        result = (
+            defs()
+            .resolve_job_def(job)
+            .execute_in_process(run_config=_QUIET, instance=instance, tags=tags, raise_on_error=False)
+        )
+    if result.success:
+        return
+    failures = [event for event in result.all_events if event.is_step_failure]
+    causes = []
+    for event in failures:
+        error = event.step_failure_data.error
+        while error is not None and error.cause is not None:
+            error = error.cause
+        causes.append(f"{event.step_key}: {error.message.strip() if error else 'no error was recorded'}")
+    raise RunFailedError(f"Run {result.run_id} of {job} failed. " + "; ".join(causes))

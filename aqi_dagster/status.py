@@ -1,0 +1,79 @@
+"""What the pipeline has done and what waits, from the published copy and the broker."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import KafkaError
+from aqi_dagster.pipeline.consuming import TopicReader
+from aqi_dagster.pipeline.health import OutdatedScores, outdated_scores
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """A Kafka partition: where the next pull starts, and how many messages wait (None if the broker does not say)."""
+
+    partition: int
+    next_offset: int
+    lag: int | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """What the published copy holds."""
+
+    readings: int
+    rejected: int
+    sensors: int
+    newest_reading: datetime | None
+    windows_scored: int
+    newest_window: datetime | None
+    verdicts: dict[str, int]
+    alerts: dict[str, int]
+    outdated: OutdatedScores
+
+
+def store_status(connection: DuckDBPyConnection) -> StoreStatus:
+    """Sums over the tables behind ``connection``."""
+
+    def one(query: str) -> Any:
+        return connection.execute(query).fetchall()[0]
+
+    sensors, newest_reading, readings = one("SELECT count(*), max(last_reading), sum(readings) FROM sensors")
+    windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
+    return StoreStatus(
+        readings=readings or 0,
+        rejected=one("SELECT count(*) FROM rejected_messages")[0],
+        sensors=sensors,
+        newest_reading=newest_reading,
+        windows_scored=windows_scored,
+        newest_window=newest_window,
+        verdicts=dict(
+            connection.execute("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1").fetchall()
+        ),
+        alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
+        outdated=outdated_scores(connection),
+    )
+
+
+def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tuple[list[PartitionStatus], str | None]:
+    """Progress and lag by Kafka partition, and why the lag is unknown if it is."""
+    rows = connection.execute(
+        "SELECT kafka_partition, next_offset, updated_at FROM kafka_offsets "
+        "WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets) ORDER BY kafka_partition"
+    ).fetchall()
+    ends: dict[int, int] = {}
+    trouble = None
+    try:
+        reader.describe()
+        with reader.consumer() as consumer:
+            ends = reader.log_ends(consumer, {partition: offset for partition, offset, _ in rows})
+    except KafkaError as error:
+        trouble = str(error)
+    return [
+        PartitionStatus(partition, offset, ends[partition] - offset if partition in ends else None, updated_at)
+        for partition, offset, updated_at in rows
+    ], trouble
