@@ -29,7 +29,8 @@ class _Group(click.Group):
         try:
             return super().invoke(context)
         except AqiError as error:
-            raise click.ClickException(str(error)) from error
+            message = str(error)
+        raise click.ClickException(message)
 
 
 @click.group(cls=_Group)

@@ -5,6 +5,7 @@ Each run is recorded like one that was launched in the UI: its events, logs and 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,9 @@ INSTANCE_SETTINGS = Path("dagster.yaml")
 
 STOP_TIMEOUT_SECONDS = 30.0
 """Time for ``dagster dev`` to end its daemon and code servers after Ctrl-C before it is ended by force."""
+
+# Dagster calls backfill policies beta, each time it loads them.
+_CALMER = "ignore:Parameter `backfill_policy`"
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
 
@@ -38,16 +42,25 @@ def use_dagster_home(default: Path = Path(".dagster")) -> None:
 
 def serve(port: int, folder: Path = Path()) -> None:
     """Run ``dagster dev`` on 127.0.0.1 in ``folder`` until it ends or is interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background of a shell: dagster ends its own processes by SIGINT, which they would ignore too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
-    process = subprocess.Popen([*command, "-m", "aqi_dagster.definitions"], cwd=folder)  # noqa: S603 (our own words)
+    process = subprocess.Popen(  # noqa: S603 (our own words)
+        [*command, "-m", "aqi_dagster.definitions"], cwd=folder, env=os.environ | {"PYTHONWARNINGS": _CALMER}
+    )
     try:
         process.wait()
     except KeyboardInterrupt:
-        # The terminal's Ctrl-C reached dagster too; it needs a moment to end its own processes.
+        # The terminal's Ctrl-C reached dagster too, which is ending its own processes.
         process.wait(STOP_TIMEOUT_SECONDS)
     finally:
         process.terminate()
-        process.wait()
+        try:
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def run_windows(first: str, last: str) -> None:

@@ -117,7 +117,10 @@ def load_settings() -> Settings:
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:
-        faults = [f"{fault['loc'][0]}={fault['input']!r}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{fault['loc'][0]}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        ]
         raise ConfigurationError(
             "Wrong settings in the environment or in .env: "
             + "; ".join(faults)
