@@ -14,7 +14,6 @@ from aqi_dagster.partitions import WINDOWS, range_tags
 micro_batch = dg.define_asset_job(
     "micro_batch",
     selection=[readings, scored_readings, anomalies, regional_windows],
-    partitions_def=WINDOWS,
     executor_def=dg.in_process_executor,
     description="Pull what is new in Kafka, then score, filter and classify the requested windows, in one process.",
 )

@@ -1,0 +1,77 @@
+"""The command line's answers to what users get wrong, and the broker in the foreground."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aqi_dagster.demo.broker import EmbeddedBroker
+from tests.command_line import COMMAND, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path, broker: EmbeddedBroker) -> Site:
+    return Site(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers, "KAFKA_TOPIC": "unmade"})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["materialize", "--from", "yesterday", "--to", "2022-07-18"], "'yesterday'"),
+        (["materialize", "--from", "2022-07-18T03:00", "--to", "2022-07-18"], "windows start at 00:00 and 12:00"),
+        (["materialize", "--from", "2022-07-19", "--to", "2022-07-18"], "is later than --to"),
+        (["materialize", "--from", "2020-07-18", "--to", "2022-07-18"], "AQI_FIRST_WINDOW"),
+        (["status"], "There is no published copy"),
+        (["produce"], "Name at least one file"),
+    ],
+)
+def test_a_wrong_call_says_what_is_wrong_without_a_traceback(site: Site, arguments: list[str], told: str) -> None:
+    finished = site.run(*arguments, check=False)
+    assert finished.returncode != 0
+    assert told in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def test_a_run_that_fails_tells_its_cause_and_exits_with_an_error(site: Site) -> None:
+    finished = site.run("materialize", "--from", "2022-07-18", "--to", "2022-07-18", check=False)
+    assert finished.returncode == 1
+    assert "readings: " in finished.stderr
+    assert "has no topic 'unmade'" in finished.stderr
+
+
+def test_a_wrong_setting_is_refused_by_name(site: Site) -> None:
+    wrong = Site(site.folder, site.settings | {"AQI_SCORE_THRESHOLD": "2"})
+    finished = wrong.run("status", check=False)
+    assert finished.returncode == 1
+    assert "AQI_SCORE_THRESHOLD='2'" in finished.stderr
+
+
+def test_settings_are_read_from_the_file_env(site: Site) -> None:
+    (site.folder / ".env").write_text("AQI_PM25_THRESHOLD=much\n")
+    assert "AQI_PM25_THRESHOLD='much'" in site.run("status", check=False).stderr
+
+
+def test_the_broker_prints_its_address_and_ends_on_interrupt(tmp_path: Path, unused_port: int) -> None:
+    with subprocess.Popen(
+        [COMMAND, "broker", "--port", str(unused_port)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert f"127.0.0.1:{unused_port}" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def test_the_demo_runs_a_newcomers_own_files(tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    rows = [f"2022-07-{18 + n // 1440:02d} {n // 60 % 24:02d}:{n % 60:02d}:00 UTC" for n in range(0, 4320, 2)]
+    spikes = range(1000, 1004)
+    lines = [f"{time},{n},{900 if n in spikes else 3 + n % 5},\n" for n, time in enumerate(rows)]
+    name = "Somewhere (outside) (38.75 -120.93) Primary Real Time 07_01_2022 09_18_2022.csv"
+    (folder / name).write_text("created_at,entry_id,PM2.5_CF1_ug/m3,\n" + "".join(lines))
+    site = Site(tmp_path)
+    told = site.run("demo", str(folder)).stdout
+    assert "2022-07-19 00:00" in told or "2022-07-19 12:00" in told
+    assert "malfunction" in told
+    assert "1 older window classified" in told
