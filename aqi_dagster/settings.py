@@ -47,7 +47,11 @@ class Settings(BaseModel):
     )
     kafka_topic: Text = Field("sensor_data", alias="KAFKA_TOPIC", description="topic that holds the readings")
     kafka_timeout_seconds: float = Field(
-        30.0, gt=0, alias="KAFKA_TIMEOUT_SECONDS", description="silence of a broker or partition that is an error"
+        30.0,
+        gt=0,
+        le=3600,
+        alias="KAFKA_TIMEOUT_SECONDS",
+        description="silence of a broker or partition that is an error",
     )
     kafka_chunk_messages: int = Field(
         100_000, ge=1, alias="KAFKA_CHUNK_MESSAGES", description="messages that one transaction takes in"
@@ -69,10 +73,18 @@ class Settings(BaseModel):
     )
     region: Text = Field("Lake Tahoe", alias="AQI_REGION", description="name of the region of all sensors")
     future_allowance_minutes: float = Field(
-        10.0, ge=0, alias="AQI_FUTURE_ALLOWANCE_MINUTES", description="how far created_at may lie ahead of our clock"
+        10.0,
+        ge=0,
+        le=525_600,
+        alias="AQI_FUTURE_ALLOWANCE_MINUTES",
+        description="how far created_at may lie ahead of our clock",
     )
     lock_timeout_seconds: float = Field(
-        3600.0, gt=0, alias="AQI_LOCK_TIMEOUT_SECONDS", description="how long a run queues behind another writer"
+        3600.0,
+        gt=0,
+        le=604_800,
+        alias="AQI_LOCK_TIMEOUT_SECONDS",
+        description="how long a run queues behind another writer",
     )
 
     detector_n_trees: int = Field(4, ge=1, le=1000, alias="AQI_DETECTOR_N_TREES", description="trees of a detector")
@@ -98,7 +110,11 @@ class Settings(BaseModel):
     )
 
     digest_after_hours: float = Field(
-        48.0, gt=0, alias="AQI_DIGEST_AFTER_HOURS", description="windows that ended longer ago are told in one digest"
+        48.0,
+        gt=0,
+        le=87_600,
+        alias="AQI_DIGEST_AFTER_HOURS",
+        description="windows that ended longer ago are told in one digest",
     )
 
     @property
@@ -114,6 +130,7 @@ def load_settings() -> Settings:
     """
     given = {name: value for name, value in os.environ.items() if value != ""}
     known = {field.alias: value for field in Settings.model_fields.values() if (value := given.get(field.alias or ""))}
+    settings, faults = None, []
     try:
         settings = Settings.model_validate(known)
     except ValidationError as error:
@@ -121,12 +138,13 @@ def load_settings() -> Settings:
             f"{fault['loc'][0]}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
+    # Raised out here, because Pydantic's error keeps its frames alive for ever where another one refers to it.
+    if settings is None:
         raise ConfigurationError(
             "Wrong settings in the environment or in .env: "
             + "; ".join(faults)
-            + ". Mend or remove them; .env.example "
-            "lists every setting with its default."
-        ) from None
+            + ". Mend or remove them; .env.example lists every setting with its default."
+        )
     if settings.detector_lower_limit >= settings.detector_upper_limit:
         raise ConfigurationError(
             f"AQI_DETECTOR_LOWER_LIMIT={settings.detector_lower_limit:g} must be less than "

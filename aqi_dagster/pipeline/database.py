@@ -40,7 +40,8 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
 
 def scalar(connection: DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
     """The single value that ``query`` gives."""
-    row = connection.execute(query, parameters).fetchone()
-    if row is None:
-        raise LookupError(f"no row from: {query}")
-    return row[0]
+    # fetchone would leave the result open, and DuckDB registers no table on a connection with an open result.
+    rows = connection.execute(query, parameters).fetchall()
+    if len(rows) != 1:
+        raise LookupError(f"{len(rows)} rows from: {query}")
+    return rows[0][0]

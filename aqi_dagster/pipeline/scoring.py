@@ -7,6 +7,7 @@ several windows carries the detectors in memory from one to the next and commits
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from duckdb import DuckDBPyConnection
 from river.anomaly import HalfSpaceTrees
 
 from aqi_dagster.errors import UnscoredWindowsError
-from aqi_dagster.pipeline.database import registered, scalar, transaction
+from aqi_dagster.pipeline.database import registered, transaction
 from aqi_dagster.pipeline.detectors import (
     DetectorParameters,
     StoredState,
@@ -24,17 +25,7 @@ from aqi_dagster.pipeline.detectors import (
     score_and_learn,
     store_state,
 )
-from aqi_dagster.windows import window_key
-
-_SCORED_SCHEMA = pa.schema(
-    [
-        ("sensor", pa.string()),
-        ("created_at", pa.timestamp("us")),
-        ("window_start", pa.timestamp("us")),
-        ("pm25_cf1", pa.float64()),
-        ("score", pa.float64()),
-    ]
-)
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
 
 _STATE_SCHEMA = pa.schema(
     [
@@ -46,6 +37,9 @@ _STATE_SCHEMA = pa.schema(
         ("parameters_hash", pa.string()),
     ]
 )
+
+READINGS_AT_ONCE = 500_000
+"""Readings that are held in memory at a time: about 30 MB."""
 
 _STATE_COLUMNS = ", ".join(field.name for field in fields(StoredState))
 
@@ -66,7 +60,7 @@ def score_windows(
     first_window: datetime,
     parameters: DetectorParameters,
 ) -> Iterator[ScoredWindow]:
-    """Score ``windows`` (starts, ascending), each in a transaction of its own.
+    """Score ``windows`` (starts, consecutive), each in a transaction of its own.
 
     ``first_window`` is where scoring may begin at all; readings before it are never scored. Raises
     :class:`UnscoredWindowsError` if a window between the first scored one and these holds readings that were never
@@ -74,8 +68,13 @@ def score_windows(
     """
     _require_no_gap(connection, windows[0], first_window)
     detectors = _Detectors(connection, windows[0], parameters)
-    for start in windows:
-        yield _score_window(connection, start, detectors)
+    progress = _Progress(connection, windows[0], parameters.hash())
+    for group in progress.groups(windows):
+        series = _readings(connection, group[0], group[-1])
+        starts = series["window_start"].to_numpy()
+        bounds = np.searchsorted(starts, np.array([*group, group[-1] + WINDOW_LENGTH], starts.dtype))
+        for start, begin, end in zip(group, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+            yield _score_window(connection, start, series.slice(begin, end - begin), detectors, progress)
 
 
 class _Detectors:
@@ -101,30 +100,95 @@ class _Detectors:
         return self._live[sensor]
 
 
-def _score_window(connection: DuckDBPyConnection, start: datetime, detectors: _Detectors) -> ScoredWindow:
-    series = connection.sql(
+class _WindowRow(NamedTuple):
+    """A row of ``windows`` without its start."""
+
+    readings: int = 0
+    scored: int | None = None
+    revision: int = 0
+    parameters_hash: str | None = None
+
+
+class _Progress:
+    """The table ``windows`` in memory, for as long as this process alone may write it."""
+
+    def __init__(self, connection: DuckDBPyConnection, first: datetime, parameters_hash: str) -> None:
+        rows = connection.execute(
+            "SELECT window_start, readings, scored, coalesce(revision, 0), parameters_hash FROM windows"
+        ).fetchall()
+        self._rows = {start: _WindowRow(*row) for start, *row in rows}
+        self._newest = max((row.revision for row in self._rows.values()), default=0)
+        self._before = max((row.revision for start, row in self._rows.items() if start < first), default=0)
+        self._parameters_hash = parameters_hash
+
+    def groups(self, windows: Sequence[datetime]) -> Iterator[list[datetime]]:
+        """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
+        group: list[datetime] = []
+        held = 0
+        for start in windows:
+            readings = self._rows.get(start, _WindowRow()).readings
+            if group and held + readings > READINGS_AT_ONCE:
+                yield group
+                group, held = [], 0
+            group.append(start)
+            held += readings
+        if group:
+            yield group
+
+    def scored_before(self, start: datetime) -> int | None:
+        """How many readings the last scoring of the window took in; None if it was never scored."""
+        return self._rows.get(start, _WindowRow()).scored
+
+    def record(self, connection: DuckDBPyConnection, start: datetime, readings: int) -> None:
+        """Note that the window's ``readings`` were scored, after all windows before it.
+
+        Its revision grows if anything differs that later windows build on: readings, parameters, or an earlier
+        window that itself has grown since.
+        """
+        row = self._rows.get(start, _WindowRow())
+        revision = row.revision
+        if (row.scored, row.parameters_hash) != (readings, self._parameters_hash) or revision < self._before:
+            self._newest += 1
+            revision = self._newest
+        self._before = max(self._before, revision)
+        connection.execute(
+            "INSERT INTO windows (window_start, readings, scored, revision, parameters_hash) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET scored = excluded.scored, revision = excluded.revision, "
+            "parameters_hash = excluded.parameters_hash",
+            [start, readings, readings, revision, self._parameters_hash],
+        )
+
+
+def _readings(connection: DuckDBPyConnection, first: datetime, last: datetime) -> pa.Table:
+    return connection.sql(
         "SELECT sensor, created_at, window_start, pm25_cf1 FROM readings "
-        "WHERE window_start = ? AND NOT repeated ORDER BY sensor, created_at",
-        params=[start],
+        "WHERE window_start BETWEEN ? AND ? AND NOT repeated ORDER BY window_start, sensor, created_at",
+        params=[first, last],
     ).to_arrow_table()
+
+
+def _score_window(
+    connection: DuckDBPyConnection, start: datetime, series: pa.Table, detectors: _Detectors, progress: _Progress
+) -> ScoredWindow:
     values = series["pm25_cf1"].to_numpy()
     scores = np.empty(len(values))
     states = []
     for sensor, begin, end in _runs(series["sensor"]):
         detector = detectors.of(sensor)
         scores[begin:end] = score_and_learn(detector, values[begin:end].tolist())
-        states.append(store_state(sensor, start, detector, detectors.parameters))
-    scored = series.append_column("score", pa.array(scores))
+        states.append(asdict(store_state(sensor, start, detector, detectors.parameters)))
+    scored_before = progress.scored_before(start)
     with transaction(connection):
-        newly_scored = _record(connection, start, len(values), detectors.parameters.hash())
-        connection.execute("DELETE FROM scored_readings WHERE window_start = ?", [start])
-        connection.execute("DELETE FROM detector_states WHERE window_start = ?", [start])
+        if scored_before:
+            connection.execute("DELETE FROM scored_readings WHERE window_start = ?", [start])
+            connection.execute("DELETE FROM detector_states WHERE window_start = ?", [start])
         if states:
-            with registered(connection, "scored", scored):
+            with registered(connection, "scored", series.append_column("score", pa.array(scores))):
                 connection.execute("INSERT INTO scored_readings BY NAME SELECT * FROM scored")
-            with registered(connection, "states", pa.Table.from_pylist([asdict(s) for s in states], _STATE_SCHEMA)):
+            with registered(connection, "states", pa.Table.from_pylist(states, _STATE_SCHEMA)):
                 connection.execute("INSERT INTO detector_states BY NAME SELECT * FROM states")
-    return ScoredWindow(start, len(values), newly_scored, len(states))
+        progress.record(connection, start, len(values))
+    return ScoredWindow(start, len(values), len(values) - (scored_before or 0), len(states))
 
 
 def _runs(sorted_column: pa.ChunkedArray) -> Iterator[tuple[str, int, int]]:
@@ -138,28 +202,6 @@ def _runs(sorted_column: pa.ChunkedArray) -> Iterator[tuple[str, int, int]]:
     names = encoded.dictionary.to_pylist()
     for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
         yield names[codes[begin]], begin, end
-
-
-def _record(connection: DuckDBPyConnection, start: datetime, readings: int, parameters_hash: str) -> int:
-    """Note in ``windows`` that ``readings`` were scored; returns how many of them are new since the last scoring.
-
-    The revision grows if anything differs that later windows build on: readings, parameters, or an earlier window
-    that itself has grown since.
-    """
-    row = connection.execute(
-        "SELECT scored, revision, parameters_hash FROM windows WHERE window_start = ?", [start]
-    ).fetchone()
-    scored, revision, old_hash = row or (None, None, None)
-    before = scalar(connection, "SELECT coalesce(max(revision), 0) FROM windows WHERE window_start < ?", [start])
-    if scored != readings or old_hash != parameters_hash or revision < before:
-        revision = 1 + scalar(connection, "SELECT coalesce(max(revision), 0) FROM windows")
-    connection.execute(
-        "INSERT INTO windows (window_start, readings, scored, revision, parameters_hash) VALUES (?, ?, ?, ?, ?) "
-        "ON CONFLICT DO UPDATE SET scored = excluded.scored, revision = excluded.revision, "
-        "parameters_hash = excluded.parameters_hash",
-        [start, readings, readings, revision, parameters_hash],
-    )
-    return readings - (scored or 0)
 
 
 def _require_no_gap(connection: DuckDBPyConnection, first: datetime, first_window: datetime) -> None:

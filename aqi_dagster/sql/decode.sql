@@ -7,7 +7,7 @@
 -- Why this is sound although DuckDB's JSON is lenient: every field is known, present once and not null (as many keys as
 -- non-null columns), every value is a scalar of the strict form (the patterns), no name or text is escaped (no
 -- backslash), and nothing but the brace follows the last value (no trailing comma). The numbers are matched joined by line
--- feeds, which no JSON text holds unescaped.
+-- feeds, which no JSON text holds unescaped; so few digits cannot overflow.
 CREATE OR REPLACE TEMP TABLE decoded AS
 WITH parsed AS (
     SELECT
@@ -63,8 +63,6 @@ WHERE
     AND regexp_full_match(created_at_text, '(19|20)\d\d-[01]\d-[0-3]\d ([01]\d|2[0-3]):[0-5]\d:[0-5]\d UTC')
     AND created_at <= $newest
     AND pm25_cf1 IS NOT NULL
-    AND isfinite(greatest(pm25_cf1, pm1_cf1, pm10_cf1, pm25_atm, temperature, humidity, rssi, uptime))
-    AND isfinite(least(pm25_cf1, pm1_cf1, pm10_cf1, pm25_atm, temperature, humidity, rssi, uptime))
     AND regexp_full_match(
         concat_ws(
             chr(10),
@@ -72,6 +70,6 @@ WHERE
             nullif(field."PM2.5_ATM_ug/m3", ''), nullif(field.Temperature_F, ''), nullif(field."Humidity_%", ''),
             nullif(field.Humidity, ''), nullif(field.RSSI_dbm, ''), nullif(field.UptimeMinutes, '')
         ),
-        '(-?\d+(\.\d+)?(\n|$))+'
+        '(-?\d{1,15}(\.\d{1,15})?(\n|$))+'
     )
     AND (field.entry_id IS NULL OR regexp_full_match(field.entry_id, '(-?\d{1,18})?'));

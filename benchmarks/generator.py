@@ -1,0 +1,42 @@
+"""A deterministic million of messages: sensors of one region, clean air, and now and then a sharp plume."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from aqi_dagster.input_files import Message, encode_message
+
+START = datetime(2022, 7, 18)  # noqa: DTZ001 (naive UTC, as everywhere)
+
+CADENCE = timedelta(minutes=10)
+
+_FIELDS = (
+    "PM1.0_CF1_ug/m3",
+    "PM2.5_CF1_ug/m3",
+    "PM10.0_CF1_ug/m3",
+    "UptimeMinutes",
+    "RSSI_dbm",
+    "Temperature_F",
+    "Humidity_%",
+    "PM2.5_ATM_ug/m3",
+)
+
+
+def messages(count: int, sensors: int) -> Iterator[Message]:
+    """``count`` messages of about 260 bytes from ``sensors`` sensors, in order of time, one every ten minutes each."""
+    random = np.random.default_rng(7)
+    names = [f"{38.5 + number // 50 * 0.03:.4f}, {-120.5 + number % 50 * 0.03:.4f}" for number in range(sensors)]
+    for slot in range(-(-count // sensors)):
+        moment = START + slot * CADENCE
+        background = np.clip(random.gamma(4.0, 2.0, sensors), 0.5, 40.0)
+        # A plume every four days, for two hours, over a tenth of the sensors.
+        if slot % 576 >= 564:
+            background[slot // 576 % 10 :: 10] += 450 + 200 * random.random(len(background[slot // 576 % 10 :: 10]))
+        for number in range(min(sensors, count - slot * sensors)):
+            pm25 = background[number]
+            numbers = (pm25 * 0.7, pm25, pm25 * 1.2, slot * 10, -60 - number % 20, 70.0, 35.0, pm25 * 0.95)
+            created_at = (moment + timedelta(seconds=number * 3 % 600)).strftime("%Y-%m-%d %H:%M:%S UTC")
+            value = {"created_at": created_at, "entry_id": str(slot * sensors + number)}
+            value.update({name: f"{figure:.2f}" for name, figure in zip(_FIELDS, numbers, strict=True)})
+            yield encode_message(names[number], value)
