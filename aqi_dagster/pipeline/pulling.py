@@ -16,6 +16,7 @@ from aqi_dagster.errors import ConcurrentPullError, TopicRecreatedError
 from aqi_dagster.pipeline.consuming import Chunk, Topic, TopicReader
 from aqi_dagster.pipeline.database import transaction
 from aqi_dagster.pipeline.ingesting import ingest
+from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.windows import utc_now
 
 _log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
         if policy.skip_expired_offsets:
             offsets |= _pass_over_gaps(connection, reader, consumer, generation, offsets)
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
-        for chunk in reader.chunks(consumer, starts):
+        for chunk in read_ahead(reader.chunks(consumer, starts)):
             now = utc_now()
             with transaction(connection):
                 _advance_offsets(connection, topic, generation, offsets, chunk, now)
