@@ -20,9 +20,11 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.consuming import CHUNK_SCHEMA, TopicReader
 from aqi_dagster.pipeline.ingesting import Ingested, ingest
 from aqi_dagster.pipeline.messages import PM25_FIELD, TIME_FORMAT
+from aqi_dagster.pipeline.regions import OneRegion
 from aqi_dagster.pipeline.store import Store
 
 
@@ -36,6 +38,13 @@ NOW = at("2022-09-01")
 """The present moment of the tests that need one."""
 
 ALLOWANCE = timedelta(minutes=10)
+
+REGION = OneRegion("Lake Tahoe")
+
+# Sensors with an anomaly each, by the verdict that they make.
+SMOKE = ["45.1, -122", "45.2, -122"]
+MALFUNCTION = ["45.1, -122"]
+NOTHING: list[str] = []
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -79,6 +88,15 @@ def take_in(connection: DuckDBPyConnection, messages: Sequence[RawMessage], firs
     return ingest(connection, chunk(messages, first_offset=first_offset), 1, NOW, ALLOWANCE)
 
 
+def find(connection: DuckDBPyConnection, window: datetime, sensors: Sequence[str]) -> None:
+    """Make one anomaly of each of ``sensors`` all the anomalies of ``window``, and classify it."""
+    connection.execute("DELETE FROM anomalies WHERE window_start = ?", [window])
+    for number, sensor in enumerate(sensors):
+        anomaly = [sensor, window + timedelta(minutes=number), window, 500.0 + number, 0.9]
+        connection.execute("INSERT INTO anomalies VALUES (?, ?, ?, ?, ?)", anomaly)
+    classify_windows(connection, [window], REGION)
+
+
 def rows(connection: DuckDBPyConnection, query: str) -> list[tuple[Any, ...]]:
     """All rows that ``query`` gives."""
     return connection.execute(query).fetchall()
@@ -118,7 +136,9 @@ class Topic:
 
     def reader(self, kind: type[TopicReader] = TopicReader, **settings: Any) -> TopicReader:
         """A reader of this topic; ``settings`` are further arguments of :class:`TopicReader`."""
-        return kind({"bootstrap.servers": self.servers}, self.name, **{"timeout": 10.0, **settings})
+        # A short wait for more messages, because the end of an idle partition is told only after it.
+        librdkafka = {"bootstrap.servers": self.servers, "fetch.wait.max.ms": 50}
+        return kind(librdkafka, self.name, **{"timeout": 10.0, **settings})
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,7 @@ with EmbeddedBroker() as broker:
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)  # noqa: S603 (ours)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
 
 
 def is_listening(bootstrap_servers: str) -> bool:
@@ -113,7 +113,7 @@ def test_program_that_never_answers_is_an_error_and_is_killed(
 )
 def test_broker_ends_with_a_process_that_gets_a_signal(number: signal.Signals, status: int) -> None:
     command = [sys.executable, "-c", OWNER.format(then="broker.wait()")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as owner:  # noqa: S603 (ours)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         servers = owner.stdout.readline().decode().strip()
         assert is_listening(servers)

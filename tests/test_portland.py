@@ -1,4 +1,4 @@
-"""The real readings of Portland's smoke in September 2020, from file to published windows, by the command line alone."""
+"""Real readings of Portland's smoke in September 2020, from file to published windows, by the command line alone."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -14,6 +14,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import SlackError
+from aqi_dagster.pipeline.database import run_script, transaction
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
 
@@ -131,26 +132,33 @@ def _dispatch(store: Store, post: Post | None, digest_after: timedelta) -> Dispa
         waiting = [alert for alert in alerts if alert.status == "pending"]
         for alert in waiting:
             _log.warning("not sent, as %s: %s", NO_WEBHOOK, headline(alert))
-        _record(store, waiting, "not_sent", NO_WEBHOOK)
+        if waiting:
+            _record(store, waiting, "not_sent", NO_WEBHOOK)
         report.not_sent = len(waiting)
         return report
+    # A verdict may change while others are told, which takes its alert from what is due.
+    due = {alert.alert_id for alert in alerts}
     for alert in recent:
-        _send(store, post, message(alert), [alert], digest=False)
-        report.sent += 1
+        if alert.alert_id in due:
+            due = _send(store, post, message(alert), [alert], digest=False)
+            report.sent += 1
+    old = [alert for alert in old if alert.alert_id in due]
     if old:
         _send(store, post, digest_message(old), old, digest=True)
         report.digested = len(old)
     return report
 
 
-def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Alert], digest: bool) -> None:
+def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Alert], digest: bool) -> set[int]:
+    """Post ``payload``, which tells ``alerts``, and record what came of it; gives the alerts that are due then."""
     try:
         post(payload)
     except SlackError as error:
         _record(store, alerts, "pending", str(error))
         raise
-    _record(store, alerts, "sent", "Slack took it", digest)
+    due = _record(store, alerts, "sent", "Slack took it", digest)
     _log.info("told Slack: %s", payload["text"])
+    return due
 
 
 def _due(connection: DuckDBPyConnection) -> list[Alert]:
@@ -162,21 +170,32 @@ def _due(connection: DuckDBPyConnection) -> list[Alert]:
     return [Alert(*row) for row in rows]
 
 
-def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, digest: bool = False) -> None:
-    if not alerts:
-        return
-    with store.exclusive() as connection:
+def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, digest: bool = False) -> set[int]:
+    """Record what came of telling ``alerts``; gives the ids of the alerts that are due then."""
+    now = utc_now()
+    ids = [alert.alert_id for alert in alerts]
+    with store.exclusive() as connection, transaction(connection):
+        overtaken = connection.execute(
+            "SELECT region, window_start FROM slack_alerts WHERE list_contains(?, alert_id) AND status = 'superseded'",
+            [ids],
+        ).fetchall()
         connection.execute(
             "UPDATE slack_alerts SET status = $status, outcome = $outcome, digest = $digest, attempts = attempts + 1, "
-            "sent_at = CASE WHEN $status = 'sent' THEN $now END WHERE list_contains($ids, alert_id)",
-            {
-                "status": status,
-                "outcome": outcome,
-                "digest": digest,
-                "now": utc_now(),
-                "ids": [alert.alert_id for alert in alerts],
-            },
+            "sent_at = CASE WHEN $status = 'sent' THEN $now END "
+            "WHERE list_contains($ids, alert_id) AND ($status = 'sent' OR status <> 'superseded')",
+            {"status": status, "outcome": outcome, "digest": digest, "now": now, "ids": ids},
         )
+        if status == "sent":
+            # These verdicts changed while Slack took the old ones: what is to follow must correct what was told.
+            for region, window_start in overtaken:
+                connection.execute(
+                    "UPDATE slack_alerts SET status = 'superseded', outcome = 'an older verdict was sent meanwhile' "
+                    "WHERE region = ? AND window_start = ? AND status IN ('pending', 'not_sent')",
+                    [region, window_start],
+                )
+                run_script(connection, "sync_alerts.sql", window_start=window_start, now=now)
+        due = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
+        return {alert_id for (alert_id,) in due}
 
 
 def _count(number: int, noun: str) -> str:

@@ -137,19 +137,20 @@ class TopicReader:
     def chunks(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Iterator[Chunk]:
         """Everything from ``starts`` (partition to offset; None is the beginning) to the end of each partition.
 
-        The end is where it was when the partition's last message was fetched, so a topic that keeps growing does not
-        hold the reader for ever.
+        The end is where the partition's log ended at its first fetch, so a topic that keeps growing does not hold the
+        reader for ever. What was fetched beyond it is given too.
 
         Raises :class:`PartitionStalledError`, :class:`OffsetsExpiredError`, :class:`OffsetBeyondEndError` or
         :class:`KafkaUnavailableError`; chunks given before remain valid.
         """
         positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
         reading = set(positions)
+        ends: dict[int, int] = {}
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
         builder = _ChunkBuilder()
         progress = time.monotonic()
         while reading:
-            batch = consumer.consume(POLL_MESSAGES, POLL_SECONDS)
+            batch = consumer.consume(min(POLL_MESSAGES, self.chunk_messages - builder.size), POLL_SECONDS)
             if batch:
                 progress = time.monotonic()
             elif time.monotonic() - progress > self.timeout:
@@ -157,13 +158,22 @@ class TopicReader:
             failed = [message for message in batch if message.error() is not None]
             if failed:
                 batch = [message for message in batch if message.error() is None]
-            positions.update(builder.add(batch))
+            advanced = builder.add(batch)
+            positions.update(advanced)
+            for partition in advanced.keys() - ends.keys():
+                _, end = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
+                if end >= 0:
+                    ends[partition] = end
+            finished = {partition for partition in ends if positions[partition] >= ends[partition]}
             for message in failed:
                 partition = self._end_of_partition(consumer, message, positions)
-                if partition in reading:
-                    builder.next_offsets[partition] = positions[partition] = cast("int", message.offset())
-                    reading.discard(partition)
-                    consumer.incremental_unassign([TopicPartition(self.topic, partition)])
+                finished.add(partition)
+                # Messages that were written after the end was told may have come with it.
+                positions[partition] = max(positions[partition], cast("int", message.offset()))
+                builder.next_offsets[partition] = positions[partition]
+            for partition in finished & reading:
+                reading.discard(partition)
+                consumer.incremental_unassign([TopicPartition(self.topic, partition)])
             if builder.size >= self.chunk_messages or builder.bytes >= self.chunk_bytes:
                 yield builder.take()
         if builder.next_offsets:

@@ -143,11 +143,13 @@ class _Progress:
         """Note that the window's ``readings`` were scored, after all windows before it.
 
         Its revision grows if anything differs that later windows build on: readings, parameters, or an earlier
-        window that itself has grown since.
+        window that itself has grown since. On a window without readings nothing builds.
         """
         row = self._rows.get(start, _WindowRow())
         revision = row.revision
-        if (row.scored, row.parameters_hash) != (readings, self._parameters_hash) or revision < self._before:
+        if readings == 0:
+            revision = self._before
+        elif (row.scored, row.parameters_hash) != (readings, self._parameters_hash) or revision < self._before:
             self._newest += 1
             revision = self._newest
         self._before = max(self._before, revision)

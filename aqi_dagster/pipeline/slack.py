@@ -1,11 +1,15 @@
 """Posting to a Slack incoming webhook. The webhook's URL is a secret and appears in no error and no log."""
 
 import logging
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_after_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
 from aqi_dagster.errors import SlackError
@@ -28,7 +32,8 @@ class Webhook:
     """A Slack incoming webhook.
 
     ``timeout`` bounds each request in seconds. A refusal that may pass (429, 5xx, no answer) is tried again up to
-    ``attempts`` times within ``patience`` seconds, with growing pauses or after the time that ``Retry-After`` asks.
+    ``attempts`` times within ``patience`` seconds, with growing pauses or after the time that ``Retry-After`` asks;
+    if that is longer than the patience, the message is given up for now.
     """
 
     url: str = field(repr=False)
@@ -43,7 +48,7 @@ class Webhook:
         """
         retrying = Retrying(
             retry=retry_if_exception_type(_TryAgainError),
-            stop=stop_after_attempt(self.attempts) | stop_after_delay(self.patience),
+            stop=stop_after_attempt(self.attempts) | stop_before_delay(self.patience),
             wait=self._pause,
             before_sleep=_log_retry,
             retry_error_callback=_last_reason,
@@ -57,7 +62,8 @@ class Webhook:
         # Errors are told by their kind alone and raised outside the handler: their texts, and the chain of causes
         # that a traceback prints, hold the URL.
         try:
-            response = requests.post(self.url, json=payload, timeout=self.timeout, allow_redirects=False)
+            with _urllib3_unlogged():
+                response = requests.post(self.url, json=payload, timeout=self.timeout, allow_redirects=False)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
             return "SLACK_WEBHOOK_URL is no valid URL. Copy it anew from the Slack app's page."
         except requests.RequestException as error:
@@ -65,7 +71,7 @@ class Webhook:
         else:
             if response.status_code == requests.codes.ok:
                 return None
-            reason = f"HTTP {response.status_code} {response.text[:100]!r}"
+            reason = f"HTTP {response.status_code}{_code_word(response)}"
             if response.status_code in _RETRIED_STATUSES:
                 raise _TryAgainError(reason, _retry_after(response))
             return (
@@ -76,8 +82,32 @@ class Webhook:
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, _TryAgainError) and error.retry_after is not None:
-            return min(error.retry_after, self.patience)
+            return error.retry_after
         return wait_random_exponential(multiplier=1, max=30)(state)
+
+
+@contextmanager
+def _urllib3_unlogged() -> Iterator[None]:
+    """Keep urllib3's records of this thread from any log: they quote the URL of the request."""
+    here = threading.get_ident()
+
+    def from_elsewhere(record: logging.LogRecord) -> bool:
+        return threading.get_ident() != here
+
+    loggers = [logging.getLogger(name) for name in ("urllib3.connectionpool", "urllib3.connection")]
+    for logger in loggers:
+        logger.addFilter(from_elsewhere)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(from_elsewhere)
+
+
+def _code_word(response: requests.Response) -> str:
+    """Slack's own word for what is wrong, such as ``channel_is_archived``; a proxy's page might quote the URL."""
+    word = response.text.strip()
+    return f" {word}" if re.fullmatch(r"[a-z_]{1,50}", word) else ""
 
 
 def _retry_after(response: requests.Response) -> float | None:

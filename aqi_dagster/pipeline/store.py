@@ -71,7 +71,8 @@ class Store:
             started = time.monotonic()
             draft = self.published.with_name(f".{self.published.name}.draft")
             # The lock is held and the store closed: its write-ahead log is merged and no writer is under way. A
-            # draft that a killed process left behind is simply overwritten.
+            # draft that a killed process left behind may be read-only, so it is removed and not overwritten.
+            draft.unlink(missing_ok=True)
             with self.private.open("rb") as source, draft.open("wb") as target:
                 shutil.copyfileobj(source, target, 16 << 20)
                 target.flush()

@@ -1,0 +1,145 @@
+"""Settings from the environment: defaults, what is refused, and in which words."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.pipeline.anomalies import Thresholds
+from aqi_dagster.pipeline.detectors import DetectorParameters
+from aqi_dagster.settings import Settings, librdkafka_settings, librdkafka_variables, load_settings
+from tests.conftest import at
+
+VARIABLES = [str(field.alias) for field in Settings.model_fields.values()]
+
+NUMBERS = [
+    name for name, field in zip(VARIABLES, Settings.model_fields.values(), strict=True) if field.annotation is float
+]
+
+
+def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """What the error says about ``environment``."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    return str(caught.value)
+
+
+def test_without_any_variable_the_notebooks_parameters_hold() -> None:
+    settings = load_settings()
+    detector = {name: getattr(settings, f"detector_{name}") for name in DetectorParameters.__dataclass_fields__}
+    assert DetectorParameters(**detector) == DetectorParameters()
+    assert Thresholds(settings.score_threshold, settings.pm25_threshold) == Thresholds()
+
+
+def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = load_settings()
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+    assert load_settings() == defaults
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "field", "value"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:9092,b:9092", "kafka_bootstrap_servers", "a:9092,b:9092"),
+        ("KAFKA_TIMEOUT_SECONDS", "2.5", "kafka_timeout_seconds", 2.5),
+        ("KAFKA_CHUNK_MESSAGES", "10", "kafka_chunk_messages", 10),
+        ("KAFKA_ON_RECREATED_TOPIC", "reread", "kafka_on_recreated_topic", "reread"),
+        ("AQI_DATA_DIR", "/srv/aqi", "data_dir", Path("/srv/aqi")),
+        ("AQI_FIRST_WINDOW", "2020-09-01T12:00", "first_window", at("2020-09-01 12:00")),
+        ("AQI_FIRST_WINDOW", "2020-09-01", "first_window", at("2020-09-01")),
+        ("AQI_FUTURE_ALLOWANCE_MINUTES", "0", "future_allowance_minutes", 0.0),
+        ("AQI_DIGEST_AFTER_HOURS", "1.5", "digest_after", timedelta(minutes=90)),
+    ],
+)
+def test_a_variable_sets_its_field(
+    monkeypatch: pytest.MonkeyPatch, variable: str, text: str, field: str, value: object
+) -> None:
+    assert getattr(load_settings(), field) != value
+    monkeypatch.setenv(variable, text)
+    assert getattr(load_settings(), field) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", "  ", "must not be empty"),
+        ("KAFKA_TOPIC", " ", "must not be empty"),
+        ("KAFKA_TIMEOUT_SECONDS", "soon", "valid number"),
+        ("KAFKA_TIMEOUT_SECONDS", "0", "greater than 0"),
+        ("KAFKA_CHUNK_MESSAGES", "0", "greater than or equal to 1"),
+        ("KAFKA_CHUNK_MESSAGES", "1.5", "valid integer"),
+        ("KAFKA_ON_RECREATED_TOPIC", "ignore", "'fail' or 'reread'"),
+        ("KAFKA_ON_EXPIRED_OFFSETS", "reread", "'fail' or 'skip'"),
+        ("AQI_FIRST_WINDOW", "yesterday", "valid datetime"),
+        ("AQI_FIRST_WINDOW", "2022-07-18T06:00", "00:00 or 12:00 UTC"),
+        ("AQI_FIRST_WINDOW", "2022-07-18T00:00:01", "00:00 or 12:00 UTC"),
+        ("AQI_FIRST_WINDOW", "2022-07-18T00:00Z", "without time zone"),
+        ("AQI_REGION", "\t", "must not be empty"),
+        ("AQI_FUTURE_ALLOWANCE_MINUTES", "-1", "greater than or equal to 0"),
+        ("AQI_LOCK_TIMEOUT_SECONDS", "-1", "greater than 0"),
+        ("AQI_DETECTOR_N_TREES", "0", "greater than or equal to 1"),
+        ("AQI_DETECTOR_N_TREES", "1001", "less than or equal to 1000"),
+        ("AQI_DETECTOR_HEIGHT", "16", "less than or equal to 15"),
+        ("AQI_DETECTOR_WINDOW_SIZE", "0", "greater than or equal to 1"),
+        ("AQI_DETECTOR_SEED", "-1", "greater than or equal to 0"),
+        ("AQI_SCORE_THRESHOLD", "1.1", "less than or equal to 1"),
+        ("AQI_SCORE_THRESHOLD", "-0.1", "greater than or equal to 0"),
+        ("AQI_PM25_THRESHOLD", "-1", "greater than or equal to 0"),
+        ("AQI_DIGEST_AFTER_HOURS", "0", "greater than 0"),
+        # Finite, but no time that Python can tell.
+        ("AQI_FUTURE_ALLOWANCE_MINUTES", "1e30", "less than or equal to"),
+        ("AQI_DIGEST_AFTER_HOURS", "1e30", "less than or equal to"),
+        ("KAFKA_TIMEOUT_SECONDS", "1e30", "less than or equal to"),
+        ("AQI_LOCK_TIMEOUT_SECONDS", "1e30", "less than or equal to"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, allowed: str
+) -> None:
+    told = refusal(monkeypatch, **{variable: value})
+    assert f"{variable}={value!r}: " in told
+    assert allowed in told
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1e999"])
+@pytest.mark.parametrize("variable", NUMBERS)
+def test_a_number_must_be_finite(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    assert f"{variable}={value!r}: " in refusal(monkeypatch, **{variable: value})
+
+
+def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = refusal(monkeypatch, AQI_REGION=" ", KAFKA_TIMEOUT_SECONDS="-1", AQI_SCORE_THRESHOLD="2", KAFKA_TOPIC="fine")
+    assert all(name in told for name in ["AQI_REGION", "KAFKA_TIMEOUT_SECONDS", "AQI_SCORE_THRESHOLD"])
+    assert "KAFKA_TOPIC" not in told
+
+
+@pytest.mark.parametrize("upper", ["10", "9"])
+def test_the_limits_of_a_detector_must_not_be_swapped(monkeypatch: pytest.MonkeyPatch, upper: str) -> None:
+    told = refusal(monkeypatch, AQI_DETECTOR_LOWER_LIMIT="10", AQI_DETECTOR_UPPER_LIMIT=upper)
+    assert f"AQI_DETECTOR_LOWER_LIMIT=10 must be less than AQI_DETECTOR_UPPER_LIMIT={upper}" in told
+
+
+def test_kafka_config_variables_are_librdkafka_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_CONFIG_SASL_PASSWORD", "secret")
+    monkeypatch.setenv("KAFKA_CONFIG_SECURITY_PROTOCOL", "SASL_SSL")
+    monkeypatch.setenv("KAFKA_CONFIG_SSL_CA_LOCATION", "")
+    monkeypatch.setenv("KAFKA_TOPIC", "other")
+    assert librdkafka_variables() == {
+        "sasl.password": "KAFKA_CONFIG_SASL_PASSWORD",
+        "security.protocol": "KAFKA_CONFIG_SECURITY_PROTOCOL",
+    }
+    assert librdkafka_settings(load_settings()) == {
+        "sasl.password": "secret",
+        "security.protocol": "SASL_SSL",
+        "bootstrap.servers": "127.0.0.1:9092",
+    }
+
+
+def test_the_settings_name_the_brokers_whatever_kafka_config_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "right:9092")
+    monkeypatch.setenv("KAFKA_CONFIG_BOOTSTRAP_SERVERS", "wrong:9092")
+    assert librdkafka_settings(load_settings())["bootstrap.servers"] == "right:9092"
