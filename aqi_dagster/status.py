@@ -9,16 +9,20 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.health import OutdatedScores, outdated_scores
+from aqi_dagster.pipeline.pulling import PullPolicy, topic_generation
 
 
 @dataclass(frozen=True)
 class PartitionStatus:
-    """A Kafka partition: where the next pull starts, and how many messages wait (None if the broker does not say)."""
+    """A Kafka partition: where the next pull starts, and how many messages wait (None if the broker does not say).
+
+    ``updated_at`` is None if it was never read.
+    """
 
     partition: int
     next_offset: int
     lag: int | None
-    updated_at: datetime
+    updated_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tup
     ends: dict[int, int] = {}
     trouble = None
     try:
-        reader.describe()
+        topic = reader.describe()
+        topic_generation(connection, topic, PullPolicy())
         with reader.consumer() as consumer:
+            unread = set(topic.partitions) - {partition for partition, _, _ in rows}
+            rows += [(partition, first, None) for partition, first in reader.first_offsets(consumer, unread).items()]
             ends = reader.log_ends(consumer, {partition: offset for partition, offset, _ in rows})
     except KafkaError as error:
         trouble = str(error)
     return [
         PartitionStatus(partition, offset, ends[partition] - offset if partition in ends else None, updated_at)
-        for partition, offset, updated_at in rows
+        for partition, offset, updated_at in sorted(rows)
     ], trouble

@@ -196,6 +196,15 @@ def test_a_window_behind_unscored_readings_names_the_range_to_run_first(connecti
     assert tables(connection) == before
 
 
+@pytest.mark.parametrize("windows", [WINDOWS[::2], WINDOWS[1::-1], [WINDOWS[0]] * 2])
+def test_windows_that_do_not_follow_on_each_other_are_refused(
+    connection: DuckDBPyConnection, windows: list[datetime]
+) -> None:
+    bring(connection, READINGS)
+    with pytest.raises(ValueError, match="windows must be consecutive"):
+        score(connection, windows)
+
+
 def test_windows_without_readings_leave_no_gap(connection: DuckDBPyConnection) -> None:
     bring(connection, [reading for reading in READINGS if window_start(reading[0]) not in WINDOWS[2:4]])
     score(connection, WINDOWS[:2])

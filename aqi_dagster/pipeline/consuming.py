@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +18,7 @@ from confluent_kafka import KafkaError as KafkaErrorCode
 from confluent_kafka.admin import AdminClient
 
 from aqi_dagster.errors import (
+    ConfigurationError,
     KafkaError,
     KafkaUnavailableError,
     OffsetBeyondEndError,
@@ -37,6 +38,8 @@ _FETCH_DEFAULTS = {
     "queued.max.messages.kbytes": 131_072,
     "fetch.max.bytes": 67_108_864,
     "max.partition.fetch.bytes": 16_777_216,
+    # No group is joined: this is how long a commit looks for the coordinator of a broker that went away.
+    "session.timeout.ms": 6000,
 }
 
 _FETCH_FIXED = {
@@ -106,20 +109,32 @@ class TopicReader:
     def describe(self) -> Topic:
         """What the broker says of the topic.
 
-        Raises :class:`KafkaUnavailableError` or :class:`TopicMissingError`.
+        Raises :class:`KafkaUnavailableError`, :class:`TopicMissingError`, or :class:`ConfigurationError` if the client
+        does not take its settings.
         """
-        admin = AdminClient(dict(self.librdkafka), logger=_log)
+        troubles: list[KafkaErrorCode] = []
+        # log_level 0: the last trouble is told in the error, and may have come back a hundred times.
+        settings: dict[str, Any] = {**self.librdkafka, "log_level": 0, "error_cb": troubles.append}
+        try:
+            admin = AdminClient(settings)
+        except KafkaException as exception:
+            raise ConfigurationError(
+                f"Kafka's client refuses its settings: {exception.args[0].str()}. Mend the KAFKA_CONFIG_* variables."
+            ) from None
         future = admin.describe_topics(TopicCollection([self.topic]), request_timeout=self.timeout)[self.topic]
         try:
             description = future.result()
         except KafkaException as exception:
-            code = exception.args[0].code()
-            if code in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_TOPIC):
+            error = exception.args[0]
+            if error.code() in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_TOPIC):
                 raise TopicMissingError(
                     f"The broker at {self.servers} has no topic {self.topic!r}. Check KAFKA_TOPIC, or create the "
                     "topic: `aqi-dagster produce` does so when it loads a file."
                 ) from None
-            raise self._unavailable(exception.args[0]) from None
+            admin.poll(0)  # has the client tell its troubles: a refused password shows nowhere else
+            causes = [trouble for trouble in troubles if trouble.code() != KafkaErrorCode._ALL_BROKERS_DOWN]
+            timed_out = error.code() == KafkaErrorCode._TIMED_OUT
+            raise self._unavailable("describe", causes[-1] if timed_out and causes else error) from None
         topic_id = str(description.topic_id) if description.topic_id is not None else _NO_TOPIC_ID
         partitions = tuple(sorted(partition.id for partition in description.partitions))
         return Topic(self.topic, None if topic_id == _NO_TOPIC_ID else topic_id, partitions)
@@ -183,14 +198,13 @@ class TopicReader:
         """The oldest offset that the broker still holds, by partition."""
         oldest = {}
         for partition in partitions:
-            low, _ = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self.timeout)
-            oldest[partition] = low
+            oldest[partition], _ = self._watermarks(consumer, partition)
         return oldest
 
     def log_ends(self, consumer: Consumer, positions: Mapping[int, int]) -> dict[int, int]:
         """Where the log of each partition ends now: the high watermark of a fetch from its place in ``positions``.
 
-        Partitions that do not answer in time are left out.
+        Partitions that do not answer in time are left out. Raises what :meth:`chunks` would raise for these places.
         """
         ends: dict[int, int] = {}
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
@@ -198,6 +212,8 @@ class TopicReader:
         while len(ends) < len(positions) and time.monotonic() < deadline:
             for message in consumer.consume(POLL_MESSAGES, POLL_SECONDS):
                 partition = cast("int", message.partition())
+                if message.error() is not None:
+                    self._end_of_partition(consumer, message, positions)
                 if partition not in ends:
                     place = TopicPartition(self.topic, partition)
                     ends[partition] = consumer.get_watermark_offsets(place, cached=True)[1]
@@ -233,7 +249,7 @@ class TopicReader:
         )
 
     def _out_of_range(self, consumer: Consumer, partition: int, offset: int) -> KafkaError:
-        low, high = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self.timeout)
+        low, high = self._watermarks(consumer, partition)
         where = f"Topic {self.topic!r} at {self.servers}, partition {partition}"
         if offset < low:
             return OffsetsExpiredError(
@@ -258,9 +274,16 @@ class TopicReader:
             "sets how long to wait."
         )
 
-    def _unavailable(self, error: KafkaErrorCode) -> KafkaError:
+    def _watermarks(self, consumer: Consumer, partition: int) -> tuple[int, int]:
+        """The oldest offset that the broker still holds, and the end of the log."""
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self.timeout)
+        except KafkaException as exception:
+            raise self._unavailable(f"tell the offsets of partition {partition} of", exception.args[0]) from None
+
+    def _unavailable(self, do: str, error: KafkaErrorCode) -> KafkaError:
         return KafkaUnavailableError(
-            f"The broker at {self.servers} did not describe topic {self.topic!r} within {self.timeout:g} s: "
+            f"The broker at {self.servers} did not {do} topic {self.topic!r} within {self.timeout:g} s: "
             f"{error.str()} ({error.name()}). Check that it runs and that KAFKA_BOOTSTRAP_SERVERS and the "
             "KAFKA_CONFIG_* settings are right."
         )

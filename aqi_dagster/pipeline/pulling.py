@@ -5,7 +5,7 @@ that dies leaves whole chunks; the next one goes on behind them.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -52,14 +52,14 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
     Raises the Kafka errors of :mod:`aqi_dagster.errors`; chunks committed before the error stay.
     """
     topic = reader.describe()
-    generation = _generation(connection, topic, policy)
+    generation = topic_generation(connection, topic, policy)
     offsets = _stored_offsets(connection, generation)
     report = PullReport()
     with reader.consumer() as consumer:
         if policy.skip_expired_offsets:
             offsets |= _pass_over_gaps(connection, reader, consumer, generation, offsets)
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
-        for chunk in read_ahead(reader.chunks(consumer, starts)):
+        for chunk in read_ahead(_chunks_of(topic, reader, reader.chunks(consumer, starts))):
             now = utc_now()
             with transaction(connection):
                 _advance_offsets(connection, topic, generation, offsets, chunk, now)
@@ -74,8 +74,11 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
     return report
 
 
-def _generation(connection: DuckDBPyConnection, topic: Topic, policy: PullPolicy) -> int:
-    """Which making of the topic this is: 1 at first, one more each time the broker shows a new topic id."""
+def topic_generation(connection: DuckDBPyConnection, topic: Topic, policy: PullPolicy) -> int:
+    """Which making of the topic this is: 1 at first, one more each time the broker shows a new topic id.
+
+    Raises :class:`TopicRecreatedError` if the store holds another making and ``policy`` does not have it reread.
+    """
     row = connection.execute(
         "SELECT topic, topic_id, topic_generation FROM kafka_offsets ORDER BY topic_generation DESC LIMIT 1"
     ).fetchone()
@@ -93,6 +96,19 @@ def _generation(connection: DuckDBPyConnection, topic: Topic, policy: PullPolicy
         "shall be read from its beginning (readings that are already here count once), set "
         "KAFKA_ON_RECREATED_TOPIC=reread for one run; else point KAFKA_BOOTSTRAP_SERVERS and KAFKA_TOPIC back."
     )
+
+
+def _chunks_of(topic: Topic, reader: TopicReader, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """``chunks``, each once it is sure to be of ``topic``: a consumer would read on in one that was made anew."""
+    for chunk in chunks:
+        now = reader.describe()
+        if now.topic_id != topic.topic_id:
+            raise TopicRecreatedError(
+                f"Topic {topic.name!r} was deleted and made again while it was read: its id was {topic.topic_id} and "
+                f"is now {now.topic_id}. What was read before is kept. If it shall be read from its beginning "
+                "(readings that are already here count once), set KAFKA_ON_RECREATED_TOPIC=reread for one run."
+            )
+        yield chunk
 
 
 def _stored_offsets(connection: DuckDBPyConnection, generation: int) -> dict[int, int]:

@@ -15,6 +15,7 @@ from duckdb import DuckDBPyConnection
 from river.anomaly import HalfSpaceTrees
 
 from aqi_dagster.errors import UnscoredWindowsError
+from aqi_dagster.pipeline.batch_scoring import score_and_learn_all
 from aqi_dagster.pipeline.database import registered, transaction
 from aqi_dagster.pipeline.detectors import (
     DetectorParameters,
@@ -22,10 +23,9 @@ from aqi_dagster.pipeline.detectors import (
     load_state,
     new_detector,
     require_same_parameters,
-    score_and_learn,
     store_state,
 )
-from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from aqi_dagster.windows import WINDOW_LENGTH, window_key, windows_between
 
 _STATE_SCHEMA = pa.schema(
     [
@@ -66,6 +66,8 @@ def score_windows(
     :class:`UnscoredWindowsError` if a window between the first scored one and these holds readings that were never
     scored, and :class:`DetectorStateError` if a state cannot be continued.
     """
+    if list(windows) != list(windows_between(windows[0], windows[-1])):
+        raise ValueError("windows must be consecutive: the detectors of each build on those of the one before")
     _require_no_gap(connection, windows[0], first_window)
     detectors = _Detectors(connection, windows[0], parameters)
     progress = _Progress(connection, windows[0], parameters.hash())
@@ -173,19 +175,20 @@ def _score_window(
     connection: DuckDBPyConnection, start: datetime, series: pa.Table, detectors: _Detectors, progress: _Progress
 ) -> ScoredWindow:
     values = series["pm25_cf1"].to_numpy()
-    scores = np.empty(len(values))
-    states = []
-    for sensor, begin, end in _runs(series["sensor"]):
-        detector = detectors.of(sensor)
-        scores[begin:end] = score_and_learn(detector, values[begin:end].tolist())
-        states.append(asdict(store_state(sensor, start, detector, detectors.parameters)))
+    runs = list(_runs(series["sensor"]))
+    live = [detectors.of(sensor) for sensor, _, _ in runs]
+    scores = score_and_learn_all(live, [values[begin:end] for _, begin, end in runs])
+    states = [
+        asdict(store_state(sensor, start, detector, detectors.parameters))
+        for (sensor, _, _), detector in zip(runs, live, strict=True)
+    ]
     scored_before = progress.scored_before(start)
     with transaction(connection):
         if scored_before:
             connection.execute("DELETE FROM scored_readings WHERE window_start = ?", [start])
             connection.execute("DELETE FROM detector_states WHERE window_start = ?", [start])
         if states:
-            with registered(connection, "scored", series.append_column("score", pa.array(scores))):
+            with registered(connection, "scored", series.append_column("score", pa.array(np.concatenate(scores)))):
                 connection.execute("INSERT INTO scored_readings BY NAME SELECT * FROM scored")
             with registered(connection, "states", pa.Table.from_pylist(states, _STATE_SCHEMA)):
                 connection.execute("INSERT INTO detector_states BY NAME SELECT * FROM states")
