@@ -81,7 +81,7 @@ def test_a_pause_that_is_no_whole_number_of_seconds_is_left_aside(slack: Slack, 
 
 def test_a_failure_that_lasts_ends_with_its_reason_after_all_attempts(slack: Slack, webhook: Webhook) -> None:
     slack.answers = [Answer(500, "rollup_error")]
-    assert "HTTP 500 rollup_error, after 3 attempts" in refusal(webhook)
+    assert "HTTP 500 rollup_error, at attempt 3" in refusal(webhook)
     assert len(slack.payloads) == 3
 
 

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from aqi_dagster.assets.scored_readings import scored_readings
-from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS
+from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.anomalies import select_anomalies
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import parse_key, window_key
+from aqi_dagster.windows import window_key
 
 
 @dg.asset(
@@ -24,7 +24,7 @@ def anomalies(
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Scored readings above both thresholds: score (0 to 1) and PM2.5 (ug/m3)."""
     limits = thresholds.thresholds
-    windows = [parse_key(key) for key in context.partition_keys]
+    windows = requested_windows(context)
     with warehouse.exclusive() as connection:
         counts = select_anomalies(connection, windows, limits)
     for start, count in counts.items():

@@ -15,8 +15,9 @@ def every_message_accounted_for(warehouse: WarehouseResource) -> dg.AssetCheckRe
     with warehouse.inspect() as connection:
         wrong = unaccounted_messages(connection)
     lines = [
-        f"partition {partition} (generation {generation}): {read} messages read, {kept} rows kept"
-        for generation, partition, read, kept in wrong
+        f"partition {partition} (generation {generation}): {read} messages read, {kept} rows kept, "
+        f"{offsets} offsets among them"
+        for generation, partition, read, kept, offsets in wrong
     ]
     return dg.AssetCheckResult(
         passed=not wrong,

@@ -3,7 +3,7 @@
 import dagster as dg
 
 from aqi_dagster.assets.sensor_data import sensor_data
-from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS
+from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
@@ -35,9 +35,10 @@ def readings(
             report.rejected,
         )
         counts = dict(connection.execute("SELECT window_start, readings FROM windows").fetchall())
-    by_key = {window_key(start): count for start, count in counts.items()}
-    for key in context.partition_keys:
-        context.add_asset_metadata({"dagster/partition_row_count": by_key.get(key, 0)}, partition_key=key)
+    for start in requested_windows(context):
+        context.add_asset_metadata(
+            {"dagster/partition_row_count": counts.get(start, 0)}, partition_key=window_key(start)
+        )
     return dg.MaterializeResult(
         metadata={
             "pulled_readings": report.accepted,

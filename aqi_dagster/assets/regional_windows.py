@@ -3,11 +3,11 @@
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
-from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS
+from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import parse_key, window_key
+from aqi_dagster.windows import window_key
 
 
 @dg.asset(
@@ -28,7 +28,7 @@ def regional_windows(
     malfunction if the coefficient of variation of its PM2.5 exceeds 0.3, else smoke. A verdict that is new or changed
     is queued for Slack. The published copy `aqi.duckdb` is replaced at the end.
     """
-    windows = [parse_key(key) for key in context.partition_keys]
+    windows = requested_windows(context)
     with warehouse.exclusive() as connection:
         classified = classify_windows(connection, windows, regions.regions)
     for start, found in classified.items():

@@ -3,11 +3,11 @@
 import dagster as dg
 
 from aqi_dagster.assets.readings import readings
-from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS
+from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.scoring import score_windows
 from aqi_dagster.resources.detectors import DetectorResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import parse_key, window_key
+from aqi_dagster.windows import window_key
 
 
 @dg.asset(
@@ -31,7 +31,7 @@ def scored_readings(
     leaves behind are kept in `detector_states`, pickled per sensor and window; the next window starts from them.
     """
     total = 0
-    windows = [parse_key(key) for key in context.partition_keys]
+    windows = requested_windows(context)
     with warehouse.exclusive() as connection:
         for window in score_windows(connection, windows, FIRST_WINDOW, detector.parameters):
             total += window.readings

@@ -156,13 +156,28 @@ class TopicReader:
         reader for ever. What was fetched beyond it is given too.
 
         Raises :class:`PartitionStalledError`, :class:`OffsetsExpiredError`, :class:`OffsetBeyondEndError` or
-        :class:`KafkaUnavailableError`; chunks given before remain valid.
+        :class:`KafkaUnavailableError`, after all that was read was given; it remains valid.
         """
+        builder = _ChunkBuilder()
+        try:
+            yield from self._full_chunks(consumer, starts, builder)
+        except KafkaError:
+            # Not left to the next pull: retention may remove it before.
+            if builder.next_offsets:
+                yield builder.take()
+            raise
+        if builder.next_offsets:
+            yield builder.take()
+
+    def _full_chunks(
+        self, consumer: Consumer, starts: Mapping[int, int | None], builder: "_ChunkBuilder"
+    ) -> Iterator[Chunk]:
+        """The chunks that became full; what is left over stays in ``builder``."""
         positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
         reading = set(positions)
         ends: dict[int, int] = {}
+        self._learn_leaders(consumer)
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
-        builder = _ChunkBuilder()
         progress = time.monotonic()
         while reading:
             batch = consumer.consume(min(POLL_MESSAGES, self.chunk_messages - builder.size), POLL_SECONDS)
@@ -191,8 +206,13 @@ class TopicReader:
                 consumer.incremental_unassign([TopicPartition(self.topic, partition)])
             if builder.size >= self.chunk_messages or builder.bytes >= self.chunk_bytes:
                 yield builder.take()
-        if builder.next_offsets:
-            yield builder.take()
+
+    def _learn_leaders(self, consumer: Consumer) -> None:
+        """Ask who leads the partitions before they are assigned: an assignment to unknown leaders idles half a second."""
+        try:
+            consumer.list_topics(self.topic, timeout=self.timeout)
+        except KafkaException as exception:
+            raise self._unavailable("tell the leaders of", exception.args[0]) from None
 
     def first_offsets(self, consumer: Consumer, partitions: Iterable[int]) -> dict[int, int]:
         """The oldest offset that the broker still holds, by partition."""

@@ -91,7 +91,7 @@ def score_and_learn(detector: HalfSpaceTrees, values: Iterable[float]) -> list[f
     """Score each value (PM2.5, ug/m3) and then learn it, in order; the detector moves on.
 
     >>> score_and_learn(new_detector(DetectorParameters(window_size=2)), [5.0, 5.0, 900.0])
-    [0, 0, 0.95]
+    [0, 0, 0.9333333333333333]
     """
     scores = []
     for value in values:

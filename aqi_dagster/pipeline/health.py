@@ -44,20 +44,34 @@ def outdated_scores(connection: DuckDBPyConnection) -> OutdatedScores:
     return OutdatedScores(*row)
 
 
-def unaccounted_messages(connection: DuckDBPyConnection) -> list[tuple[int, int, int, int]]:
-    """Partitions whose rows do not add up: (topic generation, Kafka partition, messages read, rows kept)."""
+def unaccounted_messages(connection: DuckDBPyConnection) -> list[tuple[int, int, int, int, int]]:
+    """Partitions whose rows do not add up.
+
+    Each as (topic generation, Kafka partition, messages read, rows kept, distinct offsets among them).
+    """
     return connection.execute(
         """
         WITH kept AS (
-            SELECT topic_generation, kafka_partition, count(*) AS messages FROM readings GROUP BY ALL
+            SELECT topic_generation, kafka_partition, kafka_offset FROM readings
             UNION ALL
-            SELECT topic_generation, kafka_partition, count(*) FROM rejected_messages GROUP BY ALL
+            SELECT topic_generation, kafka_partition, kafka_offset FROM rejected_messages
         ), total AS (
-            SELECT topic_generation, kafka_partition, sum(messages) AS messages FROM kept GROUP BY ALL
+            SELECT
+                topic_generation,
+                kafka_partition,
+                count(*) AS messages,
+                count(DISTINCT kafka_offset) AS offsets
+            FROM kept
+            GROUP BY ALL
         )
-        SELECT topic_generation, kafka_partition, kafka_offsets.messages, coalesce(total.messages, 0)
+        SELECT
+            topic_generation,
+            kafka_partition,
+            coalesce(kafka_offsets.messages, 0) AS read,
+            coalesce(total.messages, 0) AS kept,
+            coalesce(total.offsets, 0) AS offsets
         FROM kafka_offsets FULL JOIN total USING (topic_generation, kafka_partition)
-        WHERE kafka_offsets.messages IS DISTINCT FROM coalesce(total.messages, 0)
+        WHERE read <> kept OR kept <> offsets
         ORDER BY ALL
         """
     ).fetchall()

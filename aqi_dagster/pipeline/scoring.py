@@ -155,12 +155,24 @@ class _Progress:
             self._newest += 1
             revision = self._newest
         self._before = max(self._before, revision)
-        connection.execute(
-            "INSERT INTO windows (window_start, readings, scored, revision, parameters_hash) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET scored = excluded.scored, revision = excluded.revision, "
-            "parameters_hash = excluded.parameters_hash",
-            [start, readings, readings, revision, self._parameters_hash],
-        )
+        values = {
+            "start": start,
+            "scored": readings,
+            "revision": revision,
+            "parameters_hash": self._parameters_hash,
+        }
+        if start in self._rows:
+            connection.execute(
+                "UPDATE windows SET scored = $scored, revision = $revision, parameters_hash = $parameters_hash "
+                "WHERE window_start = $start",
+                values,
+            )
+        else:
+            connection.execute(
+                "INSERT INTO windows (window_start, readings, scored, revision, parameters_hash) "
+                "VALUES ($start, $scored, $scored, $revision, $parameters_hash)",
+                values,
+            )
 
 
 def _readings(connection: DuckDBPyConnection, first: datetime, last: datetime) -> pa.Table:

@@ -118,7 +118,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 def _last_reason(state: RetryCallState) -> str:
     error = state.outcome.exception() if state.outcome else None
-    return f"{error}, after {state.attempt_number} attempts. Check Slack's status; the next run sends what is pending."
+    return f"{error}, at attempt {state.attempt_number}. Check Slack's status; the next run sends what is pending."
 
 
 def _log_retry(state: RetryCallState) -> None:

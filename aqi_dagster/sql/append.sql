@@ -44,8 +44,12 @@ ON CONFLICT DO UPDATE SET
     last_reading = greatest(sensors.last_reading, excluded.last_reading),
     readings = sensors.readings + excluded.readings;
 
-INSERT INTO windows BY NAME
-SELECT window_start, count(*) AS readings
-FROM decoded ANTI JOIN repeats USING (kafka_partition, kafka_offset)
-GROUP BY window_start
-ON CONFLICT DO UPDATE SET readings = windows.readings + excluded.readings;
+MERGE INTO windows
+USING (
+    SELECT window_start, count(*) AS readings
+    FROM decoded ANTI JOIN repeats USING (kafka_partition, kafka_offset)
+    GROUP BY window_start
+) AS arrived
+ON windows.window_start = arrived.window_start
+WHEN MATCHED THEN UPDATE SET readings = windows.readings + arrived.readings
+WHEN NOT MATCHED THEN INSERT (window_start, readings) VALUES (arrived.window_start, arrived.readings);

@@ -105,7 +105,7 @@ COMMENT ON COLUMN sensors.last_reading  IS 'Latest created_at, UTC';
 COMMENT ON COLUMN sensors.readings      IS 'Readings, repeated ones not counted';
 
 CREATE TABLE windows (
-    window_start    TIMESTAMP NOT NULL PRIMARY KEY,
+    window_start    TIMESTAMP NOT NULL,
     readings        BIGINT    NOT NULL,
     scored          BIGINT,
     revision        BIGINT,
