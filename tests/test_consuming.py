@@ -23,6 +23,9 @@ class ScriptedConsumer:
     log_end: int
     unassigned: list[int] = field(default_factory=list)
 
+    def list_topics(self, topic: str, timeout: float) -> None:
+        assert topic == "t"
+
     def assign(self, partitions: list[TopicPartition]) -> None:
         assert [partition.topic for partition in partitions] == ["t"]
 

@@ -60,7 +60,7 @@ def test_a_request_for_patience_is_obeyed(slack: Slack, webhook: Webhook) -> Non
 def test_a_request_for_more_patience_than_there_is_ends_at_once(slack: Slack, webhook: Webhook) -> None:
     slack.answers = [Answer(429, "slow down", {"Retry-After": "3600"}), Answer()]
     started = time.monotonic()
-    assert "HTTP 429, after 1 attempt" in refusal(webhook)
+    assert "HTTP 429, at attempt 1" in refusal(webhook)
     assert time.monotonic() - started < 2
     assert len(slack.payloads) == 1
 
@@ -122,12 +122,12 @@ def test_a_server_that_does_not_answer_in_time_is_asked_again(slack: Slack, webh
 def test_a_server_that_never_answers_is_an_error(slack: Slack, webhook: Webhook) -> None:
     released = threading.Event()
     slack.answers = [Answer(meanwhile=lambda: released.wait(10))]
-    assert "no answer (ReadTimeout), after 2 attempts" in refusal(replace(webhook, timeout=0.2, attempts=2))
+    assert "no answer (ReadTimeout), at attempt 2" in refusal(replace(webhook, timeout=0.2, attempts=2))
     released.set()
 
 
 def test_a_server_that_is_down_is_an_error(dead_url: str) -> None:
-    assert "no answer (ConnectionError), after 2 attempts" in refusal(Webhook(dead_url, attempts=2))
+    assert "no answer (ConnectionError), at attempt 2" in refusal(Webhook(dead_url, attempts=2))
 
 
 @pytest.mark.parametrize(

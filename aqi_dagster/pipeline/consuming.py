@@ -208,7 +208,7 @@ class TopicReader:
                 yield builder.take()
 
     def _learn_leaders(self, consumer: Consumer) -> None:
-        """Ask who leads the partitions before they are assigned: an assignment to unknown leaders idles half a second."""
+        """Ask who leads the partitions before they are assigned: assigned to unknown leaders they idle half a second."""
         try:
             consumer.list_topics(self.topic, timeout=self.timeout)
         except KafkaException as exception:
