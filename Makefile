@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: setup
-	$(BIN)/aqi-dagster demo $(DATA)
+	$(BIN)/aqi-dagster demo $(if $(DATA),"$(DATA)")
 
 dev: setup
 	$(BIN)/aqi-dagster dev

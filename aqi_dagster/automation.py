@@ -22,6 +22,7 @@ tell_slack = dg.define_asset_job(
     "tell_slack",
     selection=[slack_alerts],
     executor_def=dg.in_process_executor,
+    tags={"dagster/max_retries": "3"},
     description="Send the alerts that are pending.",
 )
 

@@ -15,7 +15,7 @@ from aqi_dagster.input_files import data_files, read_file
 from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.producer import create_topic, delivery_bar, produce
-from aqi_dagster.settings import librdkafka_settings, load_settings
+from aqi_dagster.settings import librdkafka_settings, load_settings, starts_window
 from aqi_dagster.status import partition_status, store_status
 from aqi_dagster.windows import parse_key, window_key
 
@@ -126,7 +126,7 @@ def status() -> None:
     settings = load_settings()
     reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
     with Store(settings.data_dir).reader() as connection:
-        summary = store_status(connection)
+        summary = store_status(connection, settings.first_window)
         partitions, trouble = partition_status(connection, reader)
     rows = [
         ("readings", f"{summary.readings:,} of {summary.sensors} sensors, newest {_time(summary.newest_reading)}"),
@@ -181,7 +181,7 @@ def dev(port: int) -> None:
 
 def _window(option: str, text: str) -> datetime:
     try:
-        return parse_key(datetime.fromisoformat(text).strftime("%Y-%m-%dT%H:%M"))
+        return starts_window(datetime.fromisoformat(text))
     except ValueError as error:
         raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None
 

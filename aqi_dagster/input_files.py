@@ -15,6 +15,8 @@ from aqi_dagster.errors import InputFileError
 
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _COORDINATES = re.compile(r"\((-?\d+(?:\.\d+)?) (-?\d+(?:\.\d+)?)\)")
+_SECOND_CHANNEL = re.compile(r"\) Secondary | B \([a-z]+\) \(")
+"""Downloads that hold other quantities, or a sensor's second laser under the same coordinates."""
 _CSV_REQUIRED = ("created_at", "PM2.5_CF1_ug/m3")
 
 
@@ -41,13 +43,15 @@ def read_file(path: Path) -> Iterator[Message]:
 def data_files(paths: Iterable[Path]) -> list[Path]:
     """``paths`` with each folder replaced by the files of readings in it, in order of name.
 
+    PurpleAir's downloads of secondary quantities and of second lasers ("B") are left out, unless they are named.
+
     Raises ``InputFileError`` if a folder holds none.
     """
     files: list[Path] = []
     for path in paths:
         inside = [path]
         if path.is_dir():
-            inside = sorted(file for file in path.iterdir() if _kind(file) is not None)
+            inside = sorted(f for f in path.iterdir() if _kind(f) is not None and not _SECOND_CHANNEL.search(f.name))
             if not inside:
                 raise InputFileError(f"{path}: no .ndjson, .jsonl or .csv file in this folder")
         files.extend(inside)

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # not in its __all__
 from tqdm import tqdm
 
-from aqi_dagster.errors import KafkaError, KafkaUnavailableError, TopicMissingError
+from aqi_dagster.errors import ConfigurationError, KafkaError, KafkaUnavailableError, TopicMissingError
 from aqi_dagster.input_files import Message
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ DELIVERY_SETTINGS: dict[str, Any] = {
     "linger.ms": 50,
 }
 """librdkafka settings of our producer; the caller's settings override them."""
+
+Client = TypeVar("Client")
 
 Progress = Callable[[int], None]
 """Called now and then with the number of messages delivered so far."""
@@ -55,7 +57,7 @@ def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool
 
     Raises ``KafkaUnavailableError`` if no broker answers, ``KafkaError`` if the cluster refuses.
     """
-    admin = AdminClient(dict(config), logger=logger)
+    admin = _client(AdminClient, dict(config))
     future = admin.create_topics([NewTopic(topic, num_partitions=partitions)], request_timeout=TIMEOUT_SECONDS)[topic]
     try:
         future.result()
@@ -72,8 +74,12 @@ def produce(
 ) -> int:
     """Send all ``messages``, wait until the brokers have them, and return their number; see ``TopicWriter``."""
     writer = TopicWriter(config, topic, on_delivered)
-    writer.send(messages)
-    return writer.flush()
+    try:
+        writer.send(messages)
+    finally:
+        # Also what was queued before a bad line of a file: it counts once if the file is sent again.
+        delivered = writer.flush()
+    return delivered
 
 
 class TopicWriter:
@@ -103,7 +109,7 @@ class TopicWriter:
         # An object of its own: a producer that refers to its owner would keep its connection until the next collection.
         self._outcome = _Outcome()
         settings = {"message.timeout.ms": round(timeout_seconds * 1000), "on_delivery": self._outcome.note}
-        self._producer = confluent_kafka.Producer(DELIVERY_SETTINGS | settings | dict(config), logger=logger)
+        self._producer = _client(confluent_kafka.Producer, DELIVERY_SETTINGS | settings | dict(config))
         try:
             # All topics, because a question for a single one can create it.
             topics = self._producer.list_topics(timeout=timeout_seconds).topics
@@ -163,6 +169,15 @@ class _Outcome:
             self.delivered += 1
         elif self.failure is None:
             self.failure = error
+
+
+def _client(kind: Callable[..., Client], settings: Mapping[str, Any]) -> Client:
+    """A client with ``settings``; ``ConfigurationError`` if it does not take them."""
+    try:
+        return kind(settings, logger=logger)
+    except confluent_kafka.KafkaException as exception:
+        reason = exception.args[0].str()
+    raise ConfigurationError(f"Kafka's client refuses its settings: {reason}. Mend the KAFKA_CONFIG_* variables.")
 
 
 def _domain_error(what: str, config: Mapping[str, str], error: confluent_kafka.KafkaError) -> KafkaError:

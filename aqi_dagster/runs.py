@@ -8,10 +8,14 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 
 import dagster as dg
+from dagster_shared.error import SerializableErrorInfo
 
+from aqi_dagster import errors
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
@@ -25,7 +29,7 @@ STOP_TIMEOUT_SECONDS = 30.0
 # Dagster calls backfill policies beta, each time it loads them.
 _CALMER = "ignore:Parameter `backfill_policy`"
 
-_QUIET = {"loggers": {"console": {"config": {"log_level": "WARNING"}}}}
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 def use_dagster_home(default: Path = Path(".dagster")) -> None:
@@ -41,19 +45,27 @@ def use_dagster_home(default: Path = Path(".dagster")) -> None:
 
 
 def serve(port: int, folder: Path = Path()) -> None:
-    """Run ``dagster dev`` on 127.0.0.1 in ``folder`` until it ends or is interrupted."""
+    """Run ``dagster dev`` on 127.0.0.1 in ``folder`` until it ends or is interrupted.
+
+    Raises :class:`RunFailedError` if it ends by itself with an error.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background of a shell: dagster ends its own processes by SIGINT, which they would ignore too.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        # Python would end at once and leave dagster behind.
+        signal.signal(number, _exit_on_signal)
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(  # noqa: S603 (our own words)
         [*command, "-m", "aqi_dagster.definitions"], cwd=folder, env=os.environ | {"PYTHONWARNINGS": _CALMER}
     )
     try:
-        process.wait()
+        status = process.wait()
     except KeyboardInterrupt:
         # The terminal's Ctrl-C reached dagster too, which is ending its own processes.
-        process.wait(STOP_TIMEOUT_SECONDS)
+        status = 0
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_TIMEOUT_SECONDS)
     finally:
         process.terminate()
         try:
@@ -61,6 +73,12 @@ def serve(port: int, folder: Path = Path()) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if status:
+        raise RunFailedError(f"dagster dev ended with status {status}; its output above says why.")
+
+
+def _exit_on_signal(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def run_windows(first: str, last: str) -> None:
@@ -68,6 +86,8 @@ def run_windows(first: str, last: str) -> None:
 
     Raises :class:`RunFailedError` with what failed.
     """
+    if not WINDOWS.get_last_partition_key():
+        raise RunFailedError(f"No window has ended yet: the first one starts at {WINDOWS.start:%Y-%m-%d %H:%M} UTC.")
     unknown = [key for key in (first, last) if not WINDOWS.has_partition_key(key)]
     if unknown:
         raise RunFailedError(
@@ -92,10 +112,17 @@ def _run(job: str, tags: dict[str, str]) -> None:
     if result.success:
         return
     failures = [event for event in result.all_events if event.is_step_failure]
-    causes = []
-    for event in failures:
-        error = event.step_failure_data.error
-        while error is not None and error.cause is not None:
-            error = error.cause
-        causes.append(f"{event.step_key}: {error.message.strip() if error else 'no error was recorded'}")
+    causes = [f"{event.step_key}: {_cause(event.step_failure_data.error)}" for event in failures]
     raise RunFailedError(f"Run {result.run_id} of {job} failed. " + "; ".join(causes))
+
+
+def _cause(error: SerializableErrorInfo | None) -> str:
+    """What to tell of a failed step: our own error with its advice, or else the innermost one."""
+    ours = {kind.__name__ for kind in vars(errors).values() if isinstance(kind, type)}
+    told = "no error was recorded"
+    while error is not None:
+        told = error.message.strip()
+        if error.cls_name in ours:
+            break
+        error = error.cause
+    return told

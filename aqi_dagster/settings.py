@@ -20,7 +20,8 @@ KAFKA_CONFIG_PREFIX = "KAFKA_CONFIG_"
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
 
-def _starts_window(moment: datetime) -> datetime:
+def starts_window(moment: datetime) -> datetime:
+    """``moment``, if it is the start of a window in naive UTC; ``ValueError`` otherwise."""
     if moment.tzinfo is not None:
         raise ValueError("must be written without time zone; it is UTC")
     if window_start(moment) != moment:
@@ -66,7 +67,7 @@ class Settings(BaseModel):
     data_dir: Path = Field(
         Path(".data"), alias="AQI_DATA_DIR", description="folder of the private store and the published aqi.duckdb"
     )
-    first_window: Annotated[datetime, AfterValidator(_starts_window)] = Field(
+    first_window: Annotated[datetime, AfterValidator(starts_window)] = Field(
         datetime(2022, 7, 18),  # noqa: DTZ001 (naive UTC by convention)
         alias="AQI_FIRST_WINDOW",
         description="start of the first window, ISO time in UTC; earlier readings are kept, but not scored",

@@ -40,8 +40,8 @@ class StoreStatus:
     outdated: OutdatedScores
 
 
-def store_status(connection: DuckDBPyConnection) -> StoreStatus:
-    """Sums over the tables behind ``connection``."""
+def store_status(connection: DuckDBPyConnection, first_window: datetime) -> StoreStatus:
+    """Sums over the tables behind ``connection``; windows before ``first_window`` are not scored."""
 
     def one(query: str) -> Any:
         return connection.execute(query).fetchall()[0]
@@ -59,7 +59,7 @@ def store_status(connection: DuckDBPyConnection) -> StoreStatus:
             connection.execute("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1").fetchall()
         ),
         alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
-        outdated=outdated_scores(connection),
+        outdated=outdated_scores(connection, first_window),
     )
 
 

@@ -19,7 +19,7 @@ def site(tmp_path: Path, broker: EmbeddedBroker) -> Site:
     ("arguments", "told"),
     [
         (["materialize", "--from", "yesterday", "--to", "2022-07-18"], "'yesterday'"),
-        (["materialize", "--from", "2022-07-18T03:00", "--to", "2022-07-18"], "windows start at 00:00 and 12:00"),
+        (["materialize", "--from", "2022-07-18T03:00", "--to", "2022-07-18"], "must be the start of a window"),
         (["materialize", "--from", "2022-07-19", "--to", "2022-07-18"], "is later than --to"),
         (["materialize", "--from", "2020-07-18", "--to", "2022-07-18"], "AQI_FIRST_WINDOW"),
         (["status"], "There is no published copy"),

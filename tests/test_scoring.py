@@ -93,7 +93,7 @@ def test_one_run_over_all_windows_is_what_river_gives(connection: DuckDBPyConnec
     assert [window.start for window in scored] == WINDOWS
     assert [window.sensors for window in scored] == [2, 2, 2, 2, 2, 2, 3, 3]
     assert sum(window.readings for window in scored) == len(READINGS)
-    assert outdated_scores(connection) == OutdatedScores(0, 0, None, None)
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 0, None, None)
 
 
 @pytest.mark.parametrize("cuts", [[1, 2, 3, 4, 5, 6, 7], [3], [1, 6]])
@@ -147,12 +147,12 @@ def test_late_readings_are_told_with_the_range_that_takes_them_in(
     bring(connection, [reading for reading in READINGS if reading not in late])
     score(connection, WINDOWS)
     bring(connection, late)
-    outdated = outdated_scores(connection)
+    outdated = outdated_scores(connection, FIRST_WINDOW)
     assert outdated == OutdatedScores(len(late), 0, WINDOWS[2], WINDOWS[7])
     rerun = score(connection, WINDOWS[2:])
     assert [window.newly_scored for window in rerun] == [len(late), 0, 0, 0, 0, 0]
     assert tables(connection) == one_pass
-    assert outdated_scores(connection).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).first is None
 
 
 def test_windows_that_build_on_one_that_was_scored_anew_are_stale(
@@ -163,11 +163,11 @@ def test_windows_that_build_on_one_that_was_scored_anew_are_stale(
     score(connection, WINDOWS)
     bring(connection, late)
     score(connection, WINDOWS[2:3])
-    assert outdated_scores(connection) == OutdatedScores(0, 5, WINDOWS[3], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WINDOWS[3], WINDOWS[7])
     score(connection, WINDOWS[3:5])
-    assert outdated_scores(connection) == OutdatedScores(0, 3, WINDOWS[5], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 3, WINDOWS[5], WINDOWS[7])
     score(connection, WINDOWS[5:])
-    assert outdated_scores(connection).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).first is None
     assert tables(connection) == one_pass
 
 
@@ -176,9 +176,9 @@ def test_windows_before_the_first_scored_one_make_all_later_ones_stale(
 ) -> None:
     bring(connection, READINGS)
     score(connection, WINDOWS[4:])
-    assert outdated_scores(connection).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).first is None
     score(connection, WINDOWS[:4])
-    assert outdated_scores(connection) == OutdatedScores(0, 4, WINDOWS[4], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 4, WINDOWS[4], WINDOWS[7])
     score(connection, WINDOWS[4:])
     assert tables(connection) == one_pass
 
@@ -210,7 +210,7 @@ def test_windows_without_readings_leave_no_gap(connection: DuckDBPyConnection) -
     score(connection, WINDOWS[:2])
     assert [window.readings > 0 for window in score(connection, WINDOWS[4:])] == [True] * 4
     assert [window.readings for window in score(connection, WINDOWS[2:4])] == [0, 0]
-    assert outdated_scores(connection).stale_windows == 0
+    assert outdated_scores(connection, FIRST_WINDOW).stale_windows == 0
 
 
 def test_readings_before_the_first_window_are_kept_and_never_scored(
@@ -222,7 +222,7 @@ def test_readings_before_the_first_window_are_kept_and_never_scored(
     assert tables(connection)[:2] == one_pass[:2]
     kept = rows(connection, "SELECT created_at FROM readings ANTI JOIN scored_readings USING (sensor, created_at)")
     assert sorted(kept) == sorted((time,) for time, _, _ in early)
-    assert outdated_scores(connection).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).first is None
 
 
 def test_a_repeated_reading_is_scored_once_with_the_value_that_came_first(
@@ -243,9 +243,9 @@ def test_other_parameters_ask_for_all_windows_to_be_scored_anew(connection: Duck
         score(connection, WINDOWS[3:], other)
     assert tables(connection) == before
     score(connection, WINDOWS[:3], other)
-    assert outdated_scores(connection) == OutdatedScores(0, 5, WINDOWS[3], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WINDOWS[3], WINDOWS[7])
     score(connection, WINDOWS[3:], other)
-    assert outdated_scores(connection).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).first is None
     assert rows(connection, "SELECT DISTINCT parameters_hash FROM detector_states") == [(other.hash(),)]
 
 
@@ -260,4 +260,4 @@ def test_a_damaged_state_stops_the_window_that_would_build_on_it(connection: Duc
         score(connection, WINDOWS[6:])
     assert rows(connection, "SELECT max(window_start) FROM scored_readings") == [(WINDOWS[5],)]
     score(connection, WINDOWS)
-    assert outdated_scores(connection).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).first is None

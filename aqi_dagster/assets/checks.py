@@ -4,6 +4,7 @@ import dagster as dg
 
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.scored_readings import scored_readings
+from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline.health import outdated_scores, unaccounted_messages
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
@@ -30,7 +31,7 @@ def every_message_accounted_for(warehouse: WarehouseResource) -> dg.AssetCheckRe
 def scores_up_to_date(warehouse: WarehouseResource) -> dg.AssetCheckResult:
     """No readings came after their window was scored, and no window builds on one that was scored anew since."""
     with warehouse.inspect() as connection:
-        outdated = outdated_scores(connection)
+        outdated = outdated_scores(connection, FIRST_WINDOW)
     description = "Every scored window holds all of its readings."
     if outdated.first is not None and outdated.last is not None:
         description = (

@@ -12,7 +12,6 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     group_name="air_quality",
     kinds={"slack", "duckdb"},
     pool="slack",
-    retry_policy=dg.RetryPolicy(max_retries=3, delay=60, backoff=dg.Backoff.EXPONENTIAL),
     metadata={"dagster/table_name": "slack_alerts"},
 )
 def slack_alerts(

@@ -34,6 +34,9 @@ FOLDER = Path(".demo")
 
 PARTITIONS = 4
 
+MAX_SPAN = timedelta(days=3 * 366)
+"""Longest time that the demo shows: a reading with a wrong date would make it a decade of empty windows."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -44,15 +47,25 @@ class Plan:
     first: datetime
     last: datetime
     files: list[Path]
+    topic: str
 
     @classmethod
     def make(cls, files: Sequence[Path]) -> "Plan":
         """A summer that ends with the newest window that has ended, or the time that ``files`` cover."""
-        newest = window_start(utc_now()) - WINDOW_LENGTH
+        now = utc_now()
+        newest = window_start(now) - WINDOW_LENGTH
+        # A topic of its own for each demo: on a Kafka that others use, nothing may mix with theirs.
+        topic = f"aqi_demo_{now:%Y%m%dT%H%M%S}"
         if not files:
-            return cls(newest + WINDOW_LENGTH - timedelta(days=DAYS), newest, [])
+            return cls(newest + WINDOW_LENGTH - timedelta(days=DAYS), newest, [], topic)
         earliest, latest = _time_span(files)
-        return cls(window_start(earliest), min(window_start(latest), newest), [file.absolute() for file in files])
+        first, last = window_start(earliest), min(window_start(latest), newest)
+        if not timedelta(0) <= last - first <= MAX_SPAN:
+            raise InputFileError(
+                f"The readings go from {earliest} to {latest} UTC. The demo shows windows that have ended, and at most "
+                f"{MAX_SPAN.days} days of them: leave out what is too new, or has a wrong date."
+            )
+        return cls(first, last, [file.absolute() for file in files], topic)
 
     @property
     def summer(self) -> Summer | None:
@@ -69,14 +82,15 @@ class Plan:
     def save(self, path: Path) -> None:
         """Keep the plan for ``dagster dev``."""
         files = [str(file) for file in self.files]
-        path.write_text(json.dumps({"first": self.first.isoformat(), "last": self.last.isoformat(), "files": files}))
+        times = {"first": self.first.isoformat(), "last": self.last.isoformat()}
+        path.write_text(json.dumps({**times, "files": files, "topic": self.topic}))
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
         """The plan that :meth:`save` kept."""
         kept = json.loads(path.read_text())
         first, last = (datetime.fromisoformat(kept[name]) for name in ("first", "last"))
-        return cls(first, last, [Path(file) for file in kept["files"]])
+        return cls(first, last, [Path(file) for file in kept["files"]], kept["topic"])
 
 
 def run_demo(files: Sequence[Path]) -> None:
@@ -159,6 +173,7 @@ def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
     """Point every setting of this process and its children to the demo's folder, broker and stand-in for Slack."""
     os.environ.update(
         KAFKA_BOOTSTRAP_SERVERS=servers,
+        KAFKA_TOPIC=plan.topic,
         # The embedded broker forgets when it stops: its topic is made anew each time.
         KAFKA_ON_RECREATED_TOPIC="reread",
         AQI_DATA_DIR=str((FOLDER / "data").absolute()),
@@ -170,16 +185,19 @@ def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
 
 def _time_span(files: Sequence[Path]) -> tuple[datetime, datetime]:
     """Earliest and latest ``created_at`` of the readings in ``files``."""
-    times = []
+    earliest: datetime | None = None
+    latest: datetime | None = None
     for file in files:
         for message in read_file(file):
             try:
-                times.append(decode_value(message.value, utc_now(), timedelta(0)).created_at)
+                created_at = decode_value(message.value, utc_now(), timedelta(0)).created_at
             except RejectedMessageError:
                 continue
-    if not times:
+            earliest = min(earliest or created_at, created_at)
+            latest = max(latest or created_at, created_at)
+    if earliest is None or latest is None:
         raise InputFileError(f"{', '.join(map(str, files))}: no line is a reading")
-    return min(times), max(times)
+    return earliest, latest
 
 
 def _print_windows(plan: Plan) -> None:

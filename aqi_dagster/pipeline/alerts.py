@@ -5,6 +5,7 @@ is pending and records each outcome at once. Only a crash between Slack's answer
 never arrived, can repeat a message; nothing loses one.
 """
 
+import html
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,10 +73,16 @@ def dispatch(store: Store, post: Post | None, digest_after: timedelta) -> Dispat
         return _dispatch(store, post, digest_after)
 
 
+def _escaped(text: str) -> str:
+    """``text`` with the three characters that Slack's markup claims."""
+    return html.escape(text, quote=False)
+
+
 def headline(alert: Alert) -> str:
     """The alert in one line."""
     window_end = alert.window_start + WINDOW_LENGTH
-    line = f"{_TITLES[alert.verdict]} in {alert.region}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
+    title = f"{_TITLES[alert.verdict]} in {_escaped(alert.region)}"
+    line = f"{title}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
     if alert.sensors is not None:
         line += f": {_count(len(alert.sensors), 'sensor')}, up to {alert.max_pm25:,.0f} ug/m3"
     return line
@@ -85,11 +92,11 @@ def message(alert: Alert) -> dict[str, Any]:
     """The Slack payload that tells one alert."""
     window_end = alert.window_start + WINDOW_LENGTH
     fields = {
-        "Region": alert.region,
+        "Region": _escaped(alert.region),
         "Window": f"{alert.window_start:%Y-%m-%d %H:%M} to {window_end:%Y-%m-%d %H:%M} UTC",
     }
     if alert.sensors is not None:
-        fields["Sensors"] = "\n".join(alert.sensors)
+        fields["Sensors"] = _escaped("\n".join(alert.sensors))
         fields["First event"] = f"{alert.min_event:%Y-%m-%d %H:%M:%S} UTC"
         fields["Greatest PM2.5"] = f"{alert.max_pm25:,.2f} ug/m3"
         fields["Anomalies"] = str(alert.count_anomalies)

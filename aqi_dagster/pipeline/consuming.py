@@ -5,6 +5,7 @@ is where a fetch says it is (``_PARTITION_EOF``), because not every broker answe
 """
 
 import logging
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -38,8 +39,6 @@ _FETCH_DEFAULTS = {
     "queued.max.messages.kbytes": 131_072,
     "fetch.max.bytes": 67_108_864,
     "max.partition.fetch.bytes": 16_777_216,
-    # No group is joined: this is how long a commit looks for the coordinator of a broker that went away.
-    "session.timeout.ms": 6000,
 }
 
 _FETCH_FIXED = {
@@ -48,6 +47,9 @@ _FETCH_FIXED = {
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
 }
+
+COMMIT_TIMEOUT_SECONDS = 5.0
+"""Limit for telling the consumer group how far we are, so that lag monitors never hold a pull for long."""
 
 _NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """The zero UUID, which brokers without topic ids answer."""
@@ -118,9 +120,7 @@ class TopicReader:
         try:
             admin = AdminClient(settings)
         except KafkaException as exception:
-            raise ConfigurationError(
-                f"Kafka's client refuses its settings: {exception.args[0].str()}. Mend the KAFKA_CONFIG_* variables."
-            ) from None
+            raise self._refused(exception) from None
         future = admin.describe_topics(TopicCollection([self.topic]), request_timeout=self.timeout)[self.topic]
         try:
             description = future.result()
@@ -143,7 +143,11 @@ class TopicReader:
     def consumer(self) -> Iterator[Consumer]:
         """A consumer with this topic's settings, closed at the end; it joins no group."""
         group = {"group.id": "aqi_dagster"}
-        consumer = Consumer(_FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED, logger=_log)
+        settings = _FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED
+        try:
+            consumer = Consumer(settings, logger=_log)
+        except KafkaException as exception:
+            raise self._refused(exception) from None
         try:
             yield consumer
         finally:
@@ -208,7 +212,7 @@ class TopicReader:
                 yield builder.take()
 
     def _learn_leaders(self, consumer: Consumer) -> None:
-        """Ask who leads the partitions before they are assigned: assigned to unknown leaders they idle half a second."""
+        """Ask who leads the partitions before they are assigned: with unknown leaders they idle half a second."""
         try:
             consumer.list_topics(self.topic, timeout=self.timeout)
         except KafkaException as exception:
@@ -240,13 +244,32 @@ class TopicReader:
                     consumer.incremental_unassign([place])
         return ends
 
-    def commit(self, consumer: Consumer, offsets: Mapping[int, int]) -> None:
-        """Tell the consumer group how far we are, for lag monitors only: a failure is logged and harms nothing."""
+    def commit(self, offsets: Mapping[int, int]) -> None:
+        """Tell the consumer group how far we are, for lag monitors only: a failure is logged and harms nothing.
+
+        With a consumer and a thread of its own, which are left behind after ``COMMIT_TIMEOUT_SECONDS``: if the broker
+        goes away meanwhile, the commit, or the close of a consumer that commits, may wait for ever (librdkafka
+        #3740).
+        """
         positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
-        try:
-            consumer.commit(offsets=positions, asynchronous=False)
-        except KafkaException as exception:
-            _log.warning("offsets were not committed to the consumer group: %s", exception.args[0].str())
+
+        def tell() -> None:
+            with self.consumer() as consumer:
+                try:
+                    consumer.commit(offsets=positions, asynchronous=False)
+                except KafkaException as exception:
+                    _log.warning("offsets were not committed to the consumer group: %s", exception.args[0].str())
+
+        thread = threading.Thread(target=tell, name="commit-offsets", daemon=True)
+        thread.start()
+        thread.join(COMMIT_TIMEOUT_SECONDS)
+        if thread.is_alive():
+            _log.warning("offsets were not committed to the consumer group within %g s", COMMIT_TIMEOUT_SECONDS)
+
+    def _refused(self, exception: KafkaException) -> ConfigurationError:
+        return ConfigurationError(
+            f"Kafka's client refuses its settings: {exception.args[0].str()}. Mend the KAFKA_CONFIG_* variables."
+        )
 
     def _end_of_partition(self, consumer: Consumer, message: Message, positions: Mapping[int, int]) -> int:
         """The partition whose end ``message`` tells; any other error that it carries is raised."""

@@ -19,17 +19,24 @@ class OutdatedScores:
     last: datetime | None
 
 
-def outdated_scores(connection: DuckDBPyConnection) -> OutdatedScores:
-    """Late readings and stale windows among the windows that were scored."""
-    row = connection.execute(
+def outdated_scores(connection: DuckDBPyConnection, first_window: datetime) -> OutdatedScores:
+    """Late readings and stale windows between the first and the last scored window from ``first_window`` on.
+
+    Readings of a window that was passed over count as late too.
+    """
+    rows = connection.execute(
         """
-        WITH chain AS (
+        WITH bounds AS (
+            SELECT min(window_start) AS first_scored, max(window_start) AS last_scored
+            FROM windows
+            WHERE scored IS NOT NULL AND window_start >= $first_window
+        ), chain AS (
             SELECT
                 window_start,
-                readings - scored AS late,
-                revision < max(revision) OVER (ORDER BY window_start) AS stale
-            FROM windows
-            WHERE scored IS NOT NULL
+                readings - coalesce(scored, 0) AS late,
+                coalesce(revision < max(revision) OVER (ORDER BY window_start), false) AS stale
+            FROM windows, bounds
+            WHERE window_start BETWEEN first_scored AND last_scored
         )
         SELECT
             coalesce(sum(late), 0),
@@ -37,11 +44,10 @@ def outdated_scores(connection: DuckDBPyConnection) -> OutdatedScores:
             min(window_start) FILTER (stale OR late > 0),
             max(window_start)
         FROM chain
-        """
-    ).fetchone()
-    if row is None or row[2] is None:
-        return OutdatedScores(0, 0, None, None)
-    return OutdatedScores(*row)
+        """,
+        {"first_window": first_window},
+    ).fetchall()
+    return OutdatedScores(*rows[0]) if rows[0][2] is not None else OutdatedScores(0, 0, None, None)
 
 
 def unaccounted_messages(connection: DuckDBPyConnection) -> list[tuple[int, int, int, int, int]]:

@@ -69,7 +69,7 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
             report.repeated += ingested.repeated
             report.rejected += ingested.rejected
             _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
-        reader.commit(consumer, offsets)
+        reader.commit(offsets)
     report.next_offsets = offsets
     return report
 

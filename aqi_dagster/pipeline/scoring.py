@@ -69,8 +69,8 @@ def score_windows(
     if list(windows) != list(windows_between(windows[0], windows[-1])):
         raise ValueError("windows must be consecutive: the detectors of each build on those of the one before")
     _require_no_gap(connection, windows[0], first_window)
-    detectors = _Detectors(connection, windows[0], parameters)
-    progress = _Progress(connection, windows[0], parameters.hash())
+    detectors = _Detectors(connection, windows[0], first_window, parameters)
+    progress = _Progress(connection, windows[0], first_window, parameters.hash())
     for group in progress.groups(windows):
         series = _readings(connection, group[0], group[-1])
         starts = series["window_start"].to_numpy()
@@ -80,16 +80,22 @@ def score_windows(
 
 
 class _Detectors:
-    """The detector of each sensor, taken up from its newest state before ``first`` when it is first asked for."""
+    """The detector of each sensor, taken up from its newest state before ``first`` when it is first asked for.
 
-    def __init__(self, connection: DuckDBPyConnection, first: datetime, parameters: DetectorParameters) -> None:
+    States before ``first_window`` belong to another beginning and are left alone.
+    """
+
+    def __init__(
+        self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters: DetectorParameters
+    ) -> None:
         self.parameters = parameters
         self._live: dict[str, HalfSpaceTrees] = {}
         # By row id: the states of all history are large, and only one a sensor is needed.
         rows = connection.execute(
             f"SELECT {_STATE_COLUMNS} FROM detector_states WHERE rowid IN "  # noqa: S608 (column names of a dataclass)
-            "(SELECT arg_max(rowid, window_start) FROM detector_states WHERE window_start < ? GROUP BY sensor)",
-            [first],
+            "(SELECT arg_max(rowid, window_start) FROM detector_states "
+            "WHERE window_start < ? AND window_start >= ? GROUP BY sensor)",
+            [first, first_window],
         ).fetchall()
         self._stored = {row[0]: StoredState(*row) for row in rows}
         for stored in self._stored.values():
@@ -114,13 +120,17 @@ class _WindowRow(NamedTuple):
 class _Progress:
     """The table ``windows`` in memory, for as long as this process alone may write it."""
 
-    def __init__(self, connection: DuckDBPyConnection, first: datetime, parameters_hash: str) -> None:
+    def __init__(
+        self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters_hash: str
+    ) -> None:
         rows = connection.execute(
             "SELECT window_start, readings, scored, coalesce(revision, 0), parameters_hash FROM windows"
         ).fetchall()
         self._rows = {start: _WindowRow(*row) for start, *row in rows}
         self._newest = max((row.revision for row in self._rows.values()), default=0)
-        self._before = max((row.revision for start, row in self._rows.items() if start < first), default=0)
+        self._before = max(
+            (row.revision for start, row in self._rows.items() if first_window <= start < first), default=0
+        )
         self._parameters_hash = parameters_hash
 
     def groups(self, windows: Sequence[datetime]) -> Iterator[list[datetime]]:
@@ -225,7 +235,8 @@ def _require_no_gap(connection: DuckDBPyConnection, first: datetime, first_windo
     gap = connection.execute(
         "SELECT min(window_start), max(window_start), sum(readings) FROM windows "
         "WHERE scored IS NULL AND readings > 0 AND window_start < $first AND window_start >= $first_window "
-        "AND window_start > (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)",
+        "AND window_start > (SELECT min(window_start) FROM windows "
+        "WHERE scored IS NOT NULL AND window_start >= $first_window)",
         {"first": first, "first_window": first_window},
     ).fetchone()
     if gap is not None and gap[0] is not None:

@@ -1,13 +1,13 @@
 -- Decode the ordinary messages of a chunk: `decoded` gets one row per message whose columns certainly hold what
 -- pipeline/messages.py would make of it. Whatever is not certain is left out, for that module to decide.
 --
--- $newest: greatest created_at that is accepted (naive UTC). $window_hours: length of a window. The input `chunk` has value (VARCHAR), sensor (VARCHAR,
--- NULL where the key is refused), kafka_partition and kafka_offset.
+-- $newest: greatest created_at that is accepted (naive UTC). $window_hours: length of a window. The input `chunk` has
+-- value (VARCHAR), sensor (VARCHAR, NULL where the key is refused), kafka_partition and kafka_offset.
 --
 -- Why this is sound although DuckDB's JSON is lenient: every field is known, present once and not null (as many keys as
 -- non-null columns), every value is a scalar of the strict form (the patterns), no name or text is escaped (no
--- backslash), and nothing but the brace follows the last value (no trailing comma). The numbers are matched joined by line
--- feeds, which no JSON text holds unescaped; so few digits cannot overflow.
+-- backslash), and nothing but the brace follows the last value (no trailing comma). The numbers are matched joined by
+-- line feeds, which no JSON text holds unescaped; so few digits cannot overflow.
 CREATE OR REPLACE TEMP TABLE decoded AS
 WITH parsed AS (
     SELECT
