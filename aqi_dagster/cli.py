@@ -51,8 +51,8 @@ def broker(port: int) -> None:
     from aqi_dagster.demo.broker import EmbeddedBroker
 
     with EmbeddedBroker(port) as running:
-        click.echo(f"Kafka-protocol broker at {running.bootstrap_servers}; Ctrl-C ends it and what it holds.")
         try:
+            click.echo(f"Kafka-protocol broker at {running.bootstrap_servers}; Ctrl-C ends it and what it holds.")
             status = running.wait()
         except KeyboardInterrupt:
             return
