@@ -39,6 +39,7 @@ _UNAVAILABLE = {
     confluent_kafka.KafkaError._TIMED_OUT,
     confluent_kafka.KafkaError._TRANSPORT,
 }
+_REFUSED = {confluent_kafka.KafkaError._AUTHENTICATION, confluent_kafka.KafkaError._SSL}
 
 
 @contextmanager
@@ -57,7 +58,9 @@ def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool
 
     Raises ``KafkaUnavailableError`` if no broker answers, ``KafkaError`` if the cluster refuses.
     """
-    admin = _client(AdminClient, dict(config))
+    troubles: list[confluent_kafka.KafkaError] = []
+    # log_level 0: a refused login is told in the error, and may have come back a hundred times.
+    admin = _client(AdminClient, {**config, "log_level": 0, "error_cb": troubles.append})
     future = admin.create_topics([NewTopic(topic, num_partitions=partitions)], request_timeout=TIMEOUT_SECONDS)[topic]
     try:
         future.result()
@@ -65,6 +68,8 @@ def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool
         error = exception.args[0]
         if error.code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
             return False
+        admin.poll(0)  # has the client tell its troubles: a refused login shows nowhere else
+        error = next((trouble for trouble in reversed(troubles) if trouble.code() in _REFUSED), error)
         raise _domain_error(f"topic {topic} could not be created", config, error) from exception
     return True
 

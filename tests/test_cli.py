@@ -53,13 +53,22 @@ def test_settings_are_read_from_the_file_env(site: Site) -> None:
 
 
 def test_the_broker_prints_its_address_and_ends_on_interrupt(tmp_path: Path, unused_port: int) -> None:
-    with subprocess.Popen(
-        [COMMAND, "broker", "--port", str(unused_port)], cwd=tmp_path, stdout=subprocess.PIPE, text=True
-    ) as process:
+    process = subprocess.Popen(
+        [COMMAND, "broker", "--port", str(unused_port)],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell's background process ignores interrupts, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
         assert process.stdout is not None
         assert f"127.0.0.1:{unused_port}" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_the_demo_runs_a_newcomers_own_files(tmp_path: Path) -> None:

@@ -1,9 +1,8 @@
-"""A real `dagster dev`: a backfill launched as the UI launches it, the partitions it leaves, and Slack told."""
+"""A real `dagster dev`: a backfill launched as the UI launches it, its partitions, and Slack told."""
 
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.producer import produce
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from tests.command_line import COMMAND
 from tests.conftest import Topic
 
 TOP = Path(__file__).parents[1]
@@ -93,18 +93,7 @@ def server(topic: Topic, tmp_path: Path, unused_port: int) -> Iterator[Server]:
             "SLACK_WEBHOOK_URL": slack.url,
         }
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "dagster",
-                "dev",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(unused_port),
-                "-w",
-                TOP / "workspace.yaml",
-            ],
+            [COMMAND, "dev", "--port", str(unused_port)],
             env=os.environ | environment,
             cwd=tmp_path,
             stdout=log,
@@ -118,6 +107,9 @@ def server(topic: Topic, tmp_path: Path, unused_port: int) -> Iterator[Server]:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
             print((tmp_path / "log").read_text())
+        # With the command its webserver, daemon and code servers must have ended too.
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"http://127.0.0.1:{unused_port}/server_info", timeout=5)
 
 
 def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(server: Server) -> None:
