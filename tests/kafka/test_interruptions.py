@@ -1,0 +1,75 @@
+"""Apache Kafka goes away while the pipeline reads: the pull goes on or says so, and no message is lost or doubled."""
+
+import shutil
+import time
+from collections.abc import Mapping
+
+import pytest
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import KafkaUnavailableError, OffsetBeyondEndError
+from aqi_dagster.pipeline.consuming import TopicReader
+from aqi_dagster.pipeline.pulling import PullPolicy, pull
+from aqi_dagster.status import partition_status
+from tests.conftest import Topic
+from tests.kafka.cluster import ApacheKafka
+from tests.kafka.conftest import kept, meanwhile, readings, send_in_batches
+
+POLICY = PullPolicy()
+
+
+def test_a_pull_goes_on_through_a_restart_of_the_broker(
+    breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
+) -> None:
+    places = send_in_batches(topic, readings(600))
+    assert pull(connection, meanwhile(topic, breakable.restart), POLICY).accepted == 600
+    assert kept(connection) == sorted(places)
+    assert pull(connection, topic.reader(), POLICY).accepted == 0
+
+
+def test_a_pull_whose_broker_stays_away_says_so_and_the_next_one_goes_on_behind_it(
+    breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
+) -> None:
+    places = send_in_batches(topic, readings(600))
+    with pytest.raises(KafkaUnavailableError) as caught:
+        pull(connection, meanwhile(topic, breakable.kill, timeout=2.0), POLICY)
+    assert f"The broker at {topic.servers} did not describe topic {topic.name!r} within 2 s" in str(caught.value)
+    assert "Connection refused" in str(caught.value)
+    before = kept(connection)
+    assert before == places[: len(before)]
+    assert 0 < len(before) < 600
+    breakable.start()
+    assert pull(connection, topic.reader(), POLICY).accepted == 600 - len(before)
+    assert kept(connection) == sorted(places)
+
+
+def test_a_broker_that_dies_with_its_disk_costs_no_message_that_was_pulled(
+    breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
+) -> None:
+    class Abandoned(TopicReader):
+        """Its broker dies behind the last message, when only the consumer group is still to be told."""
+
+        def commit(self, offsets: Mapping[int, int]) -> None:
+            breakable.kill()
+            super().commit(offsets)
+
+    places = topic.send(readings(30), partition=2)
+    started = time.monotonic()
+    assert pull(connection, topic.reader(Abandoned), POLICY).accepted == 30
+    assert time.monotonic() - started < 20
+    shutil.rmtree(breakable.data / f"{topic.name}-2")
+    breakable.start()
+    assert topic.send(readings(1, first=30), partition=2) == [(2, 0)]
+    beyond = "partition 2: the next offset to read is 30, but the log ends at 1"
+    for policy in (POLICY, PullPolicy(skip_expired_offsets=True)):
+        with pytest.raises(OffsetBeyondEndError, match=beyond):
+            pull(connection, topic.reader(), policy)
+    assert beyond in str(partition_status(connection, topic.reader())[1])
+    assert kept(connection) == places
+
+
+def test_offsets_that_no_broker_tells_are_an_error_of_the_pipelines_own(unused_port: int) -> None:
+    reader = TopicReader({"bootstrap.servers": f"127.0.0.1:{unused_port}"}, "any", timeout=0.5)
+    with reader.consumer() as consumer, pytest.raises(KafkaUnavailableError) as caught:
+        reader.first_offsets(consumer, [3])
+    assert f"127.0.0.1:{unused_port} did not tell the offsets of partition 3 of topic 'any'" in str(caught.value)
