@@ -5,7 +5,6 @@ import os
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
-from aqi_dagster.assets.checks import every_message_accounted_for, scores_up_to_date
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
@@ -58,7 +57,6 @@ def defs() -> dg.Definitions:
     """Everything of this code location, with resources as the environment describes them."""
     return dg.Definitions(
         assets=[sensor_data, readings, scored_readings, anomalies, regional_windows, slack_alerts],
-        asset_checks=[every_message_accounted_for, scores_up_to_date],
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
         sensors=[classified_windows],

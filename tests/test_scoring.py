@@ -127,8 +127,9 @@ def test_windows_that_are_scored_again_stay_as_they_are(connection: DuckDBPyConn
 
 
 def test_a_run_that_is_given_up_keeps_its_windows_and_can_be_gone_on_with(
-    connection: DuckDBPyConnection, one_pass: list[list[tuple[Any, ...]]]
+    connection: DuckDBPyConnection, one_pass: list[list[tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scoring, "READINGS_AT_ONCE", 0)
     bring(connection, READINGS)
     run = score_windows(connection, WINDOWS, FIRST_WINDOW, PARAMETERS)
     assert [next(run).start, next(run).start] == WINDOWS[:2]

@@ -1,37 +1,50 @@
-"""Asset checks: what an operator should look at although every run succeeded."""
+"""Asset checks: what an operator should look at although every run succeeded.
+
+Each is evaluated inside the step that materializes its asset, on the connection that the step has open: a step of its
+own would cost Dagster as much as a window costs us, and more with every year of partitions.
+"""
 
 import dagster as dg
+from duckdb import DuckDBPyConnection
 
-from aqi_dagster.assets.readings import readings
-from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline.health import outdated_scores, unaccounted_messages
-from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
 
+EVERY_MESSAGE_ACCOUNTED_FOR = dg.AssetCheckSpec(
+    "every_message_accounted_for",
+    asset="readings",
+    description="Each message that was read is exactly one row of `readings` or of `rejected_messages`.",
+)
 
-@dg.asset_check(asset=readings, pool="duckdb")
-def every_message_accounted_for(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """Each message that was read is exactly one row of `readings` or of `rejected_messages`."""
-    with warehouse.inspect() as connection:
-        wrong = unaccounted_messages(connection)
+SCORES_UP_TO_DATE = dg.AssetCheckSpec(
+    "scores_up_to_date",
+    asset="scored_readings",
+    description=(
+        "No readings came after their window was scored, and no window builds on one that was scored anew since."
+    ),
+)
+
+
+def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
+    """Evaluate :data:`EVERY_MESSAGE_ACCOUNTED_FOR`."""
+    wrong = unaccounted_messages(connection)
     lines = [
         f"partition {partition} (generation {generation}): {read} messages read, {kept} rows kept, "
         f"{offsets} offsets among them"
         for generation, partition, read, kept, offsets in wrong
     ]
     return dg.AssetCheckResult(
+        check_name=EVERY_MESSAGE_ACCOUNTED_FOR.name,
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
         description="; ".join(lines) or "Rows and offsets agree.",
     )
 
 
-@dg.asset_check(asset=scored_readings, pool="duckdb")
-def scores_up_to_date(warehouse: WarehouseResource) -> dg.AssetCheckResult:
-    """No readings came after their window was scored, and no window builds on one that was scored anew since."""
-    with warehouse.inspect() as connection:
-        outdated = outdated_scores(connection, FIRST_WINDOW)
+def scores_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
+    """Evaluate :data:`SCORES_UP_TO_DATE`."""
+    outdated = outdated_scores(connection, FIRST_WINDOW)
     description = "Every scored window holds all of its readings."
     if outdated.first is not None and outdated.last is not None:
         description = (
@@ -39,6 +52,7 @@ def scores_up_to_date(warehouse: WarehouseResource) -> dg.AssetCheckResult:
             f"{window_key(outdated.first)} to {window_key(outdated.last)} in one run to take them in."
         )
     return dg.AssetCheckResult(
+        check_name=SCORES_UP_TO_DATE.name,
         passed=outdated.first is None,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.checks import EVERY_MESSAGE_ACCOUNTED_FOR, every_message_accounted_for
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.resources.kafka import KafkaResource
@@ -17,6 +18,7 @@ from aqi_dagster.windows import window_key
     kinds={"kafka", "duckdb"},
     pool="duckdb",
     metadata={"dagster/table_name": "readings"},
+    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR],
 )
 def readings(
     context: dg.AssetExecutionContext, kafka: KafkaResource, warehouse: WarehouseResource
@@ -35,6 +37,7 @@ def readings(
             report.rejected,
         )
         counts = dict(connection.execute("SELECT window_start, readings FROM windows").fetchall())
+        accounted_for = every_message_accounted_for(connection)
     for start in requested_windows(context):
         context.add_asset_metadata(
             {"dagster/partition_row_count": counts.get(start, 0)}, partition_key=window_key(start)
@@ -45,5 +48,6 @@ def readings(
             "repeated_readings": report.repeated,
             "rejected_messages": report.rejected,
             "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},
-        }
+        },
+        check_results=[accounted_for],
     )

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.scoring import score_windows
@@ -21,6 +22,7 @@ from aqi_dagster.windows import window_key
     kinds={"python", "duckdb"},
     pool="duckdb",
     metadata={"dagster/table_name": "scored_readings"},
+    check_specs=[SCORES_UP_TO_DATE],
 )
 def scored_readings(
     context: dg.AssetExecutionContext, detector: DetectorResource, warehouse: WarehouseResource
@@ -43,5 +45,6 @@ def scored_readings(
                 },
                 partition_key=window_key(window.start),
             )
+        up_to_date = scores_up_to_date(connection)
     context.log.info("Scored %d readings of %d windows", total, len(windows))
-    return dg.MaterializeResult()
+    return dg.MaterializeResult(check_results=[up_to_date])

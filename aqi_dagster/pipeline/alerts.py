@@ -200,7 +200,7 @@ def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, di
                     "WHERE region = ? AND window_start = ? AND status IN ('pending', 'not_sent')",
                     [region, window_start],
                 )
-                run_script(connection, "sync_alerts.sql", window_start=window_start, now=now)
+                run_script(connection, "sync_alerts.sql", first=window_start, last=window_start, now=now)
         due = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
         return {alert_id for (alert_id,) in due}
 

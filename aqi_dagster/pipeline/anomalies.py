@@ -23,26 +23,20 @@ class Thresholds:
 def select_anomalies(
     connection: DuckDBPyConnection, windows: Sequence[datetime], thresholds: Thresholds
 ) -> dict[datetime, int]:
-    """Write the anomalies of ``windows`` (starts, ascending), each window in one transaction; counts by window."""
-    bounds = {"first": windows[0], "last": windows[-1]}
-    limits = {"score": thresholds.score, "pm25": thresholds.pm25}
+    """Write the anomalies of ``windows`` (starts, consecutive) in one transaction; counts by window."""
+    span = {"first": windows[0], "last": windows[-1]}
+    with transaction(connection):
+        connection.execute("DELETE FROM anomalies WHERE window_start BETWEEN $first AND $last", span)
+        connection.execute(
+            "INSERT INTO anomalies BY NAME SELECT sensor, created_at, window_start, pm25_cf1, score "
+            "FROM scored_readings WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $pm25 "
+            "ORDER BY window_start, sensor, created_at",
+            span | {"score": thresholds.score, "pm25": thresholds.pm25},
+        )
     counts = dict(
         connection.execute(
-            "SELECT window_start, count(*) FROM scored_readings "
-            "WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $pm25 GROUP BY ALL",
-            bounds | limits,
+            "SELECT window_start, count(*) FROM anomalies WHERE window_start BETWEEN $first AND $last GROUP BY ALL",
+            span,
         ).fetchall()
     )
-    held = connection.execute(
-        "SELECT DISTINCT window_start FROM anomalies WHERE window_start BETWEEN $first AND $last", bounds
-    ).fetchall()
-    for start in sorted(set(windows) & (counts.keys() | {row[0] for row in held})):
-        with transaction(connection):
-            connection.execute("DELETE FROM anomalies WHERE window_start = ?", [start])
-            connection.execute(
-                "INSERT INTO anomalies BY NAME SELECT sensor, created_at, window_start, pm25_cf1, score "
-                "FROM scored_readings WHERE window_start = $start AND score > $score AND pm25_cf1 > $pm25 "
-                "ORDER BY sensor, created_at",
-                {"start": start} | limits,
-            )
     return {start: counts.get(start, 0) for start in windows}

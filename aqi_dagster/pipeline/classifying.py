@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain
 
 from duckdb import DuckDBPyConnection
 
@@ -16,30 +17,26 @@ from aqi_dagster.windows import utc_now
 def classify_windows(
     connection: DuckDBPyConnection, windows: Sequence[datetime], regions: Regions
 ) -> dict[datetime, list[RegionalWindow]]:
-    """Write the regional windows of ``windows`` (starts, ascending) and return them by window.
+    """Write the regional windows of ``windows`` (starts, consecutive) and return them by window.
 
-    Each window is one transaction, together with the alerts that its verdicts call for: so a verdict is never
-    stored without its alert.
+    All of it is one transaction, together with the alerts that the verdicts call for: so a verdict is never stored
+    without its alert.
     """
-    bounds = {"first": windows[0], "last": windows[-1]}
+    span = {"first": windows[0], "last": windows[-1]}
     anomalies = defaultdict(list)
     for start, *anomaly in connection.execute(
         "SELECT window_start, sensor, created_at, pm25_cf1 FROM anomalies WHERE window_start BETWEEN $first AND $last",
-        bounds,
+        span,
     ).fetchall():
         anomalies[start].append(Anomaly(*anomaly))
-    held = connection.execute(
-        "SELECT DISTINCT window_start FROM regional_windows WHERE window_start BETWEEN $first AND $last", bounds
-    ).fetchall()
     classified = {start: classify(start, anomalies.get(start, []), regions) for start in windows}
-    for start in sorted(set(windows) & (anomalies.keys() | {row[0] for row in held})):
-        with transaction(connection):
-            connection.execute("DELETE FROM regional_windows WHERE window_start = ?", [start])
-            for window in classified[start]:
-                connection.execute(
-                    "INSERT INTO regional_windows VALUES ($region, $window_start, $window_end, $sensors, "
-                    "$count_sensors, $count_anomalies, $min_event, $max_pm25, $variation, $verdict)",
-                    asdict(window),
-                )
-            run_script(connection, "sync_alerts.sql", window_start=start, now=utc_now())
+    with transaction(connection):
+        connection.execute("DELETE FROM regional_windows WHERE window_start BETWEEN $first AND $last", span)
+        for window in chain.from_iterable(classified.values()):
+            connection.execute(
+                "INSERT INTO regional_windows VALUES ($region, $window_start, $window_end, $sensors, "
+                "$count_sensors, $count_anomalies, $min_event, $max_pm25, $variation, $verdict)",
+                asdict(window),
+            )
+        run_script(connection, "sync_alerts.sql", **span, now=utc_now())
     return classified

@@ -9,10 +9,12 @@ import io
 import json
 import pickle
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import cache
 from importlib.metadata import version
+from itertools import chain
 from typing import Any
 
 from river.anomaly import HalfSpaceTrees
@@ -23,12 +25,15 @@ from aqi_dagster.windows import window_key
 FEATURE = "x"
 """Name under which a detector sees PM2.5; part of every stored state."""
 
-FORMAT_VERSION = 1
-"""How a state is stored: 1 is a zlib-compressed pickle, protocol 5."""
+FORMAT_VERSION = 2
+"""How a state is stored: 2 is a zlib-compressed pickle, protocol 5, with :func:`blank_pickle` as the dictionary."""
 
 RIVER_VERSION = version("river")
 
-_PICKLE_PROTOCOL = 5
+PICKLE_PROTOCOL = 5
+
+_LONGEST = 3
+"""How many times as long as another one a pickle may be: with the largest counts it stays well below."""
 
 _ALLOWED_GLOBALS = frozenset(
     [
@@ -101,12 +106,45 @@ def score_and_learn(detector: HalfSpaceTrees, values: Iterable[float]) -> list[f
     return scores
 
 
-def store_state(
-    sensor: str, window_start: datetime, detector: HalfSpaceTrees, parameters: DetectorParameters
-) -> StoredState:
-    """The row that keeps ``detector`` as the window leaves it."""
-    state = zlib.compress(pickle.dumps(detector, protocol=_PICKLE_PROTOCOL), level=1)
-    return StoredState(sensor, window_start, state, FORMAT_VERSION, RIVER_VERSION, parameters.hash())
+def blank_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
+    """A detector that has its trees, which River draws with the first reading, but has counted nothing."""
+    detector = new_detector(parameters)
+    detector.learn_one({FEATURE: 0.0})
+    for node in chain.from_iterable(detector._tree_nodes):
+        node.l_mass = node.r_mass = 0
+    detector.counter = 0
+    detector._first_window = True
+    return detector
+
+
+@cache
+def blank_pickle(parameters: DetectorParameters) -> bytes:
+    """The pickle of a :func:`blank_detector`: what all such detectors have in common, 19 bytes of 20."""
+    return pickle.dumps(blank_detector(parameters), protocol=PICKLE_PROTOCOL)
+
+
+def compressor(parameters: DetectorParameters) -> Callable[[bytes], bytes]:
+    """What compresses the pickle of a detector with ``parameters`` for its row in ``detector_states``."""
+    empty = zlib.compressobj(level=1, zdict=blank_pickle(parameters))
+
+    def compress(pickled: bytes) -> bytes:
+        stream = empty.copy()
+        return stream.compress(pickled) + stream.flush()
+
+    return compress
+
+
+def decompress(stored: StoredState, parameters: DetectorParameters) -> bytes:
+    """The pickle that ``stored`` keeps; raises :class:`DetectorStateError` if its bytes hold none, or one too long."""
+    limit = _LONGEST * len(blank_pickle(parameters))
+    try:
+        stream = zlib.decompressobj(zdict=blank_pickle(parameters))
+        pickled = stream.decompress(stored.state, limit)
+    except zlib.error as error:
+        raise damaged(stored, str(error)) from None
+    if not stream.eof:
+        raise damaged(stored, f"it is cut off, or longer than {limit} bytes")
+    return pickled
 
 
 def require_same_parameters(stored: StoredState, parameters: DetectorParameters) -> None:
@@ -126,16 +164,22 @@ def load_state(stored: StoredState, parameters: DetectorParameters) -> HalfSpace
 
     Raises :class:`DetectorStateError` if its bytes are not the pickle of a detector with these parameters.
     """
+    pickled = decompress(stored, parameters)
     try:
-        detector = _Unpickler(io.BytesIO(zlib.decompress(stored.state))).load()
+        detector = _Unpickler(io.BytesIO(pickled)).load()
         _check(detector, parameters)
     except Exception as error:
-        raise DetectorStateError(
-            f"{_title(stored)} is not the pickle of such a detector ({type(error).__name__}: {error}): it was "
-            "damaged or tampered with and was not used. Restore the store from a backup, or materialize all windows "
-            "from the first scored one to the newest in one run."
-        ) from error
+        raise damaged(stored, f"{type(error).__name__}: {error}") from error
     return detector
+
+
+def damaged(stored: StoredState, reason: str) -> DetectorStateError:
+    """The error that tells that ``stored`` cannot be used."""
+    return DetectorStateError(
+        f"{_title(stored)} is not the pickle of such a detector ({reason}): it was damaged or tampered with and was "
+        "not used. Restore the store from a backup, or materialize all windows from the first scored one to the "
+        "newest in one run."
+    )
 
 
 def _title(stored: StoredState) -> str:
@@ -158,3 +202,20 @@ def _check(detector: Any, parameters: DetectorParameters) -> None:
     limits = (parameters.lower_limit, parameters.upper_limit)
     if found != (parameters.n_trees, parameters.height, parameters.window_size, parameters.seed, limits):
         raise pickle.UnpicklingError(f"its parameters are {found}")
+    nodes = [list(tree.iter_dfs()) for tree in detector.trees]
+    if nodes and _cuts(nodes) != _cuts_of_blank(parameters):
+        raise pickle.UnpicklingError("its trees are not those of its parameters")
+    if [[*map(id, tree)] for tree in nodes] != [[*map(id, tree)] for tree in detector._tree_nodes]:
+        raise pickle.UnpicklingError("its nodes are not those of its trees")
+    counts = [detector.counter, *(mass for tree in nodes for node in tree for mass in (node.l_mass, node.r_mass))]
+    if {type(count) for count in counts} != {int} or min(counts) < 0 or type(detector._first_window) is not bool:
+        raise pickle.UnpicklingError("its counts are none")
+
+
+def _cuts(nodes: list[list[Any]]) -> list[list[tuple[Any, Any]]]:
+    return [[(getattr(node, "feature", None), getattr(node, "threshold", None)) for node in tree] for tree in nodes]
+
+
+@cache
+def _cuts_of_blank(parameters: DetectorParameters) -> list[list[tuple[Any, Any]]]:
+    return _cuts(blank_detector(parameters)._tree_nodes)

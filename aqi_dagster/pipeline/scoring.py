@@ -1,45 +1,37 @@
 """Scoring windows: readings in, scored readings and the detector states that each window leaves out.
 
 Detector states form a chain: a window starts from each sensor's newest state of an earlier window. A run over
-several windows carries the detectors in memory from one to the next and commits each window as a whole.
+several windows carries the detectors in memory from one to the next. It commits whole windows, in order; small ones
+together, because a commit costs as much as scoring thousands of readings.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
-from river.anomaly import HalfSpaceTrees
 
 from aqi_dagster.errors import UnscoredWindowsError
-from aqi_dagster.pipeline.batch_scoring import score_and_learn_all
+from aqi_dagster.pipeline.batch_scoring import detector_bank
 from aqi_dagster.pipeline.database import registered, transaction
 from aqi_dagster.pipeline.detectors import (
+    FORMAT_VERSION,
+    RIVER_VERSION,
     DetectorParameters,
     StoredState,
-    load_state,
-    new_detector,
     require_same_parameters,
-    store_state,
 )
 from aqi_dagster.windows import WINDOW_LENGTH, window_key, windows_between
 
-_STATE_SCHEMA = pa.schema(
-    [
-        ("sensor", pa.string()),
-        ("window_start", pa.timestamp("us")),
-        ("state", pa.binary()),
-        ("format_version", pa.int32()),
-        ("river_version", pa.string()),
-        ("parameters_hash", pa.string()),
-    ]
-)
+_STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
 
-READINGS_AT_ONCE = 500_000
-"""Readings that are held in memory at a time: about 30 MB."""
+READINGS_AT_ONCE = 200_000
+"""Readings of the windows that are held in memory and committed together: about 20 MB."""
 
 _STATE_COLUMNS = ", ".join(field.name for field in fields(StoredState))
 
@@ -60,7 +52,7 @@ def score_windows(
     first_window: datetime,
     parameters: DetectorParameters,
 ) -> Iterator[ScoredWindow]:
-    """Score ``windows`` (starts, consecutive), each in a transaction of its own.
+    """Score ``windows`` (starts, consecutive), each as a whole, and give each once it is committed.
 
     ``first_window`` is where scoring may begin at all; readings before it are never scored. Raises
     :class:`UnscoredWindowsError` if a window between the first scored one and these holds readings that were never
@@ -72,11 +64,7 @@ def score_windows(
     detectors = _Detectors(connection, windows[0], first_window, parameters)
     progress = _Progress(connection, windows[0], first_window, parameters.hash())
     for group in progress.groups(windows):
-        series = _readings(connection, group[0], group[-1])
-        starts = series["window_start"].to_numpy()
-        bounds = np.searchsorted(starts, np.array([*group, group[-1] + WINDOW_LENGTH], starts.dtype))
-        for start, begin, end in zip(group, bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            yield _score_window(connection, start, series.slice(begin, end - begin), detectors, progress)
+        yield from _score_group(connection, group, detectors, progress)
 
 
 class _Detectors:
@@ -89,7 +77,8 @@ class _Detectors:
         self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters: DetectorParameters
     ) -> None:
         self.parameters = parameters
-        self._live: dict[str, HalfSpaceTrees] = {}
+        self.bank = detector_bank(parameters)
+        self._numbers: dict[str, int] = {}
         # By row id: the states of all history are large, and only one a sensor is needed.
         rows = connection.execute(
             f"SELECT {_STATE_COLUMNS} FROM detector_states WHERE rowid IN "  # noqa: S608 (column names of a dataclass)
@@ -101,11 +90,12 @@ class _Detectors:
         for stored in self._stored.values():
             require_same_parameters(stored, parameters)
 
-    def of(self, sensor: str) -> HalfSpaceTrees:
-        if sensor not in self._live:
-            stored = self._stored.get(sensor)
-            self._live[sensor] = load_state(stored, self.parameters) if stored else new_detector(self.parameters)
-        return self._live[sensor]
+    def of(self, sensors: Sequence[str]) -> list[int]:
+        """The numbers of the sensors' detectors in the bank."""
+        new = [sensor for sensor in sensors if sensor not in self._numbers]
+        self.bank.add([self._stored.get(sensor) for sensor in new])
+        self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
+        return [self._numbers[sensor] for sensor in sensors]
 
 
 class _WindowRow(NamedTuple):
@@ -132,6 +122,7 @@ class _Progress:
             (row.revision for start, row in self._rows.items() if first_window <= start < first), default=0
         )
         self._parameters_hash = parameters_hash
+        self._scored: list[tuple[datetime, int, int]] = []
 
     def groups(self, windows: Sequence[datetime]) -> Iterator[list[datetime]]:
         """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
@@ -147,12 +138,8 @@ class _Progress:
         if group:
             yield group
 
-    def scored_before(self, start: datetime) -> int | None:
-        """How many readings the last scoring of the window took in; None if it was never scored."""
-        return self._rows.get(start, _WindowRow()).scored
-
-    def record(self, connection: DuckDBPyConnection, start: datetime, readings: int) -> None:
-        """Note that the window's ``readings`` were scored, after all windows before it.
+    def take_note(self, start: datetime, readings: int, sensors: int) -> ScoredWindow:
+        """What scoring the window came to: its ``readings`` were scored, after all windows before it.
 
         Its revision grows if anything differs that later windows build on: readings, parameters, or an earlier
         window that itself has grown since. On a window without readings nothing builds.
@@ -165,24 +152,56 @@ class _Progress:
             self._newest += 1
             revision = self._newest
         self._before = max(self._before, revision)
-        values = {
-            "start": start,
-            "scored": readings,
-            "revision": revision,
-            "parameters_hash": self._parameters_hash,
-        }
-        if start in self._rows:
+        self._scored.append((start, readings, revision))
+        return ScoredWindow(start, readings, readings - (row.scored or 0), sensors)
+
+    def record(self, connection: DuckDBPyConnection) -> None:
+        """Write what was noted since the last call."""
+        starts, readings, revisions = zip(*self._scored, strict=True)
+        self._scored = []
+        noted = pa.table({"start": pa.array(starts, pa.timestamp("us")), "readings": readings, "revision": revisions})
+        with registered(connection, "noted", noted):
             connection.execute(
-                "UPDATE windows SET scored = $scored, revision = $revision, parameters_hash = $parameters_hash "
-                "WHERE window_start = $start",
-                values,
+                "MERGE INTO windows USING noted ON window_start = start "
+                "WHEN MATCHED THEN UPDATE SET "
+                "scored = noted.readings, revision = noted.revision, parameters_hash = $parameters_hash "
+                "WHEN NOT MATCHED THEN INSERT (window_start, readings, scored, revision, parameters_hash) "
+                "VALUES (start, noted.readings, noted.readings, noted.revision, $parameters_hash)",
+                {"parameters_hash": self._parameters_hash},
             )
-        else:
+
+
+def _score_group(
+    connection: DuckDBPyConnection, group: list[datetime], detectors: _Detectors, progress: _Progress
+) -> list[ScoredWindow]:
+    """Score consecutive windows and commit them together."""
+    series = _readings(connection, group[0], group[-1])
+    starts = series["window_start"].to_numpy()
+    bounds = np.searchsorted(starts, np.array([*group, group[-1] + WINDOW_LENGTH], starts.dtype)).tolist()
+    scores, states, windows = [], [], []
+    for start, (begin, end) in zip(group, pairwise(bounds), strict=True):
+        part = series.slice(begin, end - begin)
+        sensors, lengths = _run_lengths(part["sensor"])
+        numbers = detectors.of(sensors)
+        scores.append(detectors.bank.score_and_learn(numbers, lengths, part["pm25_cf1"].to_numpy()))
+        starts_of_states = pa.repeat(pa.scalar(start, pa.timestamp("us")), len(sensors))
+        states.append(pa.table([sensors, starts_of_states, detectors.bank.states(numbers)], _STATES))
+        windows.append(progress.take_note(start, len(part), len(sensors)))
+    scored = series.append_column("score", pa.array(np.concatenate(scores)))
+    span = [group[0], group[-1]]
+    with transaction(connection):
+        connection.execute("DELETE FROM scored_readings WHERE window_start BETWEEN ? AND ?", span)
+        connection.execute("DELETE FROM detector_states WHERE window_start BETWEEN ? AND ?", span)
+        with registered(connection, "scored", scored):
+            connection.execute("INSERT INTO scored_readings BY NAME SELECT * FROM scored")
+        with registered(connection, "states", pa.concat_tables(states)):
             connection.execute(
-                "INSERT INTO windows (window_start, readings, scored, revision, parameters_hash) "
-                "VALUES ($start, $scored, $scored, $revision, $parameters_hash)",
-                values,
+                "INSERT INTO detector_states BY NAME SELECT *, ? AS format_version, ? AS river_version, "
+                "? AS parameters_hash FROM states",
+                [FORMAT_VERSION, RIVER_VERSION, detectors.parameters.hash()],
             )
+        progress.record(connection)
+    return windows
 
 
 def _readings(connection: DuckDBPyConnection, first: datetime, last: datetime) -> pa.Table:
@@ -193,42 +212,10 @@ def _readings(connection: DuckDBPyConnection, first: datetime, last: datetime) -
     ).to_arrow_table()
 
 
-def _score_window(
-    connection: DuckDBPyConnection, start: datetime, series: pa.Table, detectors: _Detectors, progress: _Progress
-) -> ScoredWindow:
-    values = series["pm25_cf1"].to_numpy()
-    runs = list(_runs(series["sensor"]))
-    live = [detectors.of(sensor) for sensor, _, _ in runs]
-    scores = score_and_learn_all(live, [values[begin:end] for _, begin, end in runs])
-    states = [
-        asdict(store_state(sensor, start, detector, detectors.parameters))
-        for (sensor, _, _), detector in zip(runs, live, strict=True)
-    ]
-    scored_before = progress.scored_before(start)
-    with transaction(connection):
-        if scored_before:
-            connection.execute("DELETE FROM scored_readings WHERE window_start = ?", [start])
-            connection.execute("DELETE FROM detector_states WHERE window_start = ?", [start])
-        if states:
-            with registered(connection, "scored", series.append_column("score", pa.array(np.concatenate(scores)))):
-                connection.execute("INSERT INTO scored_readings BY NAME SELECT * FROM scored")
-            with registered(connection, "states", pa.Table.from_pylist(states, _STATE_SCHEMA)):
-                connection.execute("INSERT INTO detector_states BY NAME SELECT * FROM states")
-        progress.record(connection, start, len(values))
-    return ScoredWindow(start, len(values), len(values) - (scored_before or 0), len(states))
-
-
-def _runs(sorted_column: pa.ChunkedArray) -> Iterator[tuple[str, int, int]]:
-    """Each distinct text of a sorted column with the half-open range of rows that hold it."""
-    if not len(sorted_column):
-        return
-    encoded = sorted_column.combine_chunks().dictionary_encode()
-    codes = encoded.indices.to_numpy()
-    begins = np.flatnonzero(np.diff(codes, prepend=-1))
-    ends = np.append(begins[1:], len(codes))
-    names = encoded.dictionary.to_pylist()
-    for begin, end in zip(begins.tolist(), ends.tolist(), strict=True):
-        yield names[codes[begin]], begin, end
+def _run_lengths(sorted_column: pa.ChunkedArray) -> tuple[list[str], list[int]]:
+    """Each distinct text of a sorted column, and how many rows hold it."""
+    runs = pc.run_end_encode(sorted_column.combine_chunks())
+    return runs.values.to_pylist(), np.diff(runs.run_ends.to_numpy(), prepend=0).tolist()
 
 
 def _require_no_gap(connection: DuckDBPyConnection, first: datetime, first_window: datetime) -> None:

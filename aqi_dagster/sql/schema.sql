@@ -143,7 +143,7 @@ CREATE TABLE detector_states (
 COMMENT ON TABLE  detector_states                 IS 'The detector of each sensor as a window left it';
 COMMENT ON COLUMN detector_states.sensor          IS 'Text of the message key: "latitude, longitude" in degrees';
 COMMENT ON COLUMN detector_states.window_start    IS 'Start of the window after which this is the state, UTC';
-COMMENT ON COLUMN detector_states.state           IS 'zlib-compressed pickle of a River HalfSpaceTrees';
+COMMENT ON COLUMN detector_states.state           IS 'Pickle of a River HalfSpaceTrees, zlib-compressed with that of an empty one as dictionary';
 COMMENT ON COLUMN detector_states.format_version  IS 'Version of how the state is stored';
 COMMENT ON COLUMN detector_states.river_version   IS 'River release that made the state';
 COMMENT ON COLUMN detector_states.parameters_hash IS 'SHA-256 of the detector parameters, hexadecimal';
