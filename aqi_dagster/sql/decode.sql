@@ -52,7 +52,7 @@ SELECT
 FROM typed
 WHERE
     NOT contains(value, '\')
-    AND regexp_full_match(right(value, 2), '["0-9]\}')
+    AND (ends_with(value, '"}') OR regexp_matches(value, '[0-9]\}$'))
     AND len(json_keys(value)) =
         (field.created_at IS NOT NULL)::INTEGER + (field.entry_id IS NOT NULL)::INTEGER
         + (field."PM1.0_CF1_ug/m3" IS NOT NULL)::INTEGER + (field."PM2.5_CF1_ug/m3" IS NOT NULL)::INTEGER
@@ -60,16 +60,16 @@ WHERE
         + (field.RSSI_dbm IS NOT NULL)::INTEGER + (field.Temperature_F IS NOT NULL)::INTEGER
         + (field."Humidity_%" IS NOT NULL)::INTEGER + (field.Humidity IS NOT NULL)::INTEGER
         + (field."PM2.5_ATM_ug/m3" IS NOT NULL)::INTEGER
-    AND regexp_full_match(created_at_text, '(19|20)\d\d-[01]\d-[0-3]\d ([01]\d|2[0-3]):[0-5]\d:[0-5]\d UTC')
     AND created_at <= $newest
     AND pm25_cf1 IS NOT NULL
     AND regexp_full_match(
         concat_ws(
             chr(10),
+            field.created_at,
             field."PM2.5_CF1_ug/m3", nullif(field."PM1.0_CF1_ug/m3", ''), nullif(field."PM10.0_CF1_ug/m3", ''),
             nullif(field."PM2.5_ATM_ug/m3", ''), nullif(field.Temperature_F, ''), nullif(field."Humidity_%", ''),
             nullif(field.Humidity, ''), nullif(field.RSSI_dbm, ''), nullif(field.UptimeMinutes, '')
         ),
-        '(-?\d{1,15}(\.\d{1,15})?(\n|$))+'
+        '(?:19|20)\d\d-[01]\d-[0-3]\d (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d UTC(?:\n-?\d{1,15}(?:\.\d{1,15})?)+'
     )
-    AND (field.entry_id IS NULL OR regexp_full_match(field.entry_id, '(-?\d{1,18})?'));
+    AND (field.entry_id IS NULL OR regexp_full_match(field.entry_id, '(?:-?\d{1,18})?'));
