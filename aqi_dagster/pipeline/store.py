@@ -6,8 +6,6 @@ never waits for and never breaks.
 """
 
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from aqi_dagster.errors import StoreBusyError, StoreError
 from aqi_dagster.pipeline.database import run_script, scalar, transaction
+from aqi_dagster.pipeline.publishing import publish
 
 SCHEMA_VERSION = 1
 
@@ -69,19 +68,16 @@ class Store:
             return False
         with self._lock():
             started = time.monotonic()
-            draft = self.published.with_name(f".{self.published.name}.draft")
-            # The lock is held and the store closed: its write-ahead log is merged and no writer is under way. A
-            # draft that a killed process left behind may be read-only, so it is removed and not overwritten.
-            draft.unlink(missing_ok=True)
-            with self.private.open("rb") as source, draft.open("wb") as target:
-                shutil.copyfileobj(source, target, 16 << 20)
-                target.flush()
-                os.fsync(target.fileno())
-            draft.chmod(0o444)
-            draft.replace(self.published)
-            _fsync_folder(self.published.parent)
+            # The lock is held and the store closed: its write-ahead log is merged and no writer is under way.
+            publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
             self._unpublished = False
-            _log.info("published %s in %.2f s", self.published, time.monotonic() - started)
+            _log.info(
+                "published %s: %.1f of %.1f MB written, in %.2f s",
+                self.published,
+                publication.written / 1e6,
+                publication.size / 1e6,
+                time.monotonic() - started,
+            )
             return True
 
     @contextmanager
@@ -144,11 +140,3 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
             f"The store {path} has schema version {version}; this release knows {SCHEMA_VERSION}. Install the release "
             "that wrote it, or set AQI_DATA_DIR to an empty folder and materialize again."
         )
-
-
-def _fsync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
