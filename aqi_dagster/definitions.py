@@ -42,6 +42,7 @@ def resources(settings: Settings) -> dict[str, object]:
             seed=settings.detector_seed,
             lower_limit=settings.detector_lower_limit,
             upper_limit=settings.detector_upper_limit,
+            states_kept_days=settings.states_kept_days,
         ),
         "thresholds": ThresholdsResource(score=settings.score_threshold, pm25=settings.pm25_threshold),
         "regions": RegionsResource(name=settings.region),

@@ -57,6 +57,10 @@ class UnscoredWindowsError(AqiError):
     """Earlier windows hold readings that were never scored, so the chain of detector states has a gap."""
 
 
+class ThinnedStatesError(AqiError):
+    """Scoring was to begin in the middle of a week of which only the last detector states are still kept."""
+
+
 class SlackError(AqiError):
     """Slack did not take a message."""
 

@@ -103,6 +103,13 @@ class Settings(BaseModel):
     detector_upper_limit: float = Field(
         1200.0, allow_inf_nan=False, alias="AQI_DETECTOR_UPPER_LIMIT", description="upper end of the PM2.5 range, ug/m3"
     )
+    states_kept_days: float = Field(
+        28.0,
+        ge=0,
+        le=36_500,
+        alias="AQI_STATES_KEPT_DAYS",
+        description="how long the detector states of every window are kept; older ones only at each week's end",
+    )
     score_threshold: float = Field(
         0.7, ge=0, le=1, alias="AQI_SCORE_THRESHOLD", description="an anomaly scores more than this"
     )

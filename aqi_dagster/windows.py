@@ -5,7 +5,7 @@ Times are naive ``datetime`` in UTC, as they are in DuckDB's TIMESTAMP columns.
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 WINDOW_LENGTH = timedelta(hours=12)
 """Windows are [00:00, 12:00) and [12:00, 24:00) UTC, as in the streaming notebook this pipeline rebuilds."""
@@ -27,6 +27,11 @@ def utc_now() -> datetime:
 def window_start(moment: datetime) -> datetime:
     """Start of the window that holds ``moment``."""
     return moment - (moment - _ORIGIN) % WINDOW_LENGTH
+
+
+def week_start(moment: datetime) -> datetime:
+    """Start of the week that holds ``moment``: Monday, 00:00 UTC."""
+    return datetime.combine(moment.date() - timedelta(days=moment.weekday()), time.min)
 
 
 def window_key(start: datetime) -> str:

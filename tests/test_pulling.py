@@ -16,7 +16,7 @@ from aqi_dagster.errors import (
     TopicRecreatedError,
 )
 from aqi_dagster.pipeline.consuming import Chunk, TopicReader
-from aqi_dagster.pipeline.health import unaccounted_messages
+from aqi_dagster.pipeline.health import missing_offsets, unaccounted_messages
 from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
 from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
 
@@ -51,7 +51,7 @@ def test_a_pull_takes_in_everything_and_the_next_one_nothing(topic: Topic, conne
     assert pull(connection, topic.reader(), POLICY) == PullReport(0, 0, 0, report.next_offsets)
     topic.send(messages(3, first=1000), partition=2)
     assert pull(connection, topic.reader(), POLICY).accepted == 3
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
 
 
 def test_an_empty_topic_is_no_error(topic: Topic, connection: DuckDBPyConnection) -> None:
@@ -66,7 +66,7 @@ def test_a_pull_goes_on_behind_the_chunks_of_one_that_failed(topic: Topic, conne
         pull(connection, topic.reader(Interrupted, chunk_messages=100), POLICY)
     kept = rows(connection, PLACES)
     assert 0 < len(kept) < 400
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
     report = pull(connection, topic.reader(chunk_messages=100), POLICY)
     assert (report.accepted, report.repeated) == (400 - len(kept), 0)
     assert rows(connection, PLACES) == sorted(places)
@@ -100,7 +100,7 @@ def test_a_topic_that_grows_while_it_is_read_is_read_exactly_once(topic: Topic, 
         producer.join()
     pull(connection, topic.reader(), POLICY)
     assert rows(connection, PLACES) == sorted(places)
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
 
 
 def test_messages_without_key_or_value_are_rejected_with_their_bytes(
@@ -112,7 +112,7 @@ def test_messages_without_key_or_value_are_rejected_with_their_bytes(
     topic.send([(key, value)], partition=3)
     assert pull(connection, topic.reader(), POLICY) == PullReport(1, 0, 5, {0: 0, 1: 0, 2: 0, 3: 6})
     assert rows(connection, "SELECT key, value FROM rejected_messages ORDER BY kafka_offset") == strange
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
 
 
 def test_offsets_are_committed_to_the_group_for_lag_monitors(topic: Topic, connection: DuckDBPyConnection) -> None:
@@ -175,7 +175,7 @@ def test_a_topic_that_was_made_anew_is_reread_only_on_request(topic: Topic, conn
     assert (reread.accepted, reread.repeated) == (12, 8)
     assert rows(connection, "SELECT count(*), max(topic_generation) FROM readings WHERE repeated") == [(8, 2)]
     assert pull(connection, topic.reader(), POLICY).accepted == 0
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
 
 
 def test_another_topic_than_before_is_refused(topic: Topic, connection: DuckDBPyConnection) -> None:
@@ -198,4 +198,24 @@ def test_of_two_pulls_at_once_one_gives_up_and_nothing_is_doubled(topic: Topic, 
     with pytest.raises(ConcurrentPullError, match=rf"Topic '{topic.name}', partition \d: another pull moved"):
         pull(connection, topic.reader(Overtaken, chunk_messages=100), POLICY)
     assert rows(connection, PLACES) == sorted(places)
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
+
+
+def test_a_row_that_went_missing_is_noticed(topic: Topic, connection: DuckDBPyConnection) -> None:
+    topic.send(messages(8))
+    pull(connection, topic.reader(), POLICY)
+    connection.execute("DELETE FROM readings WHERE kafka_partition = 2 AND kafka_offset = 1")
+    (fault,) = unaccounted_messages(connection)
+    assert str(fault) == "partition 2 (generation 1): 2 messages read, 1 rows kept, 1 offsets among them"
+
+
+def test_offsets_that_no_pull_read_are_noticed(topic: Topic, connection: DuckDBPyConnection) -> None:
+    for _ in range(3):
+        topic.send(messages(8))
+        pull(connection, topic.reader(), POLICY)
+    assert missing_offsets(connection) == []
+    connection.execute("DELETE FROM pulled_offsets WHERE kafka_partition = 3 AND first_offset = 2")
+    (fault,) = missing_offsets(connection)
+    assert str(fault) == "partition 3 (generation 1): offset 4 was read after 2"
+    connection.execute("INSERT INTO offset_gaps VALUES (1, 3, 2, 3, now())")
+    assert missing_offsets(connection) == []

@@ -8,13 +8,16 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.partitions import FIRST_WINDOW
-from aqi_dagster.pipeline.health import outdated_scores, unaccounted_messages
+from aqi_dagster.pipeline.health import missing_offsets, outdated_scores, unaccounted_messages
 from aqi_dagster.windows import window_key
 
 EVERY_MESSAGE_ACCOUNTED_FOR = dg.AssetCheckSpec(
     "every_message_accounted_for",
     asset="readings",
-    description="Each message that was read is exactly one row of `readings` or of `rejected_messages`.",
+    description=(
+        "Each message of the last day is exactly one row of `readings` or of `rejected_messages`, and no offset was "
+        "ever passed over unnoticed."
+    ),
 )
 
 SCORES_UP_TO_DATE = dg.AssetCheckSpec(
@@ -28,17 +31,12 @@ SCORES_UP_TO_DATE = dg.AssetCheckSpec(
 
 def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
     """Evaluate :data:`EVERY_MESSAGE_ACCOUNTED_FOR`."""
-    wrong = unaccounted_messages(connection)
-    lines = [
-        f"partition {partition} (generation {generation}): {read} messages read, {kept} rows kept, "
-        f"{offsets} offsets among them"
-        for generation, partition, read, kept, offsets in wrong
-    ]
+    wrong = unaccounted_messages(connection) + missing_offsets(connection)
     return dg.AssetCheckResult(
         check_name=EVERY_MESSAGE_ACCOUNTED_FOR.name,
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(lines) or "Rows and offsets agree.",
+        description="; ".join(map(str, wrong)) or "Rows and offsets agree.",
     )
 
 

@@ -5,6 +5,7 @@ import dagster as dg
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
+from aqi_dagster.pipeline.retention import thin_states
 from aqi_dagster.pipeline.scoring import score_windows
 from aqi_dagster.resources.detectors import DetectorResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -45,6 +46,7 @@ def scored_readings(
                 },
                 partition_key=window_key(window.start),
             )
+        dropped = thin_states(connection, windows[0], detector.states_kept)
         up_to_date = scores_up_to_date(connection)
-    context.log.info("Scored %d readings of %d windows", total, len(windows))
+    context.log.info("Scored %d readings of %d windows; dropped %d old states", total, len(windows), dropped)
     return dg.MaterializeResult(check_results=[up_to_date])

@@ -87,6 +87,11 @@ class Chunk:
         counts = pc.value_counts(self.messages["kafka_partition"])
         return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
 
+    def first_offsets(self) -> dict[int, int]:
+        """The lowest offset of each partition that has any message."""
+        lowest = self.messages.group_by("kafka_partition").aggregate([("kafka_offset", "min")])
+        return dict(zip(*(column.to_pylist() for column in lowest.columns), strict=True))
+
 
 @dataclass(frozen=True)
 class TopicReader:

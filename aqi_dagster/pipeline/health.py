@@ -5,6 +5,8 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.retention import startable
+
 
 @dataclass(frozen=True)
 class OutdatedScores:
@@ -47,20 +49,43 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime) -> O
         """,
         {"first_window": first_window},
     ).fetchall()
-    return OutdatedScores(*rows[0]) if rows[0][2] is not None else OutdatedScores(0, 0, None, None)
+    late, stale, first, last = rows[0]
+    if first is None:
+        return OutdatedScores(0, 0, None, None)
+    return OutdatedScores(late, stale, startable(connection, first, first_window), last)
 
 
-def unaccounted_messages(connection: DuckDBPyConnection) -> list[tuple[int, int, int, int, int]]:
-    """Partitions whose rows do not add up.
+@dataclass(frozen=True)
+class PartitionFault:
+    """A Kafka partition whose rows or offsets do not add up, and how."""
 
-    Each as (topic generation, Kafka partition, messages read, rows kept, distinct offsets among them).
-    """
-    return connection.execute(
+    generation: int
+    partition: int
+    fault: str
+
+    def __str__(self) -> str:
+        return f"partition {self.partition} (generation {self.generation}): {self.fault}"
+
+
+def unaccounted_messages(connection: DuckDBPyConnection) -> list[PartitionFault]:
+    """Partitions whose messages of the last day before the newest pull are not one row each."""
+    rows = connection.execute(
         """
-        WITH kept AS (
-            SELECT topic_generation, kafka_partition, kafka_offset FROM readings
+        WITH latest AS (
+            SELECT max(pulled_at) - INTERVAL 1 DAY AS since FROM pulled_offsets
+        ), pulled AS (
+            SELECT topic_generation, kafka_partition, sum(messages) AS messages
+            FROM pulled_offsets
+            WHERE pulled_at >= (SELECT since FROM latest)
+            GROUP BY ALL
+        ), kept AS (
+            SELECT topic_generation, kafka_partition, kafka_offset
+            FROM readings
+            WHERE ingested_at >= (SELECT since FROM latest)
             UNION ALL
-            SELECT topic_generation, kafka_partition, kafka_offset FROM rejected_messages
+            SELECT topic_generation, kafka_partition, kafka_offset
+            FROM rejected_messages
+            WHERE ingested_at >= (SELECT since FROM latest)
         ), total AS (
             SELECT
                 topic_generation,
@@ -73,11 +98,46 @@ def unaccounted_messages(connection: DuckDBPyConnection) -> list[tuple[int, int,
         SELECT
             topic_generation,
             kafka_partition,
-            coalesce(kafka_offsets.messages, 0) AS read,
+            coalesce(pulled.messages, 0) AS read,
             coalesce(total.messages, 0) AS kept,
             coalesce(total.offsets, 0) AS offsets
-        FROM kafka_offsets FULL JOIN total USING (topic_generation, kafka_partition)
+        FROM pulled FULL JOIN total USING (topic_generation, kafka_partition)
         WHERE read <> kept OR kept <> offsets
         ORDER BY ALL
         """
     ).fetchall()
+    return [
+        PartitionFault(generation, partition, f"{read} messages read, {kept} rows kept, {offsets} offsets among them")
+        for generation, partition, read, kept, offsets in rows
+    ]
+
+
+def missing_offsets(connection: DuckDBPyConnection) -> list[PartitionFault]:
+    """Ranges of offsets that no pull read, other than those that retention removed and a setting let pass."""
+    rows = connection.execute(
+        """
+        WITH steps AS (
+            SELECT
+                topic_generation,
+                kafka_partition,
+                first_offset,
+                next_offset,
+                lag(next_offset) OVER (
+                    PARTITION BY topic_generation, kafka_partition ORDER BY next_offset, first_offset
+                ) AS expected
+            FROM pulled_offsets
+        )
+        SELECT steps.topic_generation, steps.kafka_partition, expected, steps.first_offset
+        FROM steps ANTI JOIN offset_gaps
+            ON steps.topic_generation = offset_gaps.topic_generation
+            AND steps.kafka_partition = offset_gaps.kafka_partition
+            AND expected = offset_gaps.first_offset
+            AND steps.first_offset = offset_gaps.last_offset + 1
+        WHERE expected <> steps.first_offset
+        ORDER BY ALL
+        """
+    ).fetchall()
+    return [
+        PartitionFault(generation, partition, f"offset {found} was read after {expected}")
+        for generation, partition, expected, found in rows
+    ]

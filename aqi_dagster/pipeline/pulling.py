@@ -153,7 +153,7 @@ def _advance_offsets(
     now: datetime,
 ) -> None:
     """Move the offsets of a chunk's partitions, if they still stand where this pull left them."""
-    counts = chunk.messages_by_partition()
+    counts, firsts = chunk.messages_by_partition(), chunk.first_offsets()
     for partition, next_offset in chunk.next_offsets.items():
         place = [generation, partition]
         stored = connection.execute(
@@ -177,3 +177,10 @@ def _advance_offsets(
                 now,
             ],
         )
+        # A partition that was never read begins with the oldest message that the broker still has.
+        first = stored[0] if stored else firsts.get(partition, next_offset)
+        if next_offset > first:
+            connection.execute(
+                "INSERT INTO pulled_offsets VALUES (?, ?, ?, ?, ?, ?)",
+                [*place, first, next_offset, counts.get(partition, 0), now],
+            )

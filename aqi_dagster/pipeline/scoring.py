@@ -26,6 +26,7 @@ from aqi_dagster.pipeline.detectors import (
     StoredState,
     require_same_parameters,
 )
+from aqi_dagster.pipeline.retention import require_startable
 from aqi_dagster.windows import WINDOW_LENGTH, window_key, windows_between
 
 _STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
@@ -56,11 +57,13 @@ def score_windows(
 
     ``first_window`` is where scoring may begin at all; readings before it are never scored. Raises
     :class:`UnscoredWindowsError` if a window between the first scored one and these holds readings that were never
-    scored, and :class:`DetectorStateError` if a state cannot be continued.
+    scored, :class:`ThinnedStatesError` if the states to begin with are not kept any more, and
+    :class:`DetectorStateError` if a state cannot be continued.
     """
     if list(windows) != list(windows_between(windows[0], windows[-1])):
         raise ValueError("windows must be consecutive: the detectors of each build on those of the one before")
     _require_no_gap(connection, windows[0], first_window)
+    require_startable(connection, windows[0], first_window)
     detectors = _Detectors(connection, windows[0], first_window, parameters)
     progress = _Progress(connection, windows[0], first_window, parameters.hash())
     for group in progress.groups(windows):

@@ -1,5 +1,7 @@
 """Detector parameters and anomaly thresholds as Dagster resources."""
 
+from datetime import timedelta
+
 import dagster as dg
 from pydantic import Field
 
@@ -16,6 +18,9 @@ class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     seed: int = Field(default=11, description="Seed of the random trees")
     lower_limit: float = Field(default=0.0, description="Lower end of the PM2.5 range that the trees divide, ug/m3")
     upper_limit: float = Field(default=1200.0, description="Upper end of the PM2.5 range that the trees divide, ug/m3")
+    states_kept_days: float = Field(
+        default=28.0, description="How long the states of every window are kept; older ones only at each week's end"
+    )
 
     @property
     def parameters(self) -> DetectorParameters:
@@ -23,6 +28,11 @@ class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return DetectorParameters(
             self.n_trees, self.height, self.window_size, self.seed, self.lower_limit, self.upper_limit
         )
+
+    @property
+    def states_kept(self) -> timedelta:
+        """``states_kept_days`` as a duration."""
+        return timedelta(days=self.states_kept_days)
 
 
 class ThresholdsResource(dg.ConfigurableResource):  # type: ignore[type-arg]

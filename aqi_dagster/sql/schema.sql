@@ -78,6 +78,22 @@ COMMENT ON COLUMN kafka_offsets.next_offset      IS 'Offset at which the next pu
 COMMENT ON COLUMN kafka_offsets.messages         IS 'Messages read so far: accepted and rejected';
 COMMENT ON COLUMN kafka_offsets.updated_at       IS 'When the partition was last read, UTC';
 
+CREATE TABLE pulled_offsets (
+    topic_generation INTEGER   NOT NULL,
+    kafka_partition  INTEGER   NOT NULL,
+    first_offset     BIGINT    NOT NULL,
+    next_offset      BIGINT    NOT NULL,
+    messages         BIGINT    NOT NULL,
+    pulled_at        TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  pulled_offsets                  IS 'One row per partition and transaction that took in messages of it';
+COMMENT ON COLUMN pulled_offsets.topic_generation IS 'Which making of the topic the offsets belong to';
+COMMENT ON COLUMN pulled_offsets.kafka_partition  IS 'Kafka partition';
+COMMENT ON COLUMN pulled_offsets.first_offset     IS 'Where the transaction began to read';
+COMMENT ON COLUMN pulled_offsets.next_offset      IS 'Offset after the last one it read';
+COMMENT ON COLUMN pulled_offsets.messages         IS 'Messages in between: fewer than offsets where the broker left some out';
+COMMENT ON COLUMN pulled_offsets.pulled_at        IS 'When, UTC; ingested_at of its messages';
+
 CREATE TABLE offset_gaps (
     topic_generation INTEGER   NOT NULL,
     kafka_partition  INTEGER   NOT NULL,
@@ -147,6 +163,10 @@ COMMENT ON COLUMN detector_states.state           IS 'Pickle of a River HalfSpac
 COMMENT ON COLUMN detector_states.format_version  IS 'Version of how the state is stored';
 COMMENT ON COLUMN detector_states.river_version   IS 'River release that made the state';
 COMMENT ON COLUMN detector_states.parameters_hash IS 'SHA-256 of the detector parameters, hexadecimal';
+
+CREATE TABLE thinned_states (thinned_before TIMESTAMP NOT NULL);
+COMMENT ON TABLE  thinned_states                IS 'How far the states of all windows but the last of each week were dropped';
+COMMENT ON COLUMN thinned_states.thinned_before IS 'End of the last week that was thinned out, UTC';
 
 CREATE TABLE anomalies (
     sensor       VARCHAR   NOT NULL,

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.consuming import Chunk, TopicReader
-from aqi_dagster.pipeline.health import unaccounted_messages
+from aqi_dagster.pipeline.health import missing_offsets, unaccounted_messages
 from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
 from tests.kafka.cluster import ApacheKafka, Login
 from tests.kafka.jars import KafkaMissingError
@@ -40,7 +40,7 @@ def kept(connection: DuckDBPyConnection) -> list[tuple[int, int]]:
 
     The books must balance with them.
     """
-    assert unaccounted_messages(connection) == []
+    assert unaccounted_messages(connection) + missing_offsets(connection) == []
     places = rows(
         connection,
         "SELECT kafka_partition, kafka_offset FROM readings "
