@@ -1,103 +1,157 @@
-"""``python -m benchmarks``: fill a topic on the embedded broker, then let each contestant read it, in turn, repeatedly.
+"""``python -m benchmarks``: how fast the pipeline is, as ratios measured side by side.
 
-Each run is a process of its own; its time is wall time of the whole process, its memory the peak of its resident set.
-What counts are the ratios within one call: absolute times differ from machine to machine and hour to hour.
+Absolute times differ from machine to machine and from hour to hour; what counts are the ratios within one call. The
+time of a contestant is from its first fetch on; imports and Dagster's start are shown apart.
 """
 
 import json
-import os
-import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
-from tabulate import tabulate
 
-from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.input_files import Message, read_file
 from aqi_dagster.pipeline.messages import TIME_FORMAT
-from aqi_dagster.producer import create_topic, delivery_bar, produce
-from aqi_dagster.windows import window_key, window_start
+from aqi_dagster.windows import WINDOW_LENGTH
 from benchmarks import generator
-
-TOPIC = "bench"
+from benchmarks.expected import expected_windows
+from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median, set_range, show
 
 CONTESTANTS = {
-    "pipeline": "this pipeline, through Dagster",
-    "pipeline_sqlite": "the same, Dagster's events in SQLite",
+    "pipeline": "this pipeline, Dagster's events in memory",
+    "pipeline_sqlite": "this pipeline, Dagster's events in SQLite",
+    "pipeline_plain": "this pipeline without Dagster",
+    "bytewax_flow": "the streaming notebook on bytewax",
     "hand_written_loop": "consumer-and-River loop by hand",
     "consume_only": "confluent-kafka, only reading",
 }
+
+OURS = ["pipeline", "pipeline_sqlite", "pipeline_plain"]
+
+BACKFILL_WINDOWS = 120
 
 
 @click.command()
 @click.option("--messages", default=1_000_000, show_default=True, help="Messages to generate.")
 @click.option("--sensors", default=200, show_default=True, help="Sensors that send them.")
 @click.option("--file", type=click.Path(exists=True, path_type=Path), help="Send the messages of this file instead.")
-@click.option("--repeat", default=3, show_default=True, help="Runs of each contestant; the medians are shown.")
-def main(messages: int, sensors: int, file: Path | None, repeat: int) -> None:
-    """Measure the pipeline against other ways to do the same."""
-    with EmbeddedBroker() as broker:
-        config = {"bootstrap.servers": broker.bootstrap_servers}
-        create_topic(config, TOPIC, 4)
-        first, last = generator.START, generator.START + -(-messages // sensors) * generator.CADENCE
-        source: Iterator[Message] = generator.messages(messages, sensors)
-        if file is not None:
-            times = sorted(json.loads(message.value)["created_at"] for message in read_file(file))
-            first, last = (window_start(datetime.strptime(text, TIME_FORMAT)) for text in (times[0], times[-1]))
-            source = read_file(file)
-        with delivery_bar("messages") as delivered:
-            count = produce(config, TOPIC, source, delivered)
-        os.environ["AQI_FIRST_WINDOW"] = window_key(window_start(first))
-        os.environ["BENCH_LAST_WINDOW"] = window_key(window_start(last))
-        runs: dict[str, list[dict[str, float]]] = {name: [] for name in CONTESTANTS}
-        for _ in range(repeat):
-            for name in CONTESTANTS:
-                runs[name].append(_measure(name, broker.bootstrap_servers))
-    _print(runs, count)
+@click.option("--repeat", default=3, show_default=True, help="Runs of each; the medians are shown.")
+@click.option(
+    "--table",
+    "tables",
+    multiple=True,
+    type=click.Choice(["contestants", "history", "backfill", "sensors"]),
+    help="Only this table; may be given more than once.",
+)
+@click.option("--contestant", "chosen", multiple=True, type=click.Choice([*CONTESTANTS]), help="Only this contestant.")
+def main(
+    messages: int, sensors: int, file: Path | None, repeat: int, tables: tuple[str, ...], chosen: tuple[str, ...]
+) -> None:
+    """Measure the pipeline against other ways to do the same, and against itself."""
+    wanted = tables or ("contestants", "history", "backfill", "sensors")
+    if "contestants" in wanted:
+        if file is None:
+            _contestants(lambda: generator.messages(messages, sensors), repeat, chosen)
+        else:
+            path = file
+            _contestants(lambda: read_file(path), repeat, chosen)
+    if "history" in wanted:
+        _history(repeat)
+    if "backfill" in wanted:
+        _backfill(repeat)
+    if "sensors" in wanted:
+        _sensors(messages, repeat)
 
 
-def _measure(name: str, servers: str) -> dict[str, float]:
-    """Run one contestant in a process of its own; its own figures with its time (s) and peak memory (bytes)."""
-    started = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.contestant", name, servers, TOPIC], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    elapsed = time.monotonic() - started
-    if status:
-        raise click.ClickException(f"{name} failed with status {os.waitstatus_to_exitcode(status)}")
-    return json.loads(output.splitlines()[-1]) | {"elapsed": elapsed, "memory": usage.ru_maxrss * 1024}
-
-
-def _print(runs: dict[str, list[dict[str, float]]], count: int) -> None:
-    """The table of medians; the ratios are taken run by run and leave imports aside, which are shown apart."""
+def _contestants(messages: Callable[[], Iterator[Message]], repeat: int, chosen: tuple[str, ...]) -> None:
+    times = [json.loads(message.value)["created_at"] for message in messages()]
+    set_range(*(datetime.strptime(text, TIME_FORMAT) for text in (min(times), max(times))))
+    expected = expected_windows(messages())
+    names = [name for name in CONTESTANTS if not chosen or name in chosen]
+    with filled_topic(messages()) as (servers, count):
+        runs = in_turn(names, servers, repeat)
+    reference = names[0]
     rows = []
-    for name, title in CONTESTANTS.items():
-        if {run["messages"] for run in runs[name]} != {count}:
-            raise click.ClickException(f"{name} did not read {count} messages: {runs[name]}")
-        work = statistics.median(run["work"] for run in runs[name])
+    for name in names:
+        _require_complete(name, runs[name], count, expected)
+        work = median(runs[name], "work")
+        ratios = [
+            {"ratio": theirs["work"] / ours["work"]} for theirs, ours in zip(runs[name], runs[reference], strict=True)
+        ]
+        found = {run.get("anomalies", "") for run in runs[name]}
         rows.append(
             [
-                title,
+                CONTESTANTS[name],
                 work,
-                statistics.median(
-                    theirs["work"] / ours["work"] for theirs, ours in zip(runs[name], runs["pipeline"], strict=True)
-                ),
+                median(ratios, "ratio"),
                 count / work,
-                statistics.median(run["elapsed"] - run["work"] for run in runs[name]),
+                median([{"start": run["elapsed"] - run["work"]} for run in runs[name]], "start"),
                 max(run["memory"] for run in runs[name]) / 1e6,
-                runs[name][-1].get("anomalies", ""),
+                " ".join(map(str, sorted(found))),
             ]
         )
-    headers = ["", "time, s", "time / ours", "messages/s", "start and imports, s", "peak MB", "anomalies"]
-    click.echo(tabulate(rows, headers, floatfmt=("", ".2f", ".2f", ",.0f", ".2f", ",.0f", "")))
+    show(
+        f"{count:,} messages in 4 partitions, which hold {sum(window[2] for window in expected):,} anomalies",
+        rows,
+        ["", "time, s", "time / ours", "messages/s", "start, s", "peak MB", "anomalies found"],
+        ["", ".2f", ".2f", ",.0f", ".2f", ",.0f", ""],
+    )
+
+
+def _require_complete(name: str, runs: list[Figures], count: int, expected: list[list[object]]) -> None:
+    if {run["messages"] for run in runs} != {count}:
+        raise click.ClickException(f"{name} did not read {count} messages: {[run['messages'] for run in runs]}")
+    if any(run["verdicts"] != expected for run in runs if name in OURS):
+        raise click.ClickException(f"{name} did not find the windows that plain River finds in order of time")
+
+
+def _history(repeat: int) -> None:
+    rows = []
+    for readings in (1_000_000, 10_000_000, 50_000_000):
+        with filled_topic(iter(())) as (servers, _):
+            figures = measure("history", servers, readings, repeat)
+        rows.append([f"{readings:,}", figures["work"], figures["idle"], figures["idle_run"], figures["size"] / 1e6])
+    for row in rows:
+        row.insert(2, row[1] / rows[0][1])
+    show(
+        "A scheduled run (the newest window and the one before it) on top of that many readings",
+        rows,
+        ["readings before", "time, s", "time / first", "nothing new, s", "with Dagster's start, s", "store, MB"],
+        ["", ".2f", ".2f", ".2f", ".2f", ",.0f"],
+    )
+
+
+def _backfill(repeat: int) -> None:
+    sensors = 50
+    count = BACKFILL_WINDOWS * sensors * (WINDOW_LENGTH // generator.CADENCE)
+    rows = []
+    for windows in (1, BACKFILL_WINDOWS):
+        cadence = generator.CADENCE * windows / BACKFILL_WINDOWS
+        set_range(generator.START, generator.START + windows * WINDOW_LENGTH - timedelta(seconds=1))
+        with filled_topic(generator.messages(count, sensors, cadence=cadence)) as (servers, _):
+            runs = in_turn(OURS, servers, repeat)
+        rows.append([windows, *(median(runs[name], "work") for name in OURS)])
+    rows.append(["ratio", *(many / one for one, many in zip(rows[0][1:], rows[1][1:], strict=True))])
+    headers = ["windows", "events in memory, s", "events in SQLite, s", "without Dagster, s"]
+    show(f"The same {count:,} messages in one window, and in a backfill of many", rows, headers, ["", *[".2f"] * 3])
+
+
+def _sensors(messages: int, repeat: int) -> None:
+    rows = []
+    for sensors in (100, 1_000, 10_000):
+        set_range(generator.START, generator.START + (messages - 1) // sensors * generator.CADENCE)
+        with filled_topic(generator.messages(messages, sensors)) as (servers, _):
+            runs = in_turn(["pipeline_plain"], servers, repeat)["pipeline_plain"]
+        rows.append([f"{sensors:,}", median(runs, "work"), max(run["memory"] for run in runs) / 1e6])
+    for row in rows:
+        row.insert(2, row[1] / rows[0][1])
+    show(
+        f"{messages:,} messages of more and more sensors, without Dagster",
+        rows,
+        ["sensors", "time, s", "time / first", "peak MB"],
+        ["", ".2f", ".2f", ",.0f"],
+    )
 
 
 main()

@@ -1,4 +1,4 @@
-"""A deterministic million of messages: sensors of one region, clean air, and now and then a sharp plume."""
+"""Deterministic messages: sensors of one region, clean air, and now and then a sharp plume."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -23,20 +23,28 @@ _FIELDS = (
 )
 
 
-def messages(count: int, sensors: int) -> Iterator[Message]:
-    """``count`` messages of about 260 bytes from ``sensors`` sensors, in order of time, one every ten minutes each."""
-    random = np.random.default_rng(7)
-    names = [f"{38.5 + number // 50 * 0.03:.4f}, {-120.5 + number % 50 * 0.03:.4f}" for number in range(sensors)]
+def sensor_names(count: int) -> list[str]:
+    """The texts of ``count`` sensors, on a grid."""
+    return [f"{38.5 + number // 50 * 0.03:.4f}, {-120.5 + number % 50 * 0.03:.4f}" for number in range(count)]
+
+
+def messages(
+    count: int, sensors: int, start: datetime = START, cadence: timedelta = CADENCE, seed: int = 7
+) -> Iterator[Message]:
+    """``count`` messages of about 260 bytes from ``sensors`` sensors, in order of time, one every ``cadence`` each."""
+    random = np.random.default_rng(seed)
+    names = sensor_names(sensors)
     for slot in range(-(-count // sensors)):
-        moment = START + slot * CADENCE
+        moment = start + slot * cadence
         background = np.clip(random.gamma(4.0, 2.0, sensors), 0.5, 40.0)
-        # A plume every four days, for two hours, over a tenth of the sensors.
+        # A plume every 576 slots, for twelve of them, over a tenth of the sensors.
         if slot % 576 >= 564:
             background[slot // 576 % 10 :: 10] += 450 + 200 * random.random(len(background[slot // 576 % 10 :: 10]))
         for number in range(min(sensors, count - slot * sensors)):
             pm25 = background[number]
             numbers = (pm25 * 0.7, pm25, pm25 * 1.2, slot * 10, -60 - number % 20, 70.0, 35.0, pm25 * 0.95)
-            created_at = (moment + timedelta(seconds=number * 3 % 600)).strftime("%Y-%m-%d %H:%M:%S UTC")
+            offset = number * 3 % cadence.total_seconds()
+            created_at = (moment + timedelta(seconds=int(offset))).strftime("%Y-%m-%d %H:%M:%S UTC")
             value = {"created_at": created_at, "entry_id": str(slot * sensors + number)}
             value.update({name: f"{figure:.2f}" for name, figure in zip(_FIELDS, numbers, strict=True)})
             yield encode_message(names[number], value)

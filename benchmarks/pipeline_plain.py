@@ -1,0 +1,43 @@
+"""The same work without Dagster: what its runs and events cost shows in the difference."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from aqi_dagster.definitions import resources
+from aqi_dagster.pipeline.anomalies import select_anomalies
+from aqi_dagster.pipeline.classifying import classify_windows
+from aqi_dagster.pipeline.pulling import PullPolicy, pull
+from aqi_dagster.pipeline.retention import thin_states
+from aqi_dagster.pipeline.scoring import score_windows
+from aqi_dagster.pipeline.store import Store
+from aqi_dagster.settings import load_settings
+from aqi_dagster.windows import parse_key, windows_between
+from benchmarks.pipeline import results
+
+
+def run(servers: str, topic: str) -> dict[str, Any]:
+    """Pull, score, classify and publish the windows from ``AQI_FIRST_WINDOW`` to ``BENCH_LAST_WINDOW``."""
+    os.environ.update(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_TOPIC=topic)
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder))
+        compute(store, os.environ["AQI_FIRST_WINDOW"], os.environ["BENCH_LAST_WINDOW"])
+        return results(store)
+
+
+def compute(store: Store, first: str, last: str) -> None:
+    """What a run of the micro-batch does, in the order of its steps."""
+    given: dict[str, Any] = resources(load_settings())
+    windows = [*windows_between(parse_key(first), parse_key(last))]
+    with store.exclusive() as connection:
+        pull(connection, given["kafka"].reader, PullPolicy())
+    with store.exclusive() as connection:
+        for _ in score_windows(connection, windows, parse_key(first), given["detector"].parameters):
+            pass
+        thin_states(connection, windows[0], given["detector"].states_kept)
+    with store.exclusive() as connection:
+        select_anomalies(connection, windows, given["thresholds"].thresholds)
+    with store.exclusive() as connection:
+        classify_windows(connection, windows, given["regions"].regions)
+    store.publish()
