@@ -26,7 +26,8 @@ def regional_windows(
 
     Two sensors or more: smoke. One sensor with fewer than 10 anomalies: malfunction. One sensor with 10 or more:
     malfunction if the coefficient of variation of its PM2.5 exceeds 0.3, else smoke. A verdict that is new or changed
-    is queued for Slack. The published copy `aqi.duckdb` is replaced at the end.
+    is queued for Slack. EPA's index of the worst reading says how bad it is. The published copy `aqi.duckdb` is
+    replaced at the end.
     """
     windows = requested_windows(context)
     with warehouse.exclusive() as connection:

@@ -51,6 +51,14 @@ class Alert:
     min_event: datetime | None
     max_pm25: float | None
     count_anomalies: int | None
+    max_pm25_corrected: float | None
+    aqi_of_max: int | None
+    aqi_category: str | None
+
+    @property
+    def tells_aqi(self) -> bool:
+        """Whether the index means anything here: what a broken sensor reads says nothing about the air."""
+        return self.verdict == "smoke" and self.aqi_of_max is not None
 
 
 @dataclass
@@ -85,6 +93,8 @@ def headline(alert: Alert) -> str:
     line = f"{title}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
     if alert.sensors is not None:
         line += f": {_count(len(alert.sensors), 'sensor')}, up to {alert.max_pm25:,.0f} ug/m3"
+    if alert.tells_aqi:
+        line += f", AQI {alert.aqi_category}"
     return line
 
 
@@ -100,6 +110,10 @@ def message(alert: Alert) -> dict[str, Any]:
         fields["First event"] = f"{alert.min_event:%Y-%m-%d %H:%M:%S} UTC"
         fields["Greatest PM2.5"] = f"{alert.max_pm25:,.2f} ug/m3"
         fields["Anomalies"] = str(alert.count_anomalies)
+    if alert.tells_aqi:
+        fields["US AQI at that level"] = (
+            f"{alert.aqi_of_max:,} ({alert.aqi_category}), of {alert.max_pm25_corrected:,.2f} ug/m3 as EPA corrects it"
+        )
     if alert.previous_verdict is not None:
         told = _TITLES.get(alert.previous_verdict, alert.previous_verdict)
         fields["Correction"] = f'This window was told before as "{told}"; readings that came later changed it.'
@@ -171,7 +185,8 @@ def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Al
 def _due(connection: DuckDBPyConnection) -> list[Alert]:
     rows = connection.execute(
         "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, status, sensors, min_event, "
-        "max_pm25, count_anomalies FROM slack_alerts LEFT JOIN regional_windows USING (region, window_start) "
+        "max_pm25, count_anomalies, max_pm25_corrected, aqi_of_max, aqi_category "
+        "FROM slack_alerts LEFT JOIN regional_windows USING (region, window_start) "
         "WHERE status IN ('pending', 'not_sent') ORDER BY window_start, region, alert_id"
     ).fetchall()
     return [Alert(*row) for row in rows]

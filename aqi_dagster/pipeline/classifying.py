@@ -25,7 +25,9 @@ def classify_windows(
     span = {"first": windows[0], "last": windows[-1]}
     anomalies = defaultdict(list)
     for start, *anomaly in connection.execute(
-        "SELECT window_start, sensor, created_at, pm25_cf1 FROM anomalies WHERE window_start BETWEEN $first AND $last",
+        "SELECT window_start, sensor, created_at, anomalies.pm25_cf1, pm25_corrected "
+        "FROM anomalies LEFT JOIN (FROM corrected_readings WHERE NOT repeated) AS kept "
+        "USING (window_start, sensor, created_at) WHERE window_start BETWEEN $first AND $last",
         span,
     ).fetchall():
         anomalies[start].append(Anomaly(*anomaly))
@@ -35,7 +37,8 @@ def classify_windows(
         for window in chain.from_iterable(classified.values()):
             connection.execute(
                 "INSERT INTO regional_windows VALUES ($region, $window_start, $window_end, $sensors, "
-                "$count_sensors, $count_anomalies, $min_event, $max_pm25, $variation, $verdict)",
+                "$count_sensors, $count_anomalies, $min_event, $max_pm25, $variation, $verdict, "
+                "$max_pm25_corrected, $aqi_of_max, $aqi_category)",
                 asdict(window),
             )
         run_script(connection, "sync_alerts.sql", **span, now=utc_now())

@@ -18,7 +18,7 @@ from aqi_dagster.errors import StoreBusyError, StoreError
 from aqi_dagster.pipeline.database import run_script, scalar, transaction
 from aqi_dagster.pipeline.publishing import publish
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 from scipy.stats import variation
 
+from aqi_dagster.pipeline.aqi import aqi, category
 from aqi_dagster.pipeline.regions import Regions
 from aqi_dagster.windows import WINDOW_LENGTH
 
@@ -24,11 +25,15 @@ Verdict = Literal["smoke", "malfunction"]
 
 @dataclass(frozen=True)
 class Anomaly:
-    """One anomalous reading; ``created_at`` in naive UTC, ``pm25`` in ug/m3."""
+    """One anomalous reading; ``created_at`` in naive UTC, ``pm25`` (CF=1) in ug/m3.
+
+    ``pm25_corrected`` is what EPA's correction makes of it, None where it is not known.
+    """
 
     sensor: str
     created_at: datetime
     pm25: float
+    pm25_corrected: float | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,9 @@ class RegionalWindow:
     max_pm25: float
     variation: float | None
     verdict: Verdict
+    max_pm25_corrected: float | None = None
+    aqi_of_max: int | None = None
+    aqi_category: str | None = None
 
 
 def classify(window_start: datetime, anomalies: Iterable[Anomaly], regions: Regions) -> list[RegionalWindow]:
@@ -78,6 +86,8 @@ def _regional_window(region: str, window_start: datetime, anomalies: list[Anomal
     sensors = sorted({anomaly.sensor for anomaly in ordered})
     values = [anomaly.pm25 for anomaly in ordered]
     verdict, scatter = judge(len(sensors), values)
+    corrected = [anomaly.pm25_corrected for anomaly in ordered if anomaly.pm25_corrected is not None]
+    index = aqi(max(corrected)) if corrected else None
     return RegionalWindow(
         region=region,
         window_start=window_start,
@@ -89,4 +99,7 @@ def _regional_window(region: str, window_start: datetime, anomalies: list[Anomal
         max_pm25=max(values),
         variation=scatter,
         verdict=verdict,
+        max_pm25_corrected=max(corrected, default=None),
+        aqi_of_max=index,
+        aqi_category=None if index is None else category(index).name,
     )

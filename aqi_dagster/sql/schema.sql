@@ -1,8 +1,8 @@
--- Version 1 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 2 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (1);
+INSERT INTO schema_version VALUES (2);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -41,6 +41,46 @@ COMMENT ON COLUMN readings.topic_generation IS 'Which making of the topic the me
 COMMENT ON COLUMN readings.kafka_partition  IS 'Kafka partition of the message';
 COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kafka partition';
 COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
+
+-- The rules and their sources are those of pipeline/aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
+-- writer that made a table with generated columns and comments; without macros, because a macro is not found where this
+-- file is attached to another.
+CREATE VIEW corrected_readings AS
+SELECT
+    * EXCLUDE (usual, dense, tenths),
+    floor(CASE
+        WHEN tenths <= 90 THEN tenths * (50 / 90)
+        WHEN tenths <= 354 THEN 51 + (tenths - 91) * (49 / 263)
+        WHEN tenths <= 554 THEN 101 + (tenths - 355) * (49 / 199)
+        WHEN tenths <= 1254 THEN 151 + (tenths - 555) * (49 / 699)
+        WHEN tenths <= 2254 THEN 201 + (tenths - 1255) * (99 / 999)
+        ELSE 301 + (tenths - 2255) * (199 / 999)
+    END + 0.5)::INTEGER AS aqi_of_reading
+FROM (
+    SELECT *, floor(pm25_corrected * 10) AS tenths
+    FROM (
+        SELECT
+            *,
+            CASE
+                WHEN pm25_cf1 NOT BETWEEN 0 AND 10000 THEN NULL
+                WHEN pm25_cf1 >= 611 THEN dense
+                WHEN pm25_cf1 < 570 THEN usual
+                ELSE (pm25_cf1 - 570) / 41 * dense + (1 - (pm25_cf1 - 570) / 41) * usual
+            END AS pm25_corrected
+        FROM (
+            SELECT
+                *,
+                CASE
+                    WHEN humidity BETWEEN 0 AND 100 THEN greatest(0.524 * pm25_cf1 - 0.0862 * humidity + 5.75, 0)
+                END AS usual,
+                0.000421 * pm25_cf1 * pm25_cf1 + 0.392 * pm25_cf1 + 3.44 AS dense
+            FROM readings
+        )
+    )
+);
+COMMENT ON VIEW   corrected_readings                IS 'Readings with their PM2.5 as EPA corrects PurpleAir sensors, and the index it stands for';
+COMMENT ON COLUMN corrected_readings.pm25_corrected IS 'PM2.5 mass by EPA''s correction (Barkjohn 2021 and 2022) of pm25_cf1 and humidity, ug/m3; NULL where these do not allow it';
+COMMENT ON COLUMN corrected_readings.aqi_of_reading IS 'US AQI (breakpoints of May 2024) that a whole day of pm25_corrected would have; the AQI proper is of 24-hour averages';
 
 CREATE TABLE rejected_messages (
     reason           VARCHAR   NOT NULL,
@@ -183,28 +223,34 @@ COMMENT ON COLUMN anomalies.pm25_cf1     IS 'PM2.5 mass, CF=1, ug/m3';
 COMMENT ON COLUMN anomalies.score        IS 'HalfSpaceTrees score, 0 (normal) to 1 (anomalous)';
 
 CREATE TABLE regional_windows (
-    region          VARCHAR   NOT NULL,
-    window_start    TIMESTAMP NOT NULL,
-    window_end      TIMESTAMP NOT NULL,
-    sensors         VARCHAR[] NOT NULL,
-    count_sensors   INTEGER   NOT NULL,
-    count_anomalies INTEGER   NOT NULL,
-    min_event       TIMESTAMP NOT NULL,
-    max_pm25        DOUBLE    NOT NULL,
-    variation       DOUBLE,
-    verdict         VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction'))
+    region             VARCHAR   NOT NULL,
+    window_start       TIMESTAMP NOT NULL,
+    window_end         TIMESTAMP NOT NULL,
+    sensors            VARCHAR[] NOT NULL,
+    count_sensors      INTEGER   NOT NULL,
+    count_anomalies    INTEGER   NOT NULL,
+    min_event          TIMESTAMP NOT NULL,
+    max_pm25           DOUBLE    NOT NULL,
+    variation          DOUBLE,
+    verdict            VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction')),
+    max_pm25_corrected DOUBLE,
+    aqi_of_max         INTEGER,
+    aqi_category       VARCHAR
 );
-COMMENT ON TABLE  regional_windows                 IS 'One row per region and 12-hour window that holds an anomaly';
-COMMENT ON COLUMN regional_windows.region          IS 'Name of the region';
-COMMENT ON COLUMN regional_windows.window_start    IS 'Start of the window, UTC, included';
-COMMENT ON COLUMN regional_windows.window_end      IS 'End of the window, UTC, excluded';
-COMMENT ON COLUMN regional_windows.sensors         IS 'Sensors with an anomaly, in order of their text';
-COMMENT ON COLUMN regional_windows.count_sensors   IS 'Number of sensors with an anomaly';
-COMMENT ON COLUMN regional_windows.count_anomalies IS 'Number of anomalies';
-COMMENT ON COLUMN regional_windows.min_event       IS 'Time of the earliest anomaly, UTC';
-COMMENT ON COLUMN regional_windows.max_pm25        IS 'Greatest PM2.5 (CF=1) among the anomalies, ug/m3';
-COMMENT ON COLUMN regional_windows.variation       IS 'Coefficient of variation of the PM2.5 values; NULL unless one sensor has 10 anomalies or more';
-COMMENT ON COLUMN regional_windows.verdict         IS 'smoke or malfunction';
+COMMENT ON TABLE  regional_windows                    IS 'One row per region and 12-hour window that holds an anomaly';
+COMMENT ON COLUMN regional_windows.region             IS 'Name of the region';
+COMMENT ON COLUMN regional_windows.window_start       IS 'Start of the window, UTC, included';
+COMMENT ON COLUMN regional_windows.window_end         IS 'End of the window, UTC, excluded';
+COMMENT ON COLUMN regional_windows.sensors            IS 'Sensors with an anomaly, in order of their text';
+COMMENT ON COLUMN regional_windows.count_sensors      IS 'Number of sensors with an anomaly';
+COMMENT ON COLUMN regional_windows.count_anomalies    IS 'Number of anomalies';
+COMMENT ON COLUMN regional_windows.min_event          IS 'Time of the earliest anomaly, UTC';
+COMMENT ON COLUMN regional_windows.max_pm25           IS 'Greatest PM2.5 (CF=1) among the anomalies, ug/m3';
+COMMENT ON COLUMN regional_windows.variation          IS 'Coefficient of variation of the PM2.5 values; NULL unless one sensor has 10 anomalies or more';
+COMMENT ON COLUMN regional_windows.verdict            IS 'smoke or malfunction';
+COMMENT ON COLUMN regional_windows.max_pm25_corrected IS 'Greatest corrected_readings.pm25_corrected among the anomalies, ug/m3; NULL if none is known';
+COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have; the AQI proper is of 24-hour averages';
+COMMENT ON COLUMN regional_windows.aqi_category       IS 'EPA category of aqi_of_max, Good to Hazardous';
 
 CREATE SEQUENCE alert_ids;
 CREATE TABLE slack_alerts (
