@@ -45,7 +45,14 @@ def resources(settings: Settings) -> dict[str, object]:
             states_kept_days=settings.states_kept_days,
         ),
         "thresholds": ThresholdsResource(score=settings.score_threshold, pm25=settings.pm25_threshold),
-        "regions": RegionsResource(name=settings.region),
+        "regions": RegionsResource(
+            method=settings.region_method,
+            name=settings.region,
+            file=str(settings.region_file.absolute()) if settings.region_file else None,
+            nominatim_url=settings.nominatim_url,
+            nominatim_user_agent=settings.nominatim_user_agent or "",
+            elsewhere=settings.region_elsewhere,
+        ),
         "slack": SlackResource(
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,

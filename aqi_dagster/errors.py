@@ -61,6 +61,10 @@ class ThinnedStatesError(AqiError):
     """Scoring was to begin in the middle of a week of which only the last detector states are still kept."""
 
 
+class GeocodingError(AqiError):
+    """A geocoder did not tell the county of a place, but may later."""
+
+
 class SlackError(AqiError):
     """Slack did not take a message."""
 

@@ -5,11 +5,13 @@ Read once when Dagster loads the code location or the command line starts. Secre
 """
 
 import os
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.windows import window_start
@@ -33,6 +35,16 @@ def _not_blank(text: Any) -> Any:
     if isinstance(text, str) and not text.strip():
         raise ValueError("must not be empty")
     return text
+
+
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    # A port that is no number raises ValueError by itself.
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
+        raise ValueError("must be the address of a server, such as https://nominatim.example.org")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a password: it would be written to logs")
+    return url
 
 
 Text = Annotated[str, BeforeValidator(_not_blank)]
@@ -72,7 +84,26 @@ class Settings(BaseModel):
         alias="AQI_FIRST_WINDOW",
         description="start of the first window, ISO time in UTC; earlier readings are kept, but not scored",
     )
-    region: Text = Field("Lake Tahoe", alias="AQI_REGION", description="name of the region of all sensors")
+    region_method: Literal["name", "polygons", "county", "nominatim"] = Field(
+        "name", alias="AQI_REGION_METHOD", description="how sensors are gathered into regions"
+    )
+    region: Text = Field("Lake Tahoe", alias="AQI_REGION", description="method name: the region of all sensors")
+    region_file: FilePath | None = Field(
+        None, alias="AQI_REGION_FILE", description="method polygons: GeoJSON file of named polygons"
+    )
+    region_elsewhere: Text = Field(
+        "Elsewhere", alias="AQI_REGION_ELSEWHERE", description="region of the sensors that are in no other"
+    )
+    nominatim_url: Annotated[str, AfterValidator(_web_address)] = Field(
+        "https://nominatim.openstreetmap.org",
+        alias="AQI_NOMINATIM_URL",
+        description="method nominatim: address of the server",
+    )
+    nominatim_user_agent: Text | None = Field(
+        None,
+        alias="AQI_NOMINATIM_USER_AGENT",
+        description="method nominatim: what tells the server's owners who asks",
+    )
     future_allowance_minutes: float = Field(
         10.0,
         ge=0,
@@ -131,6 +162,11 @@ class Settings(BaseModel):
         return timedelta(hours=self.digest_after_hours)
 
 
+def _shown(value: Any) -> str:
+    """``value`` for an error message, without the password that a web address may hold."""
+    return re.sub(r"//[^/]*@", "//...@", repr(value))
+
+
 def load_settings() -> Settings:
     """The settings as the environment has them now.
 
@@ -143,7 +179,7 @@ def load_settings() -> Settings:
         settings = Settings.model_validate(known)
     except ValidationError as error:
         faults = [
-            f"{fault['loc'][0]}={fault['input']!r}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{fault['loc'][0]}={_shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
     # Raised out here, because Pydantic's error keeps its frames alive for ever where another one refers to it.
@@ -157,6 +193,13 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             f"AQI_DETECTOR_LOWER_LIMIT={settings.detector_lower_limit:g} must be less than "
             f"AQI_DETECTOR_UPPER_LIMIT={settings.detector_upper_limit:g}."
+        )
+    if settings.region_method == "polygons" and settings.region_file is None:
+        raise ConfigurationError("AQI_REGION_METHOD=polygons needs AQI_REGION_FILE: a GeoJSON file of named polygons.")
+    if settings.region_method == "nominatim" and settings.nominatim_user_agent is None:
+        raise ConfigurationError(
+            "AQI_REGION_METHOD=nominatim needs AQI_NOMINATIM_USER_AGENT: a name of this installation and an address "
+            "at which the server's owners can reach you."
         )
     return settings
 

@@ -51,6 +51,10 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("AQI_DATA_DIR", "/srv/aqi", "data_dir", Path("/srv/aqi")),
         ("AQI_FIRST_WINDOW", "2020-09-01T12:00", "first_window", at("2020-09-01 12:00")),
         ("AQI_FIRST_WINDOW", "2020-09-01", "first_window", at("2020-09-01")),
+        ("AQI_REGION_METHOD", "county", "region_method", "county"),
+        ("AQI_REGION_FILE", __file__, "region_file", Path(__file__)),
+        ("AQI_REGION_ELSEWHERE", "The Rest", "region_elsewhere", "The Rest"),
+        ("AQI_NOMINATIM_URL", "http://127.0.0.1:8080/maps", "nominatim_url", "http://127.0.0.1:8080/maps"),
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "0", "future_allowance_minutes", 0.0),
         ("AQI_DIGEST_AFTER_HOURS", "1.5", "digest_after", timedelta(minutes=90)),
     ],
@@ -79,6 +83,13 @@ def test_a_variable_sets_its_field(
         ("AQI_FIRST_WINDOW", "2022-07-18T00:00:01", "00:00 or 12:00 UTC"),
         ("AQI_FIRST_WINDOW", "2022-07-18T00:00Z", "without time zone"),
         ("AQI_REGION", "\t", "must not be empty"),
+        ("AQI_REGION_METHOD", "guess", "'name', 'polygons', 'county' or 'nominatim'"),
+        ("AQI_REGION_FILE", "/no/such/file", "does not point to a file"),
+        ("AQI_REGION_ELSEWHERE", " ", "must not be empty"),
+        ("AQI_NOMINATIM_URL", "nominatim.openstreetmap.org", "address of a server"),
+        ("AQI_NOMINATIM_URL", "http://127.0.0.1:nominatim", "Port"),
+        ("AQI_NOMINATIM_URL", "ftp://nominatim.openstreetmap.org", "address of a server"),
+        ("AQI_NOMINATIM_URL", "https://nominatim.example.org/?key=1", "address of a server"),
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "-1", "greater than or equal to 0"),
         ("AQI_LOCK_TIMEOUT_SECONDS", "-1", "greater than 0"),
         ("AQI_DETECTOR_N_TREES", "0", "greater than or equal to 1"),
@@ -121,6 +132,24 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_the_limits_of_a_detector_must_not_be_swapped(monkeypatch: pytest.MonkeyPatch, upper: str) -> None:
     told = refusal(monkeypatch, AQI_DETECTOR_LOWER_LIMIT="10", AQI_DETECTOR_UPPER_LIMIT=upper)
     assert f"AQI_DETECTOR_LOWER_LIMIT=10 must be less than AQI_DETECTOR_UPPER_LIMIT={upper}" in told
+
+
+@pytest.mark.parametrize(
+    ("method", "needed"), [("polygons", "AQI_REGION_FILE"), ("nominatim", "AQI_NOMINATIM_USER_AGENT")]
+)
+def test_a_way_to_find_regions_asks_for_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, method: str, needed: str
+) -> None:
+    assert f"AQI_REGION_METHOD={method} needs {needed}" in refusal(monkeypatch, AQI_REGION_METHOD=method)
+    monkeypatch.setenv(needed, __file__)
+    assert load_settings().region_method == method
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = refusal(monkeypatch, AQI_NOMINATIM_URL="https://me:hunter2@3@nominatim.example.org")
+    assert "must not hold a password" in told
+    assert "hunter2" not in told
+    assert "3@" not in told
 
 
 def test_kafka_config_variables_are_librdkafka_settings(monkeypatch: pytest.MonkeyPatch) -> None:

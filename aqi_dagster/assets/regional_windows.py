@@ -31,7 +31,7 @@ def regional_windows(
     """
     windows = requested_windows(context)
     with warehouse.exclusive() as connection:
-        classified = classify_windows(connection, windows, regions.regions)
+        classified = classify_windows(connection, windows, regions.regions(connection))
     for start, found in classified.items():
         verdicts = {"smoke": 0, "malfunction": 0}
         for window in found:

@@ -176,6 +176,8 @@ def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
         KAFKA_TOPIC=plan.topic,
         # The embedded broker forgets when it stops: its topic is made anew each time.
         KAFKA_ON_RECREATED_TOPIC="reread",
+        # Whatever your own settings say, simulated sensors are not looked up anywhere.
+        AQI_REGION_METHOD="name",
         AQI_DATA_DIR=str((FOLDER / "data").absolute()),
         AQI_FIRST_WINDOW=window_key(plan.first),
         SLACK_WEBHOOK_URL=webhook_url,

@@ -72,10 +72,22 @@ def decode_key(key: bytes | None) -> str:
         raise RejectedMessageError("key is not UTF-8") from None
     except (ValueError, RecursionError):
         raise RejectedMessageError("key is not JSON") from None
-    match = _COORDINATES.fullmatch(text) if isinstance(text, str) else None
-    if match is None or abs(float(match[1])) > 90 or abs(float(match[2])) > 180:
+    if not isinstance(text, str) or coordinates(text) is None:
         raise RejectedMessageError('key is not the text "latitude, longitude"')
-    return str(text)
+    return text
+
+
+def coordinates(sensor: str) -> tuple[float, float] | None:
+    """Latitude and longitude, in degrees, that the text of a key names; None if it names no place on Earth.
+
+    >>> coordinates("45.504625, -122.595016")
+    (45.504625, -122.595016)
+    """
+    match = _COORDINATES.fullmatch(sensor)
+    if match is None:
+        return None
+    latitude, longitude = float(match[1]), float(match[2])
+    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
 
 
 def decode_value(value: bytes | None, now: datetime, future_allowance: timedelta) -> Reading:

@@ -252,6 +252,18 @@ COMMENT ON COLUMN regional_windows.max_pm25_corrected IS 'Greatest corrected_rea
 COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have; the AQI proper is of 24-hour averages';
 COMMENT ON COLUMN regional_windows.aqi_category       IS 'EPA category of aqi_of_max, Good to Hazardous';
 
+CREATE TABLE sensor_regions (
+    sensor       VARCHAR   NOT NULL,
+    method       VARCHAR   NOT NULL,
+    region       VARCHAR,
+    looked_up_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  sensor_regions              IS 'Counties that were looked up, one row per sensor and method; only the present method counts';
+COMMENT ON COLUMN sensor_regions.sensor       IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN sensor_regions.method       IS 'How the county was found';
+COMMENT ON COLUMN sensor_regions.region       IS 'County and state; NULL if there is none at that place';
+COMMENT ON COLUMN sensor_regions.looked_up_at IS 'When the answer came, UTC';
+
 CREATE SEQUENCE alert_ids;
 CREATE TABLE slack_alerts (
     alert_id         BIGINT    NOT NULL DEFAULT nextval('alert_ids'),

@@ -1,0 +1,84 @@
+"""Geocoders: the county at a place, from a list of places in this process or from a Nominatim server."""
+
+from functools import partial
+from urllib.parse import urlsplit
+
+import reverse_geocode
+from geopy.adapters import RequestsAdapter
+from geopy.distance import great_circle
+from geopy.exc import GeopyError
+from geopy.extra.rate_limiter import RateLimiter
+from geopy.geocoders import Nominatim
+
+from aqi_dagster.errors import GeocodingError
+
+MAX_DISTANCE_KM = 100.0
+"""A place that is farther from any known town has no county: it lies at sea, or the coordinates are wrong."""
+
+SECONDS_BETWEEN_REQUESTS = 1.0
+"""The usage policy of the public Nominatim server: at most one request a second."""
+
+COUNTY_ZOOM = 8
+"""Nominatim's level of detail at which the answer is a county."""
+
+
+class NearestTown:
+    """The county of the nearest of GeoNames' 155,000 places, without any network.
+
+    Near a county's border, and where towns are few, that may be the neighbouring county.
+    """
+
+    method = "county of the nearest town"
+
+    def county(self, latitude: float, longitude: float) -> str | None:
+        """The county with its state, or the state alone where GeoNames has no county."""
+        # The first call reads the places: about a second, 130 MB.
+        town = reverse_geocode.get((latitude, longitude))
+        if great_circle((latitude, longitude), (town["latitude"], town["longitude"])).km > MAX_DISTANCE_KM:
+            return None
+        return _joined(town.get("county"), town.get("state")) or town["country"]
+
+
+class NominatimServer:
+    """The county that a Nominatim server at ``url`` tells, asked at most once a second.
+
+    ``user_agent`` tells the server's owners which installation asks; ``timeout`` in seconds is the longest silence
+    that is waited for.
+    """
+
+    def __init__(self, url: str, user_agent: str, timeout: float = 10.0) -> None:
+        parts = urlsplit(url)
+        self.method = f"Nominatim at {parts.netloc}{parts.path.rstrip('/')}"
+        geocoder = Nominatim(
+            scheme=parts.scheme,
+            domain=f"{parts.netloc}{parts.path}",
+            user_agent=user_agent,
+            timeout=timeout,
+            # By itself it would try again as often and as late as the server says, while the store is locked.
+            adapter_factory=partial(RequestsAdapter, max_retries=0),
+        )
+        self._reverse = RateLimiter(
+            geocoder.reverse,
+            min_delay_seconds=SECONDS_BETWEEN_REQUESTS,
+            error_wait_seconds=SECONDS_BETWEEN_REQUESTS,
+            max_retries=0,
+            swallow_exceptions=False,
+        )
+
+    def county(self, latitude: float, longitude: float) -> str | None:
+        """The county with its state, or the next larger area that has a name there."""
+        try:
+            place = self._reverse((latitude, longitude), zoom=COUNTY_ZOOM, language="en")
+            if place is None:
+                return None
+            address = place.raw["address"]
+            area = next((address[kind] for kind in ("county", "city", "state_district") if kind in address), None)
+            return _joined(area, address.get("state")) or address["country"]
+        except (GeopyError, LookupError, TypeError, ValueError, AttributeError) as error:
+            # The last ones are an answer in a form that is not Nominatim's.
+            raise GeocodingError(f"{self.method} did not tell its county: {type(error).__name__}: {error}.") from error
+
+
+def _joined(county: str | None, state: str | None) -> str:
+    """Both names, because many states have a Washington County."""
+    return ", ".join(name for name in (county, state) if name)
