@@ -68,7 +68,8 @@ def test_the_index_never_falls_and_each_category_follows_the_one_before() -> Non
         (590.5, 50.0, 346.2883),
         (611.0, None, 400.1201),
         (1000.0, 50.0, 816.44),
-        (5073.39, None, 12828.4483),
+        (2000.0, None, 2471.44),
+        (2000.1, None, None),
         (611.0, 250.0, 400.1201),
         (100.0, None, None),
         (600.0, None, None),
@@ -95,7 +96,7 @@ def test_the_view_says_what_the_module_says(connection: DuckDBPyConnection) -> N
         "SELECT 'a' AS sensor, TIMESTAMP '2022-07-18' AS created_at, created_at AS window_start, pm25_cf1, humidity, "
         "false AS repeated, 1 AS topic_generation, 0 AS kafka_partition, 0 AS kafka_offset, created_at AS ingested_at "
         "FROM (SELECT unnest(range(-50, 13_000)) / 20 AS pm25_cf1 "
-        "UNION ALL FROM unnest([700.01, 5073.39, 1e4, 1e4 + 1, 1e300])), "
+        "UNION ALL FROM unnest([700.01, 1234.56, 2000, 2000.1, 1e300])), "
         "(SELECT unnest([NULL, -1, 0, 7.25, 50, 99.9, 100, 101]) AS humidity)"
     )
     found = rows(connection, "SELECT pm25_cf1, humidity, pm25_corrected, aqi_of_reading FROM corrected_readings")
@@ -151,3 +152,13 @@ def test_an_alert_of_smoke_tells_the_index_and_one_of_a_broken_sensor_does_not(s
     assert slack.texts[0].endswith("2 sensors, up to 400 ug/m3, AQI Very Unhealthy")
     assert "289 (Very Unhealthy), of 214.49 ug/m3 as EPA corrects it" in str(slack.payloads[0])
     assert "AQI" not in str(slack.payloads[1])
+
+
+def test_a_stuck_counter_does_not_set_the_index_of_its_region_and_no_alert_goes_beyond_500(store: Store) -> None:
+    readings = [message("45, -122", FIRST_WINDOW, 5000.0), message("45.1, -122", FIRST_WINDOW, 900.0)]
+    with store.exclusive() as connection:
+        anomalous(readings, connection)
+        assert rows(connection, PEAK) == [(5000.0, corrected_pm25(900.0, None), 1241, "Hazardous")]
+    with slack_server() as slack:
+        dispatch(store, Webhook(slack.url, attempts=1).post, timedelta(days=36_500))
+    assert "over 500 (Hazardous), of 697.25 ug/m3" in str(slack.payloads[0])

@@ -56,9 +56,9 @@ class Alert:
     aqi_category: str | None
 
     @property
-    def tells_aqi(self) -> bool:
-        """Whether the index means anything here: what a broken sensor reads says nothing about the air."""
-        return self.verdict == "smoke" and self.aqi_of_max is not None
+    def aqi(self) -> int | None:
+        """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
+        return self.aqi_of_max if self.verdict == "smoke" else None
 
 
 @dataclass
@@ -93,7 +93,7 @@ def headline(alert: Alert) -> str:
     line = f"{title}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
     if alert.sensors is not None:
         line += f": {_count(len(alert.sensors), 'sensor')}, up to {alert.max_pm25:,.0f} ug/m3"
-    if alert.tells_aqi:
+    if alert.aqi is not None:
         line += f", AQI {alert.aqi_category}"
     return line
 
@@ -110,9 +110,10 @@ def message(alert: Alert) -> dict[str, Any]:
         fields["First event"] = f"{alert.min_event:%Y-%m-%d %H:%M:%S} UTC"
         fields["Greatest PM2.5"] = f"{alert.max_pm25:,.2f} ug/m3"
         fields["Anomalies"] = str(alert.count_anomalies)
-    if alert.tells_aqi:
-        fields["US AQI at that level"] = (
-            f"{alert.aqi_of_max:,} ({alert.aqi_category}), of {alert.max_pm25_corrected:,.2f} ug/m3 as EPA corrects it"
+    if alert.aqi is not None:
+        index = "over 500" if alert.aqi > 500 else str(alert.aqi)
+        fields["US AQI at the worst"] = (
+            f"{index} ({alert.aqi_category}), of {alert.max_pm25_corrected:,.2f} ug/m3 as EPA corrects it"
         )
     if alert.previous_verdict is not None:
         told = _TITLES.get(alert.previous_verdict, alert.previous_verdict)

@@ -17,8 +17,11 @@ reads stays as wrong as it was.
 import math
 from typing import NamedTuple
 
-MAX_PM25_CF1 = 10_000.0
-"""Greatest reading, in ug/m3, that is corrected; the sensors' counters end far below."""
+MAX_PM25_CF1 = 2_000.0
+"""Greatest reading, in ug/m3, that is corrected: twice what the sensors' counters are rated for.
+
+A broken counter that is stuck at some thousands would otherwise set the index of a whole region.
+"""
 
 
 class Category(NamedTuple):

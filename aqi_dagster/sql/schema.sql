@@ -62,7 +62,7 @@ FROM (
         SELECT
             *,
             CASE
-                WHEN pm25_cf1 NOT BETWEEN 0 AND 10000 THEN NULL
+                WHEN pm25_cf1 NOT BETWEEN 0 AND 2000 THEN NULL
                 WHEN pm25_cf1 >= 611 THEN dense
                 WHEN pm25_cf1 < 570 THEN usual
                 ELSE (pm25_cf1 - 570) / 41 * dense + (1 - (pm25_cf1 - 570) / 41) * usual
