@@ -26,7 +26,8 @@ def classify_windows(
     anomalies = defaultdict(list)
     for start, *anomaly in connection.execute(
         "SELECT window_start, sensor, created_at, anomalies.pm25_cf1, pm25_corrected "
-        "FROM anomalies LEFT JOIN (FROM corrected_readings WHERE NOT repeated) AS kept "
+        "FROM anomalies LEFT JOIN ("
+        "FROM corrected_readings WHERE NOT repeated AND window_start BETWEEN $first AND $last) AS kept "
         "USING (window_start, sensor, created_at) WHERE window_start BETWEEN $first AND $last",
         span,
     ).fetchall():
