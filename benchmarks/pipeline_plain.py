@@ -39,5 +39,5 @@ def compute(store: Store, first: str, last: str) -> None:
     with store.exclusive() as connection:
         select_anomalies(connection, windows, given["thresholds"].thresholds)
     with store.exclusive() as connection:
-        classify_windows(connection, windows, given["regions"].regions)
+        classify_windows(connection, windows, given["regions"].regions(connection))
     store.publish()
