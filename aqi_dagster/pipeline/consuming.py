@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicCollection, TopicPartition
@@ -89,8 +90,10 @@ class Chunk:
 
     def first_offsets(self) -> dict[int, int]:
         """The lowest offset of each partition that has any message."""
-        lowest = self.messages.group_by("kafka_partition").aggregate([("kafka_offset", "min")])
-        return dict(zip(*(column.to_pylist() for column in lowest.columns), strict=True))
+        partitions, offsets = (self.messages[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
+        # Offsets rise within a partition, so its first row has the lowest.
+        found, rows = np.unique(partitions, return_index=True)
+        return dict(zip(found.tolist(), offsets[rows].tolist(), strict=True))
 
 
 @dataclass(frozen=True)

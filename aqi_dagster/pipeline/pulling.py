@@ -9,15 +9,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 from confluent_kafka import Consumer
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ConcurrentPullError, TopicRecreatedError
 from aqi_dagster.pipeline.consuming import Chunk, Topic, TopicReader
-from aqi_dagster.pipeline.database import transaction
+from aqi_dagster.pipeline.database import registered, run_script, transaction
 from aqi_dagster.pipeline.ingesting import ingest
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.windows import utc_now
+
+_MOVES = pa.schema(
+    [
+        ("kafka_partition", pa.int32()),
+        ("first_offset", pa.int64()),
+        ("next_offset", pa.int64()),
+        ("count_messages", pa.int64()),
+        ("total_messages", pa.int64()),
+    ]
+)
 
 _log = logging.getLogger(__name__)
 
@@ -153,34 +164,27 @@ def _advance_offsets(
     now: datetime,
 ) -> None:
     """Move the offsets of a chunk's partitions, if they still stand where this pull left them."""
+    held = {
+        partition: (next_offset, messages)
+        for partition, next_offset, messages in connection.execute(
+            "SELECT kafka_partition, next_offset, messages FROM kafka_offsets WHERE topic_generation = ?", [generation]
+        ).fetchall()
+    }
     counts, firsts = chunk.messages_by_partition(), chunk.first_offsets()
+    moves = []
     for partition, next_offset in chunk.next_offsets.items():
-        place = [generation, partition]
-        stored = connection.execute(
-            "SELECT next_offset, messages FROM kafka_offsets WHERE topic_generation = ? AND kafka_partition = ?", place
-        ).fetchone()
-        if (stored[0] if stored else None) != expected.get(partition):
+        stored, messages = held.get(partition, (None, 0))
+        if stored != expected.get(partition):
             raise ConcurrentPullError(
                 f"Topic {topic.name!r}, partition {partition}: another pull moved the next offset from "
-                f"{expected.get(partition)} to {stored[0] if stored else None}. Nothing of this chunk was kept; run "
-                "again."
+                f"{expected.get(partition)} to {stored}. Nothing of this chunk was kept; run again."
             )
-        connection.execute("DELETE FROM kafka_offsets WHERE topic_generation = ? AND kafka_partition = ?", place)
-        connection.execute(
-            "INSERT INTO kafka_offsets VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                topic.name,
-                topic.topic_id,
-                *place,
-                next_offset,
-                (stored[1] if stored else 0) + counts.get(partition, 0),
-                now,
-            ],
-        )
         # A partition that was never read begins with the oldest message that the broker still has.
-        first = stored[0] if stored else firsts.get(partition, next_offset)
-        if next_offset > first:
-            connection.execute(
-                "INSERT INTO pulled_offsets VALUES (?, ?, ?, ?, ?, ?)",
-                [*place, first, next_offset, counts.get(partition, 0), now],
-            )
+        first = firsts.get(partition, next_offset) if stored is None else stored
+        count = counts.get(partition, 0)
+        moves.append((partition, first, next_offset, count, messages + count))
+    columns = zip(_MOVES.names, zip(*moves, strict=True), strict=True)
+    with registered(connection, "moves", pa.table(dict(columns), _MOVES)):
+        run_script(
+            connection, "advance_offsets.sql", topic=topic.name, topic_id=topic.topic_id, generation=generation, now=now
+        )
