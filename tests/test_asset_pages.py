@@ -132,7 +132,7 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(job: Mi
         }
         anomalies = dict(rows(connection, "SELECT window_start, count_anomalies FROM regional_windows"))
         verdicts = dict(rows(connection, "SELECT verdict, count(*) FROM regional_windows GROUP BY ALL"))
-        ((worst,),) = rows(connection, "SELECT max(aqi_of_max) FROM regional_windows")
+        ((worst,),) = rows(connection, "SELECT max(max_pm25) FROM regional_windows")
         most = dict(rows(connection, "SELECT window_start, max(pm25_cf1) FROM scored_readings GROUP BY ALL"))
     metadata = {table: by_window(result, table) for table in TABLES[:4]}
     for table in TABLES[:4]:
@@ -155,7 +155,7 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(job: Mi
     windows = metadata["regional_windows"].values()
     for name, count in (*verdicts.items(), ("pending_alerts", len(anomalies))):
         assert sum(window[name] for window in windows) == count
-    assert max(window.get("max_aqi", 0) for window in windows) == worst
+    assert max(window.get("max_pm25", 0) for window in windows) == worst
 
 
 def test_late_and_repeated_readings_are_counted_by_window(job: MicroBatch) -> None:

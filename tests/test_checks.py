@@ -83,9 +83,7 @@ def test_too_many_rejected_messages_are_told_with_their_reasons(job: MicroBatch)
     assert list(failed(checks)) == ["few_messages_rejected"]
     check = checks["few_messages_rejected"]
     assert check.severity == dg.AssetCheckSeverity.WARN
-    assert "5 of 77 messages were rejected: 4 times value is not JSON, 1 times key is missing" in (
-        check.description or ""
-    )
+    assert "5 of 77 messages were rejected: value is not JSON (4), key is missing (1)" in (check.description or "")
     assert numbers(check) == {
         "rejected_share": 5 / 77,
         "max_rejected_share": 0.05,
@@ -108,7 +106,9 @@ def test_a_sensor_that_falls_silent_is_named(job: MicroBatch) -> None:
     assert list(failed(checks)) == ["sensors_report"]
     check = checks["sensors_report"]
     assert check.severity == dg.AssetCheckSeverity.WARN
-    assert f"1 sensors fell silent before window {KEYS[3]}, UTC: 45.3, -122 (last reading" in (check.description or "")
+    assert f"1 of 3 sensors fell silent before window {KEYS[3]}, UTC: 45.3, -122 (last reading" in (
+        check.description or ""
+    )
     assert numbers(check) == {
         "reporting_sensors": 2,
         "silent_sensors": 1,
@@ -269,6 +269,6 @@ def test_no_more_sensors_than_can_be_read_are_named(job: MicroBatch) -> None:
     job.topic.send(readings(STARTS[2], many)[: len(many)] + readings(STARTS[3]))
     check = job.checks(KEYS[2], KEYS[3])["sensors_report"]
     assert (check.description or "").count("last reading") == MOST_NAMED
-    assert "30 sensors fell silent" in (check.description or "")
+    assert "30 of 33 sensors fell silent" in (check.description or "")
     assert "; and 10 more." in (check.description or "")
     assert numbers(check)["silent_sensors"] == len(many)

@@ -89,7 +89,7 @@ def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheck
 def few_messages_rejected(pulled: PulledMessages, max_share: float) -> dg.AssetCheckResult:
     """Evaluate :data:`FEW_MESSAGES_REJECTED`; ``max_share`` from 0 to 1."""
     share = pulled.rejected_share
-    reasons = ", ".join(f"{count} times {reason}" for reason, count in pulled.rejected.items())
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in pulled.rejected.items())
     description = f"{sum(pulled.rejected.values())} of {pulled.messages} messages were rejected."
     if reasons:
         description = f"{description[:-1]}: {reasons}. `rejected_messages` keeps them as they came."
@@ -108,7 +108,8 @@ def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.A
     found = sensors_reporting(connection, window)
     if found.silent:
         silent = [f"{sensor} (last reading {last:%Y-%m-%d %H:%M})" for sensor, last in found.silent.items()]
-        description = f"{len(silent)} sensors fell silent before window {window_key(window)}, UTC: {_named(silent)}."
+        of_all = f"{len(silent)} of {len(silent) + found.reporting} sensors"
+        description = f"{of_all} fell silent before window {window_key(window)}, UTC: {_named(silent)}."
     elif not found.reporting:
         description = (
             f"No sensor has reported in window {window_key(window)} or since: see whether the producer still sends."
@@ -132,9 +133,9 @@ def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg
     """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
     window = newest_window(connection, last_asked)
     found = [str(sensor) for sensor in implausible_sensors(connection, window)]
-    description = "No sensor is stuck."
+    description = "What the sensors read can be true."
     if found:
-        description = f"{len(found)} sensors need a look, window {window_key(window)}, UTC: {_named(found)}."
+        description = f"Not to be believed in window {window_key(window)}, UTC: {_named(found)}."
     return dg.AssetCheckResult(
         check_name=VALUES_PLAUSIBLE.name,
         passed=not found,

@@ -96,12 +96,12 @@ def regional_windows(
 def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
     """The numbers of one window, whose regional windows are ``found``."""
     verdicts = Counter(window.verdict for window in found)
-    indices = [window.aqi_of_max for window in found if window.aqi_of_max is not None]
     return {
         "dagster/partition_row_count": len(found),
         "smoke": verdicts["smoke"],
         "malfunction": verdicts["malfunction"],
         "anomalies": sum(window.count_anomalies for window in found),
         "pending_alerts": 0,
-        **({"max_aqi": max(indices)} if indices else {}),
+        "sent_alerts": 0,
+        **({"max_pm25": max(window.max_pm25 for window in found)} if found else {}),
     }
