@@ -1,22 +1,28 @@
 """Every asset check once green and once red, through the real job on a real broker and store."""
 
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.definitions.freshness import FreshnessState
+from dagster._core.definitions.freshness_evaluator import CronFreshnessPolicyEvaluator
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.test_utils import freeze_time
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.assets.checks import MOST_NAMED
+from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline import store as store_module
 from aqi_dagster.pipeline.comparing import differences
 from aqi_dagster.pipeline.health import implausible_sensors, newest_window, pulled_messages, sensors_reporting
 from aqi_dagster.pipeline.publishing import Publication
 from aqi_dagster.pipeline.publishing import publish as really_publish
-from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from aqi_dagster.windows import WINDOW_LENGTH, window_key, window_start
 from tests.conftest import NOW, RawMessage, Topic, at, message, rows, take_in
 from tests.jobs import MicroBatch
 
@@ -181,6 +187,21 @@ def test_a_copy_that_is_not_the_store_is_an_error(job: MicroBatch, monkeypatch: 
     assert "sensors has as many rows in both, but not the same ones" in (check.description or "")
     assert numbers(check) == {"differing_tables": 2}
     assert failed(job.checks(KEYS[2], KEYS[2])) == {}
+
+
+def test_windows_grow_stale_an_hour_after_the_end_of_one_that_was_not_run(job: MicroBatch) -> None:
+    asset = defs().resolve_asset_graph().get(dg.AssetKey("regional_windows"))
+    event = job.instance.get_latest_materialization_event(asset.key)
+    assert event is not None
+    window = window_start(datetime.fromtimestamp(event.timestamp, UTC).replace(tzinfo=None))
+
+    def state(since_end: timedelta) -> FreshnessState:
+        with freeze_time((window + WINDOW_LENGTH + since_end).replace(tzinfo=UTC)):
+            evaluator = CronFreshnessPolicyEvaluator()
+            return asyncio.run(evaluator.evaluate_freshness(LoadingContextForTest(job.instance), asset))
+
+    assert state(timedelta(minutes=59)) == FreshnessState.PASS
+    assert state(timedelta(minutes=61)) == FreshnessState.FAIL
 
 
 def test_changed_values_of_the_windows_are_seen_and_of_others_not(tmp_path: Path) -> None:
