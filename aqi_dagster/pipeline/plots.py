@@ -174,7 +174,7 @@ def _pm25_axis(axes: "Axes", thresholds: Thresholds) -> None:
     axes.axhline(thresholds.pm25, color=_INK, linewidth=0.8, linestyle=":")
     top = max(axes.dataLim.y1, thresholds.pm25)
     axes.set_yscale("symlog", linthresh=max(thresholds.pm25, 1.0))
-    axes.yaxis.set_major_locator(FixedLocator(_PM25_TICKS))
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in _PM25_TICKS if tick <= top * 1.4]))
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.set(ylim=(min(axes.dataLim.y0, -2), top * 1.4), ylabel=_PM25_LABEL)
