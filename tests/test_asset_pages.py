@@ -2,11 +2,13 @@
 
 import json
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import duckdb
@@ -16,7 +18,8 @@ from PIL import Image
 
 from aqi_dagster.assets.pages import LINEAGE, NEWEST_SHOWN, Stages
 from aqi_dagster.definitions import defs
-from aqi_dagster.demo.summer import Summer
+from aqi_dagster.demo import summer as synthetic
+from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline.columns import stored_columns
@@ -104,16 +107,25 @@ def test_a_stage_is_measured_in_milliseconds() -> None:
     assert stages.metadata == {"nothing_ms": 0}
 
 
-@pytest.fixture
-def job(topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> MicroBatch:
-    """The job on a topic with the first days of a summer, and some messages that are no readings."""
-    produce(
-        {"bootstrap.servers": topic.servers},
-        topic.name,
-        Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=DAYS)),
-    )
+@dataclass(frozen=True)
+class Summer:
+    """The job on a topic with the first days of a summer and some messages that are no readings, and its first run."""
+
+    job: MicroBatch
+    result: dg.ExecuteInProcessResult
+
+
+@pytest.fixture(scope="module")
+def summer(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Summer]:
+    """All windows in one run."""
+    topic = Topic(f"pages-{uuid4()}", broker.bootstrap_servers)
+    topic.create()
+    messages = synthetic.Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=DAYS))
+    produce({"bootstrap.servers": topic.servers}, topic.name, messages)
     topic.send([(b'"38.9, -120.1"', b"{"), (None, b"{}"), (None, b"{}")])
-    return MicroBatch(topic, tmp_path, monkeypatch, instance)
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        job = MicroBatch(topic, tmp_path_factory.mktemp("pages"), patch, instance)
+        yield Summer(job, job.run(KEYS[0], KEYS[-1]))
 
 
 def by_window(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Mapping[str, Any]]:
@@ -123,9 +135,9 @@ def by_window(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Mappin
     }
 
 
-def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(job: MicroBatch) -> None:
-    result = job.run(KEYS[0], KEYS[-1])
-    with duckdb.connect(str(job.published), read_only=True) as connection:
+def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer: Summer) -> None:
+    result = summer.result
+    with duckdb.connect(str(summer.job.published), read_only=True) as connection:
         counts = {
             table: dict(rows(connection, f"SELECT window_start, count(*) FROM {table} GROUP BY ALL"))
             for table in TABLES[:4]
@@ -158,21 +170,8 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(job: Mi
     assert max(window.get("max_pm25", 0) for window in windows) == worst
 
 
-def test_late_and_repeated_readings_are_counted_by_window(job: MicroBatch) -> None:
-    job.run(KEYS[0], KEYS[-1])
-    late = message("45.1, -122", FIRST_WINDOW + timedelta(minutes=3), 12.0)
-    job.topic.send([late, late])
-    numbers = by_window(job.run(KEYS[-2], KEYS[-1]), "readings")
-    assert numbers[KEYS[-1]]["pulled_readings"] == 2
-    assert numbers[KEYS[-1]]["pulled_repeated_readings"] == 1
-    assert numbers[KEYS[-1]]["new_readings"] == 0
-    again = by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]
-    assert (again["late_readings"], again["repeated_readings"], again["sensors"]) == (1, 1, 26)
-    assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["late_readings"] == 0
-
-
-def test_only_the_newest_windows_with_something_to_see_have_pictures(job: MicroBatch) -> None:
-    result = job.run(KEYS[0], KEYS[-1])
+def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Summer) -> None:
+    result = summer.result
     for asset, key in (("regional_windows", "plot: Lake Tahoe"), ("scored_readings", "plot")):
         metadata = by_window(result, asset)
         pictures = {window: found[key] for window, found in metadata.items() if key in found}
@@ -191,9 +190,9 @@ def png(markdown: str) -> bytes:
     return b64decode(markdown.partition("base64,")[2].removesuffix(")"))
 
 
-def test_the_runs_log_tells_its_story(job: MicroBatch) -> None:
-    result = job.run(KEYS[0], KEYS[-1])
-    log = [entry.user_message for entry in job.instance.all_logs(result.run_id) if entry.dagster_event is None]
+def test_the_runs_log_tells_its_story(summer: Summer) -> None:
+    result = summer.result
+    log = [entry.user_message for entry in summer.job.instance.all_logs(result.run_id) if entry.dagster_event is None]
     told = "\n".join(log)
     for part in (
         f"Pulled {DAYS * 144 * 25 + 3} messages: {DAYS * 144 * 25} readings (0 of them repeated) and 3 rejected",
@@ -205,10 +204,23 @@ def test_the_runs_log_tells_its_story(job: MicroBatch) -> None:
     assert len(log) < 40
 
 
-def test_events_stay_small(job: MicroBatch) -> None:
+def test_events_stay_small(summer: Summer) -> None:
     """The columns and their lineage belong to the definition: on every event they would fill the database."""
-    result = job.run(KEYS[0], KEYS[-1])
+    result = summer.result
     for asset in TABLES[:4]:
         for window, metadata in by_window(result, asset).items():
             plain = {name: value for name, value in metadata.items() if not name.startswith("plot")}
             assert len(json.dumps(plain, default=str)) < 1000, (asset, window)
+
+
+def test_late_and_repeated_readings_are_counted_by_window(summer: Summer) -> None:
+    job = summer.job
+    late = message("45.1, -122", FIRST_WINDOW + timedelta(minutes=3), 12.0)
+    job.topic.send([late, late])
+    numbers = by_window(job.run(KEYS[-2], KEYS[-1]), "readings")
+    assert numbers[KEYS[-1]]["pulled_readings"] == 2
+    assert numbers[KEYS[-1]]["pulled_repeated_readings"] == 1
+    assert numbers[KEYS[-1]]["new_readings"] == 0
+    again = by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]
+    assert (again["late_readings"], again["repeated_readings"], again["sensors"]) == (1, 1, 26)
+    assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["late_readings"] == 0
