@@ -1,6 +1,7 @@
 """What Dagster loads: the assets, their checks, jobs, automation and resources."""
 
 import os
+import warnings
 
 import dagster as dg
 
@@ -30,6 +31,7 @@ def resources(settings: Settings) -> dict[str, object]:
             chunk_messages=settings.kafka_chunk_messages,
             future_allowance_minutes=settings.future_allowance_minutes,
             reread_recreated_topic=settings.kafka_on_recreated_topic == "reread",
+            max_rejected_share=settings.max_rejected_share,
             skip_expired_offsets=settings.kafka_on_expired_offsets == "skip",
         ),
         "warehouse": WarehouseResource(
@@ -63,12 +65,26 @@ def resources(settings: Settings) -> dict[str, object]:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything of this code location, with resources as the environment describes them."""
+    settings = load_settings()
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
+        sensor_data,
+        readings,
+        scored_readings,
+        anomalies,
+        regional_windows,
+        slack_alerts,
+    ]
+    owned = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=settings.owners), assets)
+    with warnings.catch_warnings():
+        # Whoever reads the log can do nothing about it that Dagster calls the links to the source beta.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        linked = dg.with_source_code_references(owned)
     return dg.Definitions(
-        assets=[sensor_data, readings, scored_readings, anomalies, regional_windows, slack_alerts],
+        assets=linked,
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
         sensors=[classified_windows],
-        resources=resources(load_settings()),
+        resources=resources(settings),
         # Backfills that are launched from an asset's page run in one process too.
         executor=dg.in_process_executor,
     )

@@ -21,6 +21,8 @@ KAFKA_CONFIG_PREFIX = "KAFKA_CONFIG_"
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
+_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+
 
 def starts_window(moment: datetime) -> datetime:
     """``moment``, if it is the start of a window in naive UTC; ``ValueError`` otherwise."""
@@ -45,6 +47,14 @@ def _web_address(url: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("must not hold a password: it would be written to logs")
     return url
+
+
+def _owners(given: Any) -> Any:
+    owners = [owner.strip() for owner in given.split(",")] if isinstance(given, str) else given
+    for owner in owners:
+        if not _OWNER.fullmatch(owner):
+            raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
+    return tuple(owners)
 
 
 Text = Annotated[str, BeforeValidator(_not_blank)]
@@ -146,6 +156,19 @@ class Settings(BaseModel):
     )
     pm25_threshold: float = Field(
         50.0, ge=0, allow_inf_nan=False, alias="AQI_PM25_THRESHOLD", description="an anomaly reads more PM2.5, ug/m3"
+    )
+
+    max_rejected_share: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        alias="AQI_MAX_REJECTED_SHARE",
+        description="a pull that rejects more of its messages makes a check warn",
+    )
+    owners: Annotated[tuple[str, ...], BeforeValidator(_owners)] = Field(
+        ("team:air-quality",),
+        alias="AQI_OWNERS",
+        description="who looks after the assets: mail addresses or team:NAME, comma-separated",
     )
 
     digest_after_hours: float = Field(

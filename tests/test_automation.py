@@ -12,6 +12,7 @@ from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.automation import classified_windows, due_range, twice_a_day
 from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import FIRST_WINDOW, range_tags
+from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
@@ -99,7 +100,11 @@ def classify(instance: dg.DagsterInstance, data_dir: Path, first: str, last: str
     """Run the asset that the sensor watches; returns the run's id."""
     result = dg.materialize(
         [regional_windows],
-        resources={"warehouse": WarehouseResource(data_dir=str(data_dir)), "regions": RegionsResource(name="here")},
+        resources={
+            "warehouse": WarehouseResource(data_dir=str(data_dir)),
+            "regions": RegionsResource(name="here"),
+            "thresholds": ThresholdsResource(),
+        },
         instance=instance,
         tags=range_tags(first, last),
     )

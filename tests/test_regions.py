@@ -12,6 +12,7 @@ from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.pipeline.polygons import PolygonRegions
 from aqi_dagster.pipeline.regions import OneRegion
 from aqi_dagster.pipeline.store import Store
+from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
@@ -119,7 +120,11 @@ def materialize(store: Store, instance: dg.DagsterInstance, regions: RegionsReso
     data_dir = str(store.published.parent)
     result = dg.materialize(
         [regional_windows],
-        resources={"warehouse": WarehouseResource(data_dir=data_dir), "regions": regions},
+        resources={
+            "warehouse": WarehouseResource(data_dir=data_dir),
+            "regions": regions,
+            "thresholds": ThresholdsResource(),
+        },
         instance=instance,
         partition_key=window_key(FIRST_WINDOW),
     )

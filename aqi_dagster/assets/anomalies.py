@@ -2,22 +2,23 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.anomalies import select_anomalies
+from aqi_dagster.pipeline.window_numbers import anomaly_numbers
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import window_key
 
 
 @dg.asset(
     deps=[scored_readings],
     partitions_def=WINDOWS,
     backfill_policy=ALL_AT_ONCE,
-    group_name="air_quality",
+    group_name=GROUP,
     kinds={"duckdb"},
     pool="duckdb",
-    metadata={"dagster/table_name": "anomalies"},
+    metadata=table_metadata("anomalies"),
 )
 def anomalies(
     context: dg.AssetExecutionContext, thresholds: ThresholdsResource, warehouse: WarehouseResource
@@ -25,9 +26,18 @@ def anomalies(
     """Scored readings above both thresholds: score (0 to 1) and PM2.5 (ug/m3)."""
     limits = thresholds.thresholds
     windows = requested_windows(context)
+    stages = Stages()
     with warehouse.exclusive() as connection:
-        counts = select_anomalies(connection, windows, limits)
-    for start, count in counts.items():
-        context.add_asset_metadata({"dagster/partition_row_count": count}, partition_key=window_key(start))
-    context.log.info("Found %d anomalies in %d windows", sum(counts.values()), len(windows))
+        with stages.stage("select"):
+            counts = select_anomalies(connection, windows, limits)
+        numbers = anomaly_numbers(connection, windows)
+    describe_windows(
+        context,
+        {
+            start: {"dagster/partition_row_count": count, "sensors": 0, **numbers.get(start, {})}
+            for start, count in counts.items()
+        },
+        of_run=stages.metadata,
+    )
+    context.log.info("Found %d anomalies in %d of %d windows", sum(counts.values()), len(numbers), len(windows))
     return dg.MaterializeResult(metadata={"score_threshold": limits.score, "pm25_threshold": limits.pm25})

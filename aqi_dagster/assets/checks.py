@@ -2,14 +2,33 @@
 
 Each is evaluated inside the step that materializes its asset, on the connection that the step has open: a step of its
 own would cost Dagster as much as a window costs us, and more with every year of partitions.
+
+What the pipeline got wrong, such as lost messages, is an error. What the world does to it is a warning: sensors and
+producers fail now and then. Sensors are judged by the newest window alone, so a backfill of old ones raises no alarm.
 """
+
+from collections.abc import Sequence
+from datetime import datetime
 
 import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.partitions import FIRST_WINDOW
-from aqi_dagster.pipeline.health import missing_offsets, outdated_scores, unaccounted_messages
+from aqi_dagster.pipeline.health import (
+    IMPOSSIBLE_FOR,
+    STUCK_FOR,
+    PulledMessages,
+    implausible_sensors,
+    missing_offsets,
+    newest_window,
+    outdated_scores,
+    sensors_reporting,
+    unaccounted_messages,
+)
 from aqi_dagster.windows import window_key
+
+MOST_NAMED = 20
+"""Sensors or faults that the text of a check names; the metadata have all of them."""
 
 EVERY_MESSAGE_ACCOUNTED_FOR = dg.AssetCheckSpec(
     "every_message_accounted_for",
@@ -17,6 +36,27 @@ EVERY_MESSAGE_ACCOUNTED_FOR = dg.AssetCheckSpec(
     description=(
         "Each message of the last day is exactly one row of `readings` or of `rejected_messages`, and no offset was "
         "ever passed over unnoticed."
+    ),
+)
+
+FEW_MESSAGES_REJECTED = dg.AssetCheckSpec(
+    "few_messages_rejected",
+    asset="readings",
+    description="Of the messages of the newest pull, no greater share than AQI_MAX_REJECTED_SHARE was rejected.",
+)
+
+SENSORS_REPORT = dg.AssetCheckSpec(
+    "sensors_report",
+    asset="readings",
+    description="Each sensor that reported in the day before the newest window has reported in it or since.",
+)
+
+VALUES_PLAUSIBLE = dg.AssetCheckSpec(
+    "values_plausible",
+    asset="readings",
+    description=(
+        f"In the newest window no sensor reads the very same PM2.5 for {STUCK_FOR.total_seconds() / 3600:g} hours, or "
+        f"PM2.5 that no sensor can measure for {IMPOSSIBLE_FOR.total_seconds() / 3600:g} hours."
     ),
 )
 
@@ -28,6 +68,12 @@ SCORES_UP_TO_DATE = dg.AssetCheckSpec(
     ),
 )
 
+COPY_EQUALS_STORE = dg.AssetCheckSpec(
+    "copy_equals_store",
+    asset="regional_windows",
+    description="The published copy holds what the private store holds, of the run's windows and of the small tables.",
+)
+
 
 def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
     """Evaluate :data:`EVERY_MESSAGE_ACCOUNTED_FOR`."""
@@ -36,7 +82,66 @@ def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheck
         check_name=EVERY_MESSAGE_ACCOUNTED_FOR.name,
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
-        description="; ".join(map(str, wrong)) or "Rows and offsets agree.",
+        description=_named([str(fault) for fault in wrong]) or "Rows and offsets agree.",
+    )
+
+
+def few_messages_rejected(pulled: PulledMessages, max_share: float) -> dg.AssetCheckResult:
+    """Evaluate :data:`FEW_MESSAGES_REJECTED`; ``max_share`` from 0 to 1."""
+    share = pulled.rejected_share
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in pulled.rejected.items())
+    description = f"{sum(pulled.rejected.values())} of {pulled.messages} messages were rejected."
+    if reasons:
+        description = f"{description[:-1]}: {reasons}. `rejected_messages` keeps them as they came."
+    return dg.AssetCheckResult(
+        check_name=FEW_MESSAGES_REJECTED.name,
+        passed=share <= max_share,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=description,
+        metadata={"rejected_share": share, "max_rejected_share": max_share, **pulled.rejected},
+    )
+
+
+def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
+    """Evaluate :data:`SENSORS_REPORT`; ``last_asked`` is the last window of the run."""
+    window = newest_window(connection, last_asked)
+    found = sensors_reporting(connection, window)
+    if found.silent:
+        silent = [f"{sensor} (last reading {last:%Y-%m-%d %H:%M})" for sensor, last in found.silent.items()]
+        of_all = f"{len(silent)} of {len(silent) + found.reporting} sensors"
+        description = f"{of_all} fell silent before window {window_key(window)}, UTC: {_named(silent)}."
+    elif not found.reporting:
+        description = (
+            f"No sensor has reported in window {window_key(window)} or since: see whether the producer still sends."
+        )
+    else:
+        description = f"All {found.reporting} sensors report."
+    return dg.AssetCheckResult(
+        check_name=SENSORS_REPORT.name,
+        passed=found.reporting > 0 and not found.silent,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=description,
+        metadata={
+            "reporting_sensors": found.reporting,
+            "silent_sensors": len(found.silent),
+            "silent": {sensor: last.isoformat(" ") for sensor, last in found.silent.items()},
+        },
+    )
+
+
+def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
+    """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
+    window = newest_window(connection, last_asked)
+    found = [str(sensor) for sensor in implausible_sensors(connection, window)]
+    description = "What the sensors read can be true."
+    if found:
+        description = f"Not to be believed in window {window_key(window)}, UTC: {_named(found)}."
+    return dg.AssetCheckResult(
+        check_name=VALUES_PLAUSIBLE.name,
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=description,
+        metadata={"implausible_sensors": len(found), "implausible": found},
     )
 
 
@@ -56,3 +161,26 @@ def scores_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
         description=description,
         metadata={"late_readings": outdated.late_readings, "stale_windows": outdated.stale_windows},
     )
+
+
+def copy_equals_store(differences: Sequence[str]) -> dg.AssetCheckResult:
+    """Evaluate :data:`COPY_EQUALS_STORE` from what differs."""
+    description = "The copy equals the store."
+    if differences:
+        description = (
+            f"{_named(differences)}. The store is right: run the window again to publish anew. If this comes back, "
+            "see whether the disk is sound."
+        )
+    return dg.AssetCheckResult(
+        check_name=COPY_EQUALS_STORE.name,
+        passed=not differences,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=description,
+        metadata={"differing_tables": len(differences)},
+    )
+
+
+def _named(things: Sequence[str]) -> str:
+    """The first :data:`MOST_NAMED` of ``things``, and how many there are besides."""
+    more = len(things) - MOST_NAMED
+    return "; ".join(things[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")

@@ -2,23 +2,35 @@
 
 import dagster as dg
 
-from aqi_dagster.assets.checks import EVERY_MESSAGE_ACCOUNTED_FOR, every_message_accounted_for
+from aqi_dagster.assets.checks import (
+    EVERY_MESSAGE_ACCOUNTED_FOR,
+    FEW_MESSAGES_REJECTED,
+    SENSORS_REPORT,
+    VALUES_PLAUSIBLE,
+    every_message_accounted_for,
+    few_messages_rejected,
+    sensors_report,
+    values_plausible,
+)
+from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
+from aqi_dagster.pipeline.health import pulled_messages
+from aqi_dagster.pipeline.window_numbers import reading_numbers
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import window_key
+from aqi_dagster.windows import utc_now
 
 
 @dg.asset(
     deps=[sensor_data],
     partitions_def=WINDOWS,
     backfill_policy=ALL_AT_ONCE,
-    group_name="air_quality",
+    group_name=GROUP,
     kinds={"kafka", "duckdb"},
     pool="duckdb",
-    metadata={"dagster/table_name": "readings"},
-    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR],
+    metadata=table_metadata("readings"),
+    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR, FEW_MESSAGES_REJECTED, SENSORS_REPORT, VALUES_PLAUSIBLE],
 )
 def readings(
     context: dg.AssetExecutionContext, kafka: KafkaResource, warehouse: WarehouseResource
@@ -28,26 +40,43 @@ def readings(
     A run pulls everything that the topic holds beyond the stored offsets, whatever window it belongs to; each reading
     is stored under the 12-hour window of its `created_at`. Messages that are no readings go to `rejected_messages`.
     """
+    windows = requested_windows(context)
+    stages = Stages()
     with warehouse.exclusive() as connection:
-        report = kafka.pull(connection)
-        context.log.info(
-            "Pulled %d readings (%d of them repeated) and rejected %d messages",
-            report.accepted,
-            report.repeated,
-            report.rejected,
-        )
-        counts = dict(connection.execute("SELECT window_start, readings FROM windows").fetchall())
-        accounted_for = every_message_accounted_for(connection)
-    for start in requested_windows(context):
-        context.add_asset_metadata(
-            {"dagster/partition_row_count": counts.get(start, 0)}, partition_key=window_key(start)
-        )
-    return dg.MaterializeResult(
-        metadata={
-            "pulled_readings": report.accepted,
-            "repeated_readings": report.repeated,
-            "rejected_messages": report.rejected,
-            "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},
-        },
-        check_results=[accounted_for],
+        since = utc_now()
+        with stages.stage("pull"):
+            report = kafka.pull(connection)
+        with stages.stage("check"):
+            pulled = pulled_messages(connection, since)
+            numbers = reading_numbers(connection, windows, since)
+            checks = [
+                every_message_accounted_for(connection),
+                few_messages_rejected(pulled, kafka.max_rejected_share),
+                sensors_report(connection, windows[-1]),
+                values_plausible(connection, windows[-1]),
+            ]
+    context.log.info(
+        "Pulled %d messages: %d readings (%d of them repeated) and %d rejected",
+        pulled.messages,
+        report.accepted,
+        report.repeated,
+        report.rejected,
     )
+    of_windows = {}
+    for start in windows:
+        found = numbers.get(start, {})
+        of_windows[start] = {"dagster/partition_row_count": found.pop("rows", 0), **found}
+    describe_windows(
+        context,
+        of_windows,
+        of_run={
+            "pulled_messages": pulled.messages,
+            "pulled_readings": report.accepted,
+            "pulled_repeated_readings": report.repeated,
+            "rejected_messages": report.rejected,
+            **{f"rejected: {reason}": count for reason, count in pulled.rejected.items()},
+            "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},
+            **stages.metadata,
+        },
+    )
+    return dg.MaterializeResult(check_results=checks)

@@ -1,26 +1,46 @@
 """Smoke or a malfunctioning sensor, by region and window."""
 
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from itertools import chain
+from typing import Any
+
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.checks import COPY_EQUALS_STORE, copy_equals_store
+from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.classifying import classify_windows
+from aqi_dagster.pipeline.plots import plot_region, region_series
+from aqi_dagster.pipeline.verdicts import RegionalWindow
+from aqi_dagster.pipeline.window_numbers import alert_numbers
+from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
+
+FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=timedelta(hours=1))
+"""An hour after a window ended, UTC, something must have been classified since; the schedule runs after ten minutes."""
 
 
 @dg.asset(
     deps=[anomalies],
     partitions_def=WINDOWS,
     backfill_policy=ALL_AT_ONCE,
-    group_name="air_quality",
+    group_name=GROUP,
     kinds={"python", "duckdb"},
     pool="duckdb",
-    metadata={"dagster/table_name": "regional_windows"},
+    metadata=table_metadata("regional_windows"),
+    check_specs=[COPY_EQUALS_STORE],
+    freshness_policy=FRESH,
 )
 def regional_windows(
-    context: dg.AssetExecutionContext, regions: RegionsResource, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext,
+    regions: RegionsResource,
+    thresholds: ThresholdsResource,
+    warehouse: WarehouseResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Anomalies gathered by region and 12-hour window, each with its verdict.
 
@@ -30,23 +50,58 @@ def regional_windows(
     replaced at the end.
     """
     windows = requested_windows(context)
+    limits = thresholds.thresholds
+    stages = Stages()
     with warehouse.exclusive() as connection:
-        classified = classify_windows(connection, windows, regions.regions(connection))
-    for start, found in classified.items():
-        verdicts = {"smoke": 0, "malfunction": 0}
-        for window in found:
-            verdicts[window.verdict] += 1
-            context.log.info(
-                "%s in %s, window %s: %d sensors, %d anomalies, up to %.0f ug/m3",
-                window.verdict,
-                window.region,
-                window_key(start),
-                window.count_sensors,
-                window.count_anomalies,
-                window.max_pm25,
-            )
-        context.add_asset_metadata(
-            {"dagster/partition_row_count": len(found), **verdicts}, partition_key=window_key(start)
+        known = regions.regions(connection)
+        with stages.stage("classify"):
+            classified = classify_windows(connection, windows, known)
+        alerts = alert_numbers(connection, windows)
+        found = list(chain.from_iterable(classified.values()))
+        newest = found[-NEWEST_SHOWN:]
+        series = [region_series(connection, window, known, limits) for window in newest]
+    with stages.stage("publish"):
+        differences = warehouse.store.publish_and_compare(windows)
+    of_windows = {start: _numbers(classified[start]) | alerts.get(start, {}) for start in windows}
+    with stages.stage("plot"):
+        for window, shown in zip(newest, series, strict=True):
+            plot = image(plot_region(window, shown, limits), f"PM2.5 in {window.region}")
+            of_windows[window.window_start][f"plot: {window.region}"] = plot
+    describe_windows(context, of_windows, of_run=stages.metadata)
+    verdicts = Counter(window.verdict for window in found)
+    context.log.info(
+        "Classified %d windows: %d of smoke, %d of a malfunction; %d alerts are pending; published %s",
+        len(windows),
+        verdicts["smoke"],
+        verdicts["malfunction"],
+        sum(metadata["pending_alerts"] for metadata in of_windows.values()),
+        warehouse.store.published,
+    )
+    for window in newest:
+        context.log.info(
+            "%s in %s, window %s: %d sensors, %d anomalies, up to %.0f ug/m3",
+            window.verdict,
+            window.region,
+            window_key(window.window_start),
+            window.count_sensors,
+            window.count_anomalies,
+            window.max_pm25,
         )
-    warehouse.store.publish()
-    return dg.MaterializeResult(metadata={"published_copy": dg.MetadataValue.path(str(warehouse.store.published))})
+    return dg.MaterializeResult(
+        metadata={"published_copy": dg.MetadataValue.path(str(warehouse.store.published))},
+        check_results=[copy_equals_store(differences)],
+    )
+
+
+def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
+    """The numbers of one window, whose regional windows are ``found``."""
+    verdicts = Counter(window.verdict for window in found)
+    return {
+        "dagster/partition_row_count": len(found),
+        "smoke": verdicts["smoke"],
+        "malfunction": verdicts["malfunction"],
+        "anomalies": sum(window.count_anomalies for window in found),
+        "pending_alerts": 0,
+        "sent_alerts": 0,
+        **({"max_pm25": max(window.max_pm25 for window in found)} if found else {}),
+    }

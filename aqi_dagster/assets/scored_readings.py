@@ -3,13 +3,15 @@
 import dagster as dg
 
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
+from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
+from aqi_dagster.pipeline.plots import plot_scores, scored_series
 from aqi_dagster.pipeline.retention import thin_states
 from aqi_dagster.pipeline.scoring import score_windows
-from aqi_dagster.resources.detectors import DetectorResource
+from aqi_dagster.pipeline.window_numbers import score_numbers
+from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import window_key
 
 
 @dg.asset(
@@ -19,34 +21,53 @@ from aqi_dagster.windows import window_key
     ],
     partitions_def=WINDOWS,
     backfill_policy=ALL_AT_ONCE,
-    group_name="air_quality",
+    group_name=GROUP,
     kinds={"python", "duckdb"},
     pool="duckdb",
-    metadata={"dagster/table_name": "scored_readings"},
+    metadata=table_metadata("scored_readings"),
     check_specs=[SCORES_UP_TO_DATE],
 )
 def scored_readings(
-    context: dg.AssetExecutionContext, detector: DetectorResource, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext,
+    detector: DetectorResource,
+    thresholds: ThresholdsResource,
+    warehouse: WarehouseResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Readings with their anomaly score: 0 is normal, 1 is anomalous.
 
     River's HalfSpaceTrees of each sensor scores a reading and then learns it, in order of `created_at`. The states it
     leaves behind are kept in `detector_states`, pickled per sensor and window; the next window starts from them.
     """
-    total = 0
     windows = requested_windows(context)
+    limits = thresholds.thresholds
+    stages = Stages()
     with warehouse.exclusive() as connection:
-        for window in score_windows(connection, windows, FIRST_WINDOW, detector.parameters):
-            total += window.readings
-            context.add_asset_metadata(
-                {
-                    "dagster/partition_row_count": window.readings,
-                    "newly_scored": window.newly_scored,
-                    "sensors": window.sensors,
-                },
-                partition_key=window_key(window.start),
-            )
-        dropped = thin_states(connection, windows[0], detector.states_kept)
-        up_to_date = scores_up_to_date(connection)
-    context.log.info("Scored %d readings of %d windows; dropped %d old states", total, len(windows), dropped)
+        with stages.stage("score"):
+            scored = list(score_windows(connection, windows, FIRST_WINDOW, detector.parameters))
+            dropped = thin_states(connection, windows[0], detector.states_kept)
+        with stages.stage("check"):
+            numbers = score_numbers(connection, windows, limits)
+            up_to_date = scores_up_to_date(connection)
+        to_show = [start for start in windows if numbers.get(start, {}).get("above_thresholds")][-NEWEST_SHOWN:]
+        series = {start: scored_series(connection, start, limits) for start in to_show}
+    of_windows = {
+        window.start: {
+            "dagster/partition_row_count": window.readings,
+            "newly_scored": window.newly_scored,
+            "sensors": window.sensors,
+            **numbers.get(window.start, {}),
+        }
+        for window in scored
+    }
+    with stages.stage("plot"):
+        for start in to_show:
+            of_windows[start]["plot"] = image(plot_scores(start, series[start], limits), "Scores and PM2.5")
+    describe_windows(context, of_windows, of_run=stages.metadata)
+    context.log.info(
+        "Scored %d readings of %d windows, %d of them for the first time; dropped %d old states",
+        sum(window.readings for window in scored),
+        len(windows),
+        sum(window.newly_scored for window in scored),
+        dropped,
+    )
     return dg.MaterializeResult(check_results=[up_to_date])

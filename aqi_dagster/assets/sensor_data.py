@@ -2,9 +2,11 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.pages import GROUP
+
 sensor_data = dg.AssetSpec(
     "sensor_data",
-    group_name="air_quality",
+    group_name=GROUP,
     kinds={"kafka"},
     description=(
         "Kafka topic of PurpleAir readings, filled by others. The key is the JSON text `latitude, longitude` of the "

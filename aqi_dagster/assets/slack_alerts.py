@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.pages import GROUP, Stages, table_metadata
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -9,10 +10,10 @@ from aqi_dagster.resources.warehouse import WarehouseResource
 
 @dg.asset(
     deps=[regional_windows],
-    group_name="air_quality",
+    group_name=GROUP,
     kinds={"slack", "duckdb"},
     pool="slack",
-    metadata={"dagster/table_name": "slack_alerts"},
+    metadata=table_metadata("slack_alerts"),
 )
 def slack_alerts(
     context: dg.AssetExecutionContext, slack: SlackResource, warehouse: WarehouseResource
@@ -22,11 +23,14 @@ def slack_alerts(
     A run sends whatever is pending, of any window, so it has no partitions. Windows that ended long ago are told
     together in one digest. Without a webhook the alerts are recorded as not sent.
     """
-    report = slack.dispatch(warehouse.store)
-    warehouse.store.publish()
+    stages = Stages()
+    with stages.stage("send"):
+        report = slack.dispatch(warehouse.store)
+    with stages.stage("publish"):
+        warehouse.store.publish()
     context.log.info(
         "Sent %d alerts, folded %d into a digest, could not send %d", report.sent, report.digested, report.not_sent
     )
     return dg.MaterializeResult(
-        metadata={"sent": report.sent, "digested": report.digested, "not_sent": report.not_sent}
+        metadata={"sent": report.sent, "digested": report.digested, "not_sent": report.not_sent, **stages.metadata}
     )

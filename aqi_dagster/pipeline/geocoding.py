@@ -29,6 +29,7 @@ class NearestTown:
     """
 
     method = "county of the nearest town"
+    remote = False
 
     def county(self, latitude: float, longitude: float) -> str | None:
         """The county with its state, or the state alone where GeoNames has no county."""
@@ -45,6 +46,8 @@ class NominatimServer:
     ``user_agent`` tells the server's owners which installation asks; ``timeout`` in seconds is the longest silence
     that is waited for.
     """
+
+    remote = True
 
     def __init__(self, url: str, user_agent: str, timeout: float = 10.0) -> None:
         parts = urlsplit(url)

@@ -1,11 +1,22 @@
 """What may be wrong with the stored tables although every run succeeded."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.aqi import MAX_PM25_CF1
+from aqi_dagster.pipeline.database import scalar
 from aqi_dagster.pipeline.retention import startable
+
+REMEMBERED = timedelta(days=1)
+"""A sensor that reported in this time before a window is expected to report in it; later it counts as taken down."""
+
+STUCK_FOR = timedelta(hours=6)
+"""Time after which the very same PM2.5 is no measurement: two decimals of it change even in the cleanest air."""
+
+IMPOSSIBLE_FOR = timedelta(hours=2)
+"""Time after which PM2.5 that no sensor can measure is more than a passing insect."""
 
 
 @dataclass(frozen=True)
@@ -141,3 +152,117 @@ def missing_offsets(connection: DuckDBPyConnection) -> list[PartitionFault]:
         PartitionFault(generation, partition, f"offset {found} was read after {expected}")
         for generation, partition, expected, found in rows
     ]
+
+
+@dataclass(frozen=True)
+class PulledMessages:
+    """Messages that were pulled, and how many of them were rejected for which reason."""
+
+    messages: int
+    rejected: dict[str, int]
+
+    @property
+    def rejected_share(self) -> float:
+        """Share of the messages that were rejected, 0 to 1; 0 if there were none."""
+        return sum(self.rejected.values()) / self.messages if self.messages else 0.0
+
+
+def pulled_messages(connection: DuckDBPyConnection, since: datetime) -> PulledMessages:
+    """What was pulled from ``since`` on; the most frequent reason first."""
+    return PulledMessages(
+        scalar(connection, "SELECT coalesce(sum(messages), 0) FROM pulled_offsets WHERE pulled_at >= ?", [since]),
+        dict(
+            connection.execute(
+                "SELECT reason, count(*) FROM rejected_messages WHERE ingested_at >= ? GROUP BY ALL ORDER BY 2 DESC, 1",
+                [since],
+            ).fetchall()
+        ),
+    )
+
+
+def newest_window(connection: DuckDBPyConnection, asked: datetime) -> datetime:
+    """The newest window that was ever scored, or ``asked`` if that is newer.
+
+    A backfill of old windows is no reason to judge what sensors did then.
+    """
+    scored: datetime | None = scalar(connection, "SELECT max(window_start) FROM windows WHERE scored IS NOT NULL")
+    return max(asked, scored or asked)
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """Sensors that reported in a window or since, and those that fell silent, with the time of their last reading."""
+
+    reporting: int
+    silent: dict[str, datetime]
+
+
+def sensors_reporting(connection: DuckDBPyConnection, window: datetime) -> Reporting:
+    """Which sensors reported in ``window`` (start) or since, and which only in :data:`REMEMBERED` before it."""
+    return Reporting(
+        scalar(connection, "SELECT count(*) FROM sensors WHERE last_reading >= ?", [window]),
+        dict(
+            connection.execute(
+                "SELECT sensor, last_reading FROM sensors WHERE last_reading < ? AND last_reading >= ? "
+                "ORDER BY last_reading, sensor",
+                [window, window - REMEMBERED],
+            ).fetchall()
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Implausible:
+    """Readings of a sensor in a row that cannot be measurements: the same value, or values out of any range.
+
+    ``first`` and ``last`` are their times, ``pm25`` is the first value (ug/m3).
+    """
+
+    sensor: str
+    impossible: bool
+    pm25: float
+    first: datetime
+    last: datetime
+
+    def __str__(self) -> str:
+        fault = f"impossible values such as {self.pm25:.2f}" if self.impossible else f"the same {self.pm25:.2f}"
+        return f"{self.sensor}: {fault} ug/m3 from {self.first:%H:%M} to {self.last:%H:%M}"
+
+
+def implausible_sensors(connection: DuckDBPyConnection, window: datetime) -> list[Implausible]:
+    """The sensors that were stuck or read the impossible for hours of ``window`` (start), each with its longest row."""
+    rows = connection.execute(
+        """
+        WITH kept AS (
+            SELECT sensor, created_at, pm25_cf1, pm25_cf1 NOT BETWEEN 0 AND $max AS impossible
+            FROM readings
+            WHERE window_start = $window AND NOT repeated
+        ), marked AS (
+            SELECT
+                *,
+                pm25_cf1 IS DISTINCT FROM lag(pm25_cf1) OVER series AND NOT (
+                    impossible AND coalesce(lag(impossible) OVER series, false)
+                ) AS begins
+            FROM kept
+            WINDOW series AS (PARTITION BY sensor ORDER BY created_at)
+        ), numbered AS (
+            SELECT *, count(*) FILTER (begins) OVER (PARTITION BY sensor ORDER BY created_at) AS number
+            FROM marked
+        ), stretches AS (
+            SELECT
+                sensor,
+                impossible,
+                arg_min(pm25_cf1, created_at) AS pm25,
+                min(created_at) AS first,
+                max(created_at) AS last
+            FROM numbered
+            GROUP BY sensor, number, impossible
+        )
+        SELECT * FROM stretches
+        WHERE last - first >= CASE WHEN impossible THEN $impossible_for ELSE $stuck_for END
+        QUALIFY row_number() OVER (PARTITION BY sensor ORDER BY last - first DESC, first) = 1
+        ORDER BY sensor
+        """,
+        {"window": window, "max": MAX_PM25_CF1, "impossible_for": IMPOSSIBLE_FOR, "stuck_for": STUCK_FOR},
+    ).fetchall()
+    return [Implausible(*row) for row in rows]

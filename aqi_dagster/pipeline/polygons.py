@@ -41,6 +41,8 @@ class PolygonRegions:
         holding = self._tree.query(shapely.Point(longitude, latitude), predicate="intersects")
         return self._names[holding.min()] if len(holding) else self._elsewhere
 
+    known_region_of = region_of
+
 
 def _features(file: Path) -> Iterator[tuple[str, shapely.Geometry]]:
     try:

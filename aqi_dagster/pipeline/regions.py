@@ -27,6 +27,9 @@ class Regions(Protocol):
     def region_of(self, sensor: str) -> str:
         """Name of the region of ``sensor``, whose text is ``"latitude, longitude"`` in degrees."""
 
+    def known_region_of(self, sensor: str) -> str | None:
+        """The same, or None if that would have to be asked for outside of this process."""
+
 
 class Geocoder(Protocol):
     """Anything that can name the county at a place; ``method`` says how, and tells its answers from others'."""
@@ -34,6 +37,10 @@ class Geocoder(Protocol):
     @property
     def method(self) -> str:
         """How the counties are found, as ``sensor_regions`` records it."""
+
+    @property
+    def remote(self) -> bool:
+        """Whether every question goes to a server."""
 
     def county(self, latitude: float, longitude: float) -> str | None:
         """The county at a place (degrees) with its state; None if there is none.
@@ -51,6 +58,8 @@ class OneRegion:
     def region_of(self, sensor: str) -> str:
         """The configured name, whatever the sensor."""
         return self.name
+
+    known_region_of = region_of
 
 
 class GeocodedRegions:
@@ -76,6 +85,10 @@ class GeocodedRegions:
         if sensor not in self._counties:
             self._counties[sensor] = self._look_up(sensor)
         return self._counties[sensor] or self._elsewhere
+
+    def known_region_of(self, sensor: str) -> str | None:
+        """The county of ``sensor`` or the leftover region, or None if a server would have to be asked."""
+        return None if self._geocoder.remote and sensor not in self._counties else self.region_of(sensor)
 
     def _look_up(self, sensor: str) -> str | None:
         place = coordinates(sensor)

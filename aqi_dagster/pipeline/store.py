@@ -7,14 +7,16 @@ never waits for and never breaks.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.pipeline.comparing import differences
 from aqi_dagster.pipeline.database import run_script, scalar, transaction
 from aqi_dagster.pipeline.publishing import publish
 
@@ -67,18 +69,30 @@ class Store:
         if not self._unpublished:
             return False
         with self._lock():
-            started = time.monotonic()
-            # The lock is held and the store closed: its write-ahead log is merged and no writer is under way.
-            publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
-            self._unpublished = False
-            _log.info(
-                "published %s: %.1f of %.1f MB written, in %.2f s",
-                self.published,
-                publication.written / 1e6,
-                publication.size / 1e6,
-                time.monotonic() - started,
-            )
+            self._publish()
             return True
+
+    def publish_and_compare(self, windows: Sequence[datetime]) -> list[str]:
+        """Replace the published copy and tell what of ``windows`` (starts, consecutive) and of the small tables in it
+        differs from the store, before another writer can change the store.
+        """
+        with self._lock():
+            self._publish()
+            with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
+                return differences(store, copy, windows)
+
+    def _publish(self) -> None:
+        """The lock is held and the store closed: its write-ahead log is merged and no writer is under way."""
+        started = time.monotonic()
+        publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
+        self._unpublished = False
+        _log.info(
+            "published %s: %.1f of %.1f MB written, in %.2f s",
+            self.published,
+            publication.written / 1e6,
+            publication.size / 1e6,
+            time.monotonic() - started,
+        )
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:

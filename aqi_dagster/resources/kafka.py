@@ -23,6 +23,9 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     future_allowance_minutes: float = Field(
         default=10.0, description="How far created_at may lie ahead of our clock before a message is rejected"
     )
+    max_rejected_share: float = Field(
+        default=0.05, description="Share of a pull's messages, 0 to 1, that may be rejected before a check warns"
+    )
     reread_recreated_topic: bool = Field(
         default=False, description="Read a topic that was made anew from its beginning instead of failing"
     )

@@ -1,0 +1,113 @@
+"""What all asset pages show: tables and their columns, lineage, numbers of each window, time of each stage."""
+
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import dagster as dg
+
+from aqi_dagster.pipeline.columns import stored_columns
+from aqi_dagster.pipeline.messages import OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.windows import window_key
+
+GROUP = "air_quality"
+
+NEWEST_SHOWN = 4
+"""Plots of an asset, and verdicts told one by one, in a run: the newest. Dagster's event log keeps them for ever."""
+
+_SCORED = ["sensor", "created_at", "window_start", "pm25_cf1"]
+_CORRECTED = ["anomalies.pm25_cf1", "readings.pm25_cf1", "readings.humidity"]
+
+LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "readings": {
+        "sensor": ["sensor_data.key"],
+        "created_at": ["sensor_data.created_at"],
+        "window_start": ["sensor_data.created_at"],
+        "entry_id": ["sensor_data.entry_id"],
+        **{column: [f"sensor_data.{field}"] for column, field in {"pm25_cf1": PM25_FIELD, **OPTIONAL_NUMBERS}.items()},
+    },
+    "scored_readings": {
+        **{column: [f"readings.{column}"] for column in _SCORED},
+        "score": ["readings.pm25_cf1", "readings.created_at"],
+    },
+    "anomalies": {column: [f"scored_readings.{column}"] for column in [*_SCORED, "score"]},
+    "regional_windows": {
+        "region": ["anomalies.sensor"],
+        "window_start": ["anomalies.window_start"],
+        "window_end": ["anomalies.window_start"],
+        "sensors": ["anomalies.sensor"],
+        "count_sensors": ["anomalies.sensor"],
+        "count_anomalies": ["anomalies.created_at"],
+        "min_event": ["anomalies.created_at"],
+        "max_pm25": ["anomalies.pm25_cf1"],
+        "variation": ["anomalies.pm25_cf1"],
+        "verdict": ["anomalies.sensor", "anomalies.pm25_cf1"],
+        "max_pm25_corrected": _CORRECTED,
+        "aqi_of_max": _CORRECTED,
+        "aqi_category": _CORRECTED,
+    },
+    "slack_alerts": {column: [f"regional_windows.{column}"] for column in ("region", "window_start", "verdict")},
+}
+"""Columns that each column of a table is made of, as ``table.column``; those that the pipeline makes up have none."""
+
+
+def table_metadata(table: str) -> dict[str, Any]:
+    """Metadata of the asset that is stored as ``table``: its columns with their comments, and where they come from."""
+    return {
+        "dagster/table_name": table,
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(
+                    column.name,
+                    column.type,
+                    column.comment,
+                    constraints=dg.TableColumnConstraints(nullable=column.nullable),
+                )
+                for column in stored_columns()[table]
+            ]
+        ),
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {column: [_dependency(source) for source in sources] for column, sources in LINEAGE[table].items()}
+        ),
+    }
+
+
+def _dependency(source: str) -> dg.TableColumnDep:
+    # A field of the message may hold dots itself.
+    asset, column = source.split(".", 1)
+    return dg.TableColumnDep(dg.AssetKey(asset), column)
+
+
+def describe_windows(
+    context: dg.AssetExecutionContext, windows: Mapping[datetime, Mapping[str, Any]], of_run: Mapping[str, Any]
+) -> None:
+    """Put the metadata of each window (start) on its materialization, and those of the whole run on the newest one's.
+
+    Once there they plot as one point a run; on every window a long backfill would show them as often as it has windows.
+    """
+    newest = max(windows)
+    for start, metadata in windows.items():
+        # One call a window: each one walks over all windows of the run.
+        context.add_asset_metadata({**metadata, **(of_run if start == newest else {})}, partition_key=window_key(start))
+
+
+def image(png: bytes, text: str) -> dg.MarkdownMetadataValue:
+    """``png`` as Markdown, with ``text`` for whoever cannot see it."""
+    return dg.MetadataValue.md(f"![{text}](data:image/png;base64,{b64encode(png).decode()})")
+
+
+class Stages:
+    """Milliseconds that the stages of a step took, as metadata."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, int] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Measure the block as stage ``name``."""
+        started = time.perf_counter()
+        yield
+        self.metadata[f"{name}_ms"] = round((time.perf_counter() - started) * 1000)

@@ -1,0 +1,226 @@
+"""What Dagster's pages show: definition metadata, and what a run of the real job puts on its windows."""
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+import duckdb
+import pytest
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
+from PIL import Image
+
+from aqi_dagster.assets.pages import LINEAGE, NEWEST_SHOWN, Stages
+from aqi_dagster.definitions import defs
+from aqi_dagster.demo import summer as synthetic
+from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.pipeline.columns import stored_columns
+from aqi_dagster.pipeline.messages import KNOWN_FIELDS
+from aqi_dagster.producer import produce
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from tests.conftest import Topic, message, rows
+from tests.jobs import MicroBatch
+
+TABLES = ["readings", "scored_readings", "anomalies", "regional_windows", "slack_alerts"]
+
+DAYS = 6
+KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(2 * DAYS)]
+
+
+@pytest.fixture(scope="module")
+def graph() -> AssetGraph:
+    return defs().resolve_asset_graph()
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_of_a_table_has_type_and_comment(graph: AssetGraph, table: str) -> None:
+    metadata = graph.get(dg.AssetKey(table)).metadata
+    assert metadata["dagster/table_name"] == table
+    schema = metadata["dagster/column_schema"]
+    assert [column.name for column in schema.columns] == [column.name for column in stored_columns()[table]]
+    for column in schema.columns:
+        assert column.type, column.name
+        assert len(column.description or "") > 5, column.name
+
+
+def test_comments_are_those_of_the_database(graph: AssetGraph) -> None:
+    columns = graph.get(dg.AssetKey("readings")).metadata["dagster/column_schema"].columns
+    pm25 = next(column for column in columns if column.name == "pm25_cf1")
+    assert pm25.description == "PM2.5 mass, factory calibration CF=1, ug/m3; what the detectors see"
+    assert (pm25.type, pm25.constraints.nullable) == ("DOUBLE", False)
+    assert all(
+        column.comment for columns in stored_columns().values() for column in columns if column.name != "version"
+    )
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_lineage_leads_from_columns_to_columns_that_there_are(graph: AssetGraph, table: str) -> None:
+    names = {name: {column.name for column in columns} for name, columns in stored_columns().items()}
+    names["sensor_data"] = {"key", *KNOWN_FIELDS}
+    assert set(LINEAGE[table]) <= names[table]
+    lineage = graph.get(dg.AssetKey(table)).metadata["dagster/column_lineage"]
+    for column, sources in lineage.deps_by_column.items():
+        assert sources, column
+        for source in sources:
+            assert source.column_name in names[source.asset_key.to_user_string()], (column, source)
+
+
+def test_every_asset_links_to_its_source_and_is_in_one_group(graph: AssetGraph) -> None:
+    for table in TABLES:
+        asset = graph.get(dg.AssetKey(table))
+        (link,) = asset.metadata["dagster/code_references"].code_references
+        assert f"def {table}(" in Path(link.file_path).read_text().split("\n", link.line_number - 1)[-1]
+        assert asset.group_name == "air_quality"
+
+
+def test_owners_are_a_setting(monkeypatch: pytest.MonkeyPatch, graph: AssetGraph) -> None:
+    assert {graph.get(key).owners for key in graph.get_all_asset_keys()} == {("team:air-quality",)}
+    monkeypatch.setenv("AQI_OWNERS", "smoke@example.org, team:ops")
+    owned = defs().resolve_asset_graph()
+    assert {owned.get(key).owners for key in owned.get_all_asset_keys()} == {("smoke@example.org", "team:ops")}
+
+
+@pytest.mark.parametrize("owners", ["ops", "team:", "a@b", "team:ops,", "smoke@example.org; team:ops"])
+def test_what_is_no_owner_is_refused(monkeypatch: pytest.MonkeyPatch, owners: str) -> None:
+    monkeypatch.setenv("AQI_OWNERS", owners)
+    with pytest.raises(ConfigurationError, match=r"AQI_OWNERS.*neither a mail address"):
+        defs()
+
+
+def test_the_windows_are_expected_an_hour_after_their_end(graph: AssetGraph) -> None:
+    policy = graph.get(dg.AssetKey("regional_windows")).freshness_policy
+    assert policy == dg.FreshnessPolicy.cron("0 1,13 * * *", timedelta(hours=1), "UTC")
+
+
+def test_a_stage_is_measured_in_milliseconds() -> None:
+    stages = Stages()
+    with stages.stage("nothing"):
+        pass
+    assert stages.metadata == {"nothing_ms": 0}
+
+
+@dataclass(frozen=True)
+class Summer:
+    """The job on a topic with the first days of a summer and some messages that are no readings, and its first run."""
+
+    job: MicroBatch
+    result: dg.ExecuteInProcessResult
+
+
+@pytest.fixture(scope="module")
+def summer(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Summer]:
+    """All windows in one run."""
+    topic = Topic(f"pages-{uuid4()}", broker.bootstrap_servers)
+    topic.create()
+    messages = synthetic.Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=DAYS))
+    produce({"bootstrap.servers": topic.servers}, topic.name, messages)
+    topic.send([(b'"38.9, -120.1"', b"{"), (None, b"{}"), (None, b"{}")])
+    with pytest.MonkeyPatch.context() as patch, dg.DagsterInstance.ephemeral() as instance:
+        job = MicroBatch(topic, tmp_path_factory.mktemp("pages"), patch, instance)
+        yield Summer(job, job.run(KEYS[0], KEYS[-1]))
+
+
+def by_window(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Mapping[str, Any]]:
+    return {
+        str(event.partition): {name: value.value for name, value in event.metadata.items()}
+        for event in result.asset_materializations_for_node(asset)
+    }
+
+
+def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer: Summer) -> None:
+    result = summer.result
+    with duckdb.connect(str(summer.job.published), read_only=True) as connection:
+        counts = {
+            table: dict(rows(connection, f"SELECT window_start, count(*) FROM {table} GROUP BY ALL"))
+            for table in TABLES[:4]
+        }
+        anomalies = dict(rows(connection, "SELECT window_start, count_anomalies FROM regional_windows"))
+        verdicts = dict(rows(connection, "SELECT verdict, count(*) FROM regional_windows GROUP BY ALL"))
+        ((worst,),) = rows(connection, "SELECT max(max_pm25) FROM regional_windows")
+        most = dict(rows(connection, "SELECT window_start, max(pm25_cf1) FROM scored_readings GROUP BY ALL"))
+    metadata = {table: by_window(result, table) for table in TABLES[:4]}
+    for table in TABLES[:4]:
+        assert list(metadata[table]) == KEYS
+        for number, key in enumerate(KEYS):
+            start = FIRST_WINDOW + number * WINDOW_LENGTH
+            assert metadata[table][key]["dagster/partition_row_count"] == counts[table].get(start, 0)
+            assert metadata["regional_windows"][key]["anomalies"] == anomalies.get(start, 0)
+            assert metadata["scored_readings"][key]["max_pm25"] == most[start]
+    newest = metadata["readings"][KEYS[-1]]
+    assert newest["sensors"] == 25
+    assert newest["new_readings"] == newest["dagster/partition_row_count"]
+    assert newest["pulled_messages"] == DAYS * 144 * 25 + 3
+    assert newest["rejected_messages"] == 3
+    assert newest["rejected: key is missing"] == 2
+    assert newest["rejected: value is not JSON"] == 1
+    assert "pulled_messages" not in metadata["readings"][KEYS[0]]
+    for table, stages in {"readings": ["pull", "check"], "scored_readings": ["score", "check", "plot"]}.items():
+        assert all(metadata[table][KEYS[-1]][f"{stage}_ms"] >= 0 for stage in stages)
+    windows = metadata["regional_windows"].values()
+    for name, count in (*verdicts.items(), ("pending_alerts", len(anomalies))):
+        assert sum(window[name] for window in windows) == count
+    assert max(window.get("max_pm25", 0) for window in windows) == worst
+
+
+def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Summer) -> None:
+    result = summer.result
+    for asset, key in (("regional_windows", "plot: Lake Tahoe"), ("scored_readings", "plot")):
+        metadata = by_window(result, asset)
+        pictures = {window: found[key] for window, found in metadata.items() if key in found}
+        interesting = [
+            window for window, found in metadata.items() if found.get("anomalies") or found.get("above_thresholds")
+        ]
+        assert interesting
+        assert list(pictures) == interesting[-NEWEST_SHOWN:]
+        for markdown in pictures.values():
+            assert Image.open(BytesIO(png(markdown))).format == "PNG"
+            assert len(png(markdown)) < 60_000
+
+
+def png(markdown: str) -> bytes:
+    """The picture that ``markdown`` holds."""
+    return b64decode(markdown.partition("base64,")[2].removesuffix(")"))
+
+
+def test_the_runs_log_tells_its_story(summer: Summer) -> None:
+    result = summer.result
+    log = [entry.user_message for entry in summer.job.instance.all_logs(result.run_id) if entry.dagster_event is None]
+    told = "\n".join(log)
+    for part in (
+        f"Pulled {DAYS * 144 * 25 + 3} messages: {DAYS * 144 * 25} readings (0 of them repeated) and 3 rejected",
+        f"Scored {DAYS * 144 * 25} readings of {2 * DAYS} windows",
+        "anomalies in",
+        f"Classified {2 * DAYS} windows:",
+    ):
+        assert part in told
+    assert len(log) < 40
+
+
+def test_events_stay_small(summer: Summer) -> None:
+    """The columns and their lineage belong to the definition: on every event they would fill the database."""
+    result = summer.result
+    for asset in TABLES[:4]:
+        for window, metadata in by_window(result, asset).items():
+            plain = {name: value for name, value in metadata.items() if not name.startswith("plot")}
+            assert len(json.dumps(plain, default=str)) < 1000, (asset, window)
+
+
+def test_late_and_repeated_readings_are_counted_by_window(summer: Summer) -> None:
+    job = summer.job
+    late = message("45.1, -122", FIRST_WINDOW + timedelta(minutes=3), 12.0)
+    job.topic.send([late, late])
+    numbers = by_window(job.run(KEYS[-2], KEYS[-1]), "readings")
+    assert numbers[KEYS[-1]]["pulled_readings"] == 2
+    assert numbers[KEYS[-1]]["pulled_repeated_readings"] == 1
+    assert numbers[KEYS[-1]]["new_readings"] == 0
+    again = by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]
+    assert (again["late_readings"], again["repeated_readings"], again["sensors"]) == (1, 1, 26)
+    assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["late_readings"] == 0
