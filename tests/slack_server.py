@@ -37,9 +37,20 @@ class Slack:
         """The headline of each payload."""
         return [payload["text"] for payload in self.payloads]
 
+    def shown(self, number: int) -> str:
+        """Everything that the blocks of a payload show, line by line."""
+        return block_texts(self.payloads[number])
+
     def next_answer(self) -> Answer:
         """The answer to the request that came last."""
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def block_texts(payload: dict[str, Any]) -> str:
+    """The texts of a payload's blocks, top to bottom."""
+    blocks = [*payload["blocks"], *payload["attachments"][0]["blocks"]]
+    texts = [block["text"] if "text" in block else block["elements"][0] for block in blocks]
+    return "\n".join(text["text"] for text in texts)
 
 
 @contextmanager

@@ -56,6 +56,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("AQI_REGION_ELSEWHERE", "The Rest", "region_elsewhere", "The Rest"),
         ("AQI_NOMINATIM_URL", "http://127.0.0.1:8080/maps", "nominatim_url", "http://127.0.0.1:8080/maps"),
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "0", "future_allowance_minutes", 0.0),
+        ("AQI_DAGSTER_URL", "https://example.org/dagster", "dagster_url", "https://example.org/dagster"),
         ("AQI_DIGEST_AFTER_HOURS", "1.5", "digest_after", timedelta(minutes=90)),
     ],
 )
@@ -100,6 +101,7 @@ def test_a_variable_sets_its_field(
         ("AQI_SCORE_THRESHOLD", "1.1", "less than or equal to 1"),
         ("AQI_SCORE_THRESHOLD", "-0.1", "greater than or equal to 0"),
         ("AQI_PM25_THRESHOLD", "-1", "greater than or equal to 0"),
+        ("AQI_DAGSTER_URL", "dagster.example.org", "address of a server"),
         ("AQI_DIGEST_AFTER_HOURS", "0", "greater than 0"),
         # Finite, but no time that Python can tell.
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "1e30", "less than or equal to"),
