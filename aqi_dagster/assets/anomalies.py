@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.anomalies import select_anomalies
@@ -17,6 +18,7 @@ from aqi_dagster.windows import window_key
     group_name="air_quality",
     kinds={"duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata={"dagster/table_name": "anomalies"},
 )
 def anomalies(

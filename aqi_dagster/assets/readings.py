@@ -3,6 +3,7 @@
 import dagster as dg
 
 from aqi_dagster.assets.checks import EVERY_MESSAGE_ACCOUNTED_FOR, every_message_accounted_for
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.resources.kafka import KafkaResource
@@ -17,6 +18,7 @@ from aqi_dagster.windows import window_key
     group_name="air_quality",
     kinds={"kafka", "duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata={"dagster/table_name": "readings"},
     check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR],
 )

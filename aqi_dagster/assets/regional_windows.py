@@ -3,6 +3,7 @@
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.resources.regions import RegionsResource
@@ -17,6 +18,7 @@ from aqi_dagster.windows import window_key
     group_name="air_quality",
     kinds={"python", "duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata={"dagster/table_name": "regional_windows"},
 )
 def regional_windows(

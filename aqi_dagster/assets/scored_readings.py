@@ -3,6 +3,7 @@
 import dagster as dg
 
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.retention import thin_states
@@ -22,6 +23,7 @@ from aqi_dagster.windows import window_key
     group_name="air_quality",
     kinds={"python", "duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata={"dagster/table_name": "scored_readings"},
     check_specs=[SCORES_UP_TO_DATE],
 )

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -12,6 +13,7 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     group_name="air_quality",
     kinds={"slack", "duckdb"},
     pool="slack",
+    hooks={log_cause},
     metadata={"dagster/table_name": "slack_alerts"},
 )
 def slack_alerts(
