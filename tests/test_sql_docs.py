@@ -22,7 +22,15 @@ from tests.conftest import Topic, message, rows
 from tests.slack_server import slack_server
 from tests.test_micro_batch import run
 
-QUERIES = re.findall(r"```sql\n(.*?)```", (Path(__file__).parents[1] / "docs" / "sql.md").read_text(), re.DOTALL)
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def queries(page: str) -> list[str]:
+    """The blocks of SQL on a page of the documentation."""
+    return re.findall(r"```sql\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
+
+
+QUERIES = queries("sql.md")
 
 END = FIRST_WINDOW + timedelta(days=15)
 """After two spells of smoke, the second over two windows."""
