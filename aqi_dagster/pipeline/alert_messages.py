@@ -127,8 +127,8 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
     if alert.aqi is not None:
         details.append(
             _context(
-                f"AQI: what a whole day of {alert.max_pm25_corrected:,.0f} ug/m3 would have, the greatest reading "
-                "as EPA corrects it."
+                f"AQI: what a whole day of {alert.max_pm25_corrected:,.0f} ug/m3 would have, the greatest reading that "
+                "EPA's correction covers."
             )
         )
     if dagster_url is not None:
