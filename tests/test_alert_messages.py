@@ -19,7 +19,7 @@ from aqi_dagster.pipeline.alert_messages import (
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.alert_examples import DOCUMENT, MALFUNCTION, SMOKE, WITHDRAWN, render
-from tests.slack_server import block_texts
+from tests.slack_server import block_texts, headlines
 
 LONG = "<&>" * 2_000
 """A name that is as long as a Kafka key may be, and grows when it is escaped."""
@@ -110,9 +110,8 @@ def test_every_message_keeps_within_slacks_limits(alert: Alert, name: str, numbe
     assert (f"{number - DIGEST_LINES} earlier ones are left out" in shown) == (number > DIGEST_LINES)
 
 
-def test_a_line_of_a_digest_says_what_was_told_before() -> None:
+def test_a_headline_says_what_was_told_before_in_a_digest_too() -> None:
     corrected = replace(SMOKE, previous_verdict="malfunction", told_at=SMOKE.window_end)
-    assert "Suspected Smoke Event (told before as Malfunctioning Sensor); 3 sensors" in block_texts(
-        digest_message([corrected])
-    )
+    assert headline(corrected) == f'{headline(SMOKE)} (told before as "Malfunctioning Sensor")'
+    assert headlines(digest_message([MALFUNCTION, corrected])) == [headline(MALFUNCTION), headline(corrected)]
     assert headline(WITHDRAWN).startswith("Alert Withdrawn in Lake Tahoe, 2026-11-22 00:00 to 12:00 UTC: no anomaly")

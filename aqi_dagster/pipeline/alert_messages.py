@@ -96,7 +96,8 @@ class Alert:
 
 def headline(alert: Alert) -> str:
     """The alert in one line: what notifications and logs show."""
-    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {_window(alert)}: {reason(alert)}"
+    before = "" if alert.previous_verdict is None else f' (told before as "{TITLES[alert.previous_verdict]}")'
+    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {_window(alert)}: {reason(alert)}{before}"
 
 
 def reason(alert: Alert) -> str:
@@ -150,7 +151,7 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     named = alerts[-DIGEST_LINES:]
     if len(named) < len(alerts):
         details.append(_context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
-    details += [_section(text) for text in _pages([_digest_line(alert) for alert in named])]
+    details += [_section(text) for text in _pages([f"{_symbol(alert)} {headline(alert)}" for alert in named])]
     if dagster_url is not None:
         details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
     return _payload(f"{title}, {span}: {summary}", title, _GREY, details)
@@ -174,11 +175,6 @@ def _correction(alert: Alert) -> str:
     told = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
     now = "That no longer holds" if alert.verdict == "withdrawn" else f"The verdict is now {TITLES[alert.verdict]}"
     return f"*Correction:* this window was told{told} as {TITLES[alert.previous_verdict or '']}. {now}."
-
-
-def _digest_line(alert: Alert) -> str:
-    before = "" if alert.previous_verdict is None else f" (told before as {TITLES[alert.previous_verdict]})"
-    return f"{_symbol(alert)} {_window(alert)}, {_name(alert.region)}: {TITLES[alert.verdict]}{before}; {reason(alert)}"
 
 
 def _symbol(alert: Alert) -> str:
