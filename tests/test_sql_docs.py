@@ -72,6 +72,20 @@ def test_a_documented_query_finds_rows(published: duckdb.DuckDBPyConnection, que
     assert rows(published, query)
 
 
+def test_a_trial_with_the_same_settings_differs_in_nothing(published: duckdb.DuckDBPyConnection) -> None:
+    ((copy,),) = rows(published, "SELECT path FROM duckdb_databases() WHERE path LIKE '%aqi.duckdb'")
+    (script,) = queries("tuning.md")
+    script = script.replace(".data/aqi.duckdb", copy).replace("trial/aqi.duckdb", copy)
+    with duckdb.connect() as connection:
+        *attached, windows, thresholds = connection.extract_statements(script)
+        for statement in attached:
+            connection.execute(statement)
+        assert connection.execute(windows).fetchall() == []
+        counts = connection.execute(thresholds).fetchall()
+    assert all(live == trial for _, live, trial in counts)
+    assert rows(published, "SELECT count(*) FROM anomalies") == [(live,) for at, live, _ in counts if float(at) == 0.7]
+
+
 def test_a_spell_of_smoke_may_last_several_windows(published: duckdb.DuckDBPyConnection) -> None:
     spells = rows(published, "SELECT windows, most_sensors FROM smoke_spells ORDER BY first_event")
     assert spells == [(1, 25), (2, 12)]  # The silent sensor missed the second.
