@@ -42,4 +42,4 @@ bench: setup
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf $(VENV) .demo tests/kafka/jars .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .demo tests/kafka/jars tests/browser/screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -45,9 +45,10 @@ def due_range(ended: Sequence[str], materialized: Set[str]) -> tuple[str, str] |
     cron_schedule="10 0,12 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Ten minutes after a window ended: run it, the one before it, and every window that was missed.",
 )
 def twice_a_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Ten minutes after a window ended: run it, the one before it, and every window that was missed."""
+    """A run of what :func:`due_range` asks for at the tick's own time, however late the tick comes."""
     now = context.scheduled_execution_time
     materialized = context.instance.get_materialized_partitions(regional_windows.key)
     due = due_range(WINDOWS.get_partition_keys(current_time=now), materialized)
@@ -61,10 +62,8 @@ def twice_a_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.Ski
     job=tell_slack,
     minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Whenever a run has materialized regional windows, send the alerts it left behind.",
 )
 def classified_windows(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
-    """Whenever a run has materialized regional windows, send the alerts it left behind.
-
-    The request carries the run's id, so a run that materialized many windows is answered once.
-    """
+    """A run of ``tell_slack``, named after the other: one that materialized many windows is answered once."""
     return dg.RunRequest(run_key=asset_event.run_id)

@@ -43,7 +43,7 @@ def _web_address(url: str) -> str:
     parts = urlsplit(url)
     # A port that is no number raises ValueError by itself.
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
-        raise ValueError("must be the address of a server, such as https://nominatim.example.org")
+        raise ValueError("must be the address of a server, such as https://server.example.org")
     if "@" in parts.netloc:
         raise ValueError("must not hold a password: it would be written to logs")
     return url
@@ -177,6 +177,9 @@ class Settings(BaseModel):
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
+    )
+    dagster_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"
     )
 
     @property

@@ -196,9 +196,14 @@ def _shared_file(name: str) -> Path:
     return path
 
 
-@pytest.fixture
-def unused_port() -> int:
+def free_port() -> int:
     """A TCP port on 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A TCP port on 127.0.0.1 that nobody listens on."""
+    return free_port()

@@ -1,6 +1,7 @@
 """A real HTTP server that stands for Slack and answers as a test wants."""
 
 import json
+import re
 import sys
 import threading
 import time
@@ -37,9 +38,26 @@ class Slack:
         """The headline of each payload."""
         return [payload["text"] for payload in self.payloads]
 
+    def shown(self, number: int) -> str:
+        """Everything that the blocks of a payload show, line by line."""
+        return block_texts(self.payloads[number])
+
     def next_answer(self) -> Answer:
         """The answer to the request that came last."""
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def block_texts(payload: dict[str, Any]) -> str:
+    """The texts of a payload's blocks, top to bottom."""
+    blocks = [*payload["blocks"], *payload["attachments"][0]["blocks"]]
+    texts = [block["text"] if "text" in block else block["elements"][0] for block in blocks]
+    return "\n".join(text["text"] for text in texts)
+
+
+def headlines(payload: dict[str, Any]) -> list[str]:
+    """The line of each window that a payload tells: its own text, or the lines of a digest without their symbols."""
+    lines = re.findall(r"^:\w+: (.* in .*, \d{4}-\d\d-\d\d .* UTC: .*)$", block_texts(payload), re.MULTILINE)
+    return lines or [payload["text"]]
 
 
 @contextmanager

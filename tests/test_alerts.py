@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from aqi_dagster.errors import SlackError
-from aqi_dagster.pipeline.alerts import DIGEST_LINES, NO_WEBHOOK, DispatchReport, Post, dispatch
+from aqi_dagster.pipeline.alert_messages import DIGEST_LINES
+from aqi_dagster.pipeline.alerts import NO_WEBHOOK, DispatchReport, Post, dispatch
 from aqi_dagster.pipeline.slack import Webhook
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_start
 from tests.conftest import MALFUNCTION, NOTHING, SMOKE, find, rows
-from tests.slack_server import Answer, Slack, slack_server
+from tests.slack_server import Answer, Slack, headlines, slack_server
 
 DIGEST_AFTER = timedelta(hours=48)
 
@@ -47,10 +48,6 @@ def outbox(store: Store, columns: str = "verdict, status") -> list[tuple[Any, ..
         return rows(connection, f"SELECT {columns} FROM slack_alerts ORDER BY alert_id")
 
 
-def fields(payload: dict[str, Any]) -> dict[str, str]:
-    return {field["title"]: field["value"] for field in payload["attachments"][0]["fields"]}
-
-
 def test_each_window_is_told_once(store: Store, slack: Slack, post: Post) -> None:
     classify(store, before=SMOKE, ended=MALFUNCTION)
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=2)
@@ -64,33 +61,42 @@ def test_each_window_is_told_once(store: Store, slack: Slack, post: Post) -> Non
 
 def test_a_message_tells_region_sensors_and_time(store: Store, slack: Slack, post: Post) -> None:
     classify(store, ended=SMOKE)
-    dispatch(store, post, DIGEST_AFTER)
-    (payload,) = slack.payloads
-    end = ENDED + WINDOW_LENGTH
-    assert payload["attachments"][0]["title"] == "Suspected Smoke Event"
-    assert fields(payload) == {
-        "Region": "Lake Tahoe",
-        "Window": f"{ENDED:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC",
-        "Sensors": "45.1, -122\n45.2, -122",
-        "First event": f"{ENDED:%Y-%m-%d %H:%M:%S} UTC",
-        "Greatest PM2.5": "501.00 ug/m3",
-        "Anomalies": "2",
-    }
-    assert f"{ENDED:%Y-%m-%d %H:%M} to {end:%H:%M} UTC: 2 sensors, up to 501 ug/m3" in payload["text"]
+    dispatch(store, post, DIGEST_AFTER, "https://dagster.example.org")
+    window = f"{ENDED:%Y-%m-%d %H:%M} to {ENDED + WINDOW_LENGTH:%H:%M} UTC"
+    why = f"2 sensors, 2 anomalies since {ENDED:%H:%M}, up to 501 ug/m3"
+    assert slack.texts == [f"Suspected Smoke Event in Lake Tahoe, {window}: {why}"]
+    assert slack.shown(0).splitlines() == [
+        ":fire: Suspected Smoke Event",
+        f"*Lake Tahoe*, {window}",
+        f"{why}.",
+        "*Sensors*",
+        "• <https://www.openstreetmap.org/?mlat=45.1&amp;mlon=-122.0|45.1, -122>",
+        "• <https://www.openstreetmap.org/?mlat=45.2&amp;mlon=-122.0|45.2, -122>",
+        "<https://dagster.example.org/assets/regional_windows?view=partitions&amp;partition="
+        f"{ENDED:%Y-%m-%dT%H}%3A00|This window in Dagster>",
+    ]
 
 
 def test_a_correction_mentions_what_was_told_before(store: Store, slack: Slack, post: Post) -> None:
     classify(store, ended=MALFUNCTION)
     dispatch(store, post, DIGEST_AFTER)
+    ((first_told,),) = outbox(store, "sent_at")
     classify(store, ended=SMOKE)
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=1)
-    assert "Correction" not in fields(slack.payloads[0])
-    assert 'told before as "Malfunctioning Sensor"' in fields(slack.payloads[1])["Correction"]
+    assert "Correction" not in slack.shown(0)
+    assert (
+        f"*Correction:* this window was told at {first_told:%Y-%m-%d %H:%M} UTC as Malfunctioning Sensor. "
+        "The verdict is now Suspected Smoke Event."
+    ) in slack.shown(1)
     classify(store, ended=NOTHING)
     dispatch(store, post, DIGEST_AFTER)
+    _, second_told, _ = (moment for (moment,) in outbox(store, "sent_at"))
     assert slack.texts[2].startswith("Alert Withdrawn in Lake Tahoe")
-    assert 'told before as "Suspected Smoke Event"' in fields(slack.payloads[2])["Correction"]
-    assert "Sensors" not in fields(slack.payloads[2])
+    assert slack.shown(2).splitlines()[2:] == [
+        "No anomaly of this region is in the window any more.",
+        f"*Correction:* this window was told at {second_told:%Y-%m-%d %H:%M} UTC as Suspected Smoke Event. "
+        "That no longer holds.",
+    ]
 
 
 def test_without_a_webhook_alerts_are_kept_and_sent_while_they_are_recent(
@@ -115,7 +121,7 @@ def test_old_windows_are_told_in_one_digest(store: Store, slack: Slack, post: Po
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=1, digested=len(OLD))
     assert len(slack.payloads) == 2
     assert slack.texts[1].startswith(f"{len(OLD)} older windows classified, {OLD[0]:%Y-%m-%d %H:%M} to ")
-    lines = slack.payloads[1]["attachments"][0]["text"].splitlines()
+    lines = headlines(slack.payloads[1])
     assert len(lines) == len(OLD)
     assert all(f"{window:%Y-%m-%d %H:%M}" in line for window, line in zip(OLD, lines, strict=True))
     assert set(outbox(store, "status, digest")) == {("sent", True), ("sent", False)}
@@ -127,8 +133,10 @@ def test_a_long_digest_says_how_many_windows_it_leaves_out(store: Store, slack: 
         for number in range(DIGEST_LINES + 3):
             find(connection, OLD[0] - number * WINDOW_LENGTH, SMOKE)
     assert dispatch(store, post, DIGEST_AFTER).digested == DIGEST_LINES + 3
-    lines = slack.payloads[0]["attachments"][0]["text"].splitlines()
-    assert lines[DIGEST_LINES:] == ["and 3 more: see regional_windows"]
+    assert f"The newest {DIGEST_LINES}; 3 earlier ones are left out." in slack.shown(0)
+    lines = headlines(slack.payloads[0])
+    assert len(lines) == DIGEST_LINES
+    assert f"{OLD[0]:%Y-%m-%d %H:%M}" in lines[-1]
 
 
 @pytest.mark.parametrize(("age", "is_old"), [(timedelta(hours=47), False), (timedelta(hours=49), True)])
@@ -181,7 +189,7 @@ def test_a_verdict_that_changes_while_its_alert_is_sent_is_corrected(store: Stor
     dispatch(store, post, DIGEST_AFTER)
     dispatch(store, post, DIGEST_AFTER)
     assert [text.split(" in ")[0] for text in slack.texts] == ["Malfunctioning Sensor", "Suspected Smoke Event"]
-    assert "Malfunctioning Sensor" in fields(slack.payloads[1])["Correction"]
+    assert "as Malfunctioning Sensor. The verdict is now" in slack.shown(1)
 
 
 def test_a_verdict_that_comes_back_while_its_correction_is_sent_is_told_again(
@@ -223,4 +231,4 @@ def test_an_alert_whose_verdict_changes_before_its_turn_is_not_sent(store: Store
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=1)
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=1)
     assert [text.split(" in ")[0] for text in slack.texts] == ["Suspected Smoke Event", "Malfunctioning Sensor"]
-    assert "Correction" not in fields(slack.payloads[1])
+    assert "Correction" not in slack.shown(1)

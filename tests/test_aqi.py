@@ -149,8 +149,8 @@ def test_an_alert_of_smoke_tells_the_index_and_one_of_a_broken_sensor_does_not(s
         with store.exclusive() as connection:
             find(connection, FIRST_WINDOW, ["45, -122"])
         assert dispatch(store, post, timedelta(days=36_500)) == DispatchReport(sent=1)
-    assert slack.texts[0].endswith("2 sensors, up to 400 ug/m3, AQI Very Unhealthy")
-    assert "289 (Very Unhealthy), of 214.49 ug/m3 as EPA corrects it" in str(slack.payloads[0])
+    assert slack.texts[0].endswith("2 anomalies since 00:00, up to 400 ug/m3, AQI 289 'Very Unhealthy'")
+    assert "AQI: what a whole day of 214 ug/m3 would have" in slack.shown(0)
     assert "AQI" not in str(slack.payloads[1])
 
 
@@ -161,4 +161,5 @@ def test_a_stuck_counter_does_not_set_the_index_of_its_region_and_no_alert_goes_
         assert rows(connection, PEAK) == [(5000.0, corrected_pm25(900.0, None), 1241, "Hazardous")]
     with slack_server() as slack:
         dispatch(store, Webhook(slack.url, attempts=1).post, timedelta(days=36_500))
-    assert "over 500 (Hazardous), of 697.25 ug/m3" in str(slack.payloads[0])
+    assert "AQI over 500 'Hazardous'" in slack.texts[0]
+    assert "a whole day of 697 ug/m3" in slack.shown(0)

@@ -1,5 +1,6 @@
 """The job inside Dagster, in this process, on a few days of the synthetic summer."""
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -124,4 +125,6 @@ def test_a_broker_that_is_down_fails_the_run_and_leaves_the_copy_as_it_was(
     assert error is not None
     assert "127.0.0.1:1" in error.error.to_string()
     assert summer_topic.name in error.error.to_string()
+    told = [entry.user_message for entry in instance.all_logs(failed.run_id) if entry.level == logging.ERROR]
+    assert any(line.startswith("KafkaUnavailableError: ") for line in told)
     assert published(tmp_path) == before

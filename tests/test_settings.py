@@ -58,6 +58,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "0", "future_allowance_minutes", 0.0),
         ("AQI_MAX_REJECTED_SHARE", "0", "max_rejected_share", 0.0),
         ("AQI_OWNERS", "a@example.org , team:b", "owners", ("a@example.org", "team:b")),
+        ("AQI_DAGSTER_URL", "https://example.org/dagster", "dagster_url", "https://example.org/dagster"),
         ("AQI_DIGEST_AFTER_HOURS", "1.5", "digest_after", timedelta(minutes=90)),
     ],
 )
@@ -102,6 +103,7 @@ def test_a_variable_sets_its_field(
         ("AQI_SCORE_THRESHOLD", "1.1", "less than or equal to 1"),
         ("AQI_SCORE_THRESHOLD", "-0.1", "greater than or equal to 0"),
         ("AQI_PM25_THRESHOLD", "-1", "greater than or equal to 0"),
+        ("AQI_DAGSTER_URL", "dagster.example.org", "address of a server"),
         ("AQI_DIGEST_AFTER_HOURS", "0", "greater than 0"),
         # Finite, but no time that Python can tell.
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "1e30", "less than or equal to"),

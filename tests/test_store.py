@@ -227,6 +227,18 @@ def test_a_store_of_a_newer_release_is_refused(store: Store) -> None:
     assert sensors(store) == ["a"]
 
 
+def test_a_store_without_the_views_for_people_gets_them(store: Store) -> None:
+    add(store, "a")
+    with store.exclusive() as connection:
+        for view in ("sensor_windows", "smoke_spells", "hourly_pm25"):
+            connection.execute(f"DROP VIEW {view}")
+        connection.execute("UPDATE schema_version SET version = 2")
+    with store.exclusive() as connection:
+        assert connection.execute("FROM smoke_spells").fetchall() == []
+        assert connection.execute("FROM schema_version").fetchall() == [(SCHEMA_VERSION,)]
+    assert sensors(store) == ["a"]
+
+
 def test_a_copy_that_was_never_published_is_named(store: Store) -> None:
     with pytest.raises(StoreError, match=r"no published copy at .*aqi\.duckdb yet"), store.reader():
         pass

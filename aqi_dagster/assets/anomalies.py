@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
@@ -18,6 +19,7 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     group_name=GROUP,
     kinds={"duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata=table_metadata("anomalies"),
 )
 def anomalies(

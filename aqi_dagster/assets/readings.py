@@ -12,6 +12,7 @@ from aqi_dagster.assets.checks import (
     sensors_report,
     values_plausible,
 )
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
@@ -29,6 +30,7 @@ from aqi_dagster.windows import utc_now
     group_name=GROUP,
     kinds={"kafka", "duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata=table_metadata("readings"),
     check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR, FEW_MESSAGES_REJECTED, SENSORS_REPORT, VALUES_PLAUSIBLE],
 )

@@ -10,6 +10,7 @@ import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.checks import COPY_EQUALS_STORE, copy_equals_store
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.classifying import classify_windows
@@ -32,6 +33,7 @@ FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=
     group_name=GROUP,
     kinds={"python", "duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata=table_metadata("regional_windows"),
     check_specs=[COPY_EQUALS_STORE],
     freshness_policy=FRESH,

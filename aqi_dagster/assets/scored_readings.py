@@ -3,6 +3,7 @@
 import dagster as dg
 
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
@@ -24,6 +25,7 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     group_name=GROUP,
     kinds={"python", "duckdb"},
     pool="duckdb",
+    hooks={log_cause},
     metadata=table_metadata("scored_readings"),
     check_specs=[SCORES_UP_TO_DATE],
 )

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, table_metadata
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.resources.slack import SlackResource
@@ -13,6 +14,7 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     group_name=GROUP,
     kinds={"slack", "duckdb"},
     pool="slack",
+    hooks={log_cause},
     metadata=table_metadata("slack_alerts"),
 )
 def slack_alerts(

@@ -1,64 +1,29 @@
-"""The outbox: which windows Slack is to be told, in what words, and what came of it.
+"""The outbox: which windows Slack is to be told, and what came of it (``alert_messages`` has the words).
 
 ``classifying`` puts an alert into ``slack_alerts`` in the same transaction as its verdict. :func:`dispatch` sends what
 is pending and records each outcome at once. Only a crash between Slack's answer and its record, or an answer that
 never arrived, can repeat a message; nothing loses one.
 """
 
-import html
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import SlackError
+from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message
 from aqi_dagster.pipeline.database import run_script, transaction
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
 
 NO_WEBHOOK = "no webhook is configured"
 
-DIGEST_LINES = 40
-"""Windows that a digest names one by one; Slack cuts longer messages."""
-
-_TITLES = {
-    "smoke": "Suspected Smoke Event",
-    "malfunction": "Malfunctioning Sensor",
-    "withdrawn": "Alert Withdrawn",
-}
-
-_COLOURS = {"smoke": "#b3261e", "malfunction": "#9a6b00", "withdrawn": "#5f6368"}
-
 _log = logging.getLogger(__name__)
 
 Post = Callable[[dict[str, Any]], None]
-
-
-@dataclass(frozen=True)
-class Alert:
-    """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn."""
-
-    alert_id: int
-    region: str
-    window_start: datetime
-    verdict: str
-    previous_verdict: str | None
-    status: str
-    sensors: list[str] | None
-    min_event: datetime | None
-    max_pm25: float | None
-    count_anomalies: int | None
-    max_pm25_corrected: float | None
-    aqi_of_max: int | None
-    aqi_category: str | None
-
-    @property
-    def aqi(self) -> int | None:
-        """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
-        return self.aqi_of_max if self.verdict == "smoke" else None
 
 
 @dataclass
@@ -70,80 +35,21 @@ class DispatchReport:
     not_sent: int = 0
 
 
-def dispatch(store: Store, post: Post | None, digest_after: timedelta) -> DispatchReport:
+def dispatch(
+    store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None = None
+) -> DispatchReport:
     """Send every alert that is due through ``post``, or note that there is no webhook if ``post`` is None.
 
     Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
-    a webhook are sent later only while they are more recent than that. Raises :class:`SlackError` once Slack does not
+    a webhook are sent later only while they are more recent than that. Messages link to the Dagster UI at
+    ``dagster_url``, if there is one. Raises :class:`SlackError` once Slack does not
     take a message; what is not sent stays pending.
     """
     with store.dispatching():
-        return _dispatch(store, post, digest_after)
+        return _dispatch(store, post, digest_after, dagster_url)
 
 
-def _escaped(text: str) -> str:
-    """``text`` with the three characters that Slack's markup claims."""
-    return html.escape(text, quote=False)
-
-
-def headline(alert: Alert) -> str:
-    """The alert in one line."""
-    window_end = alert.window_start + WINDOW_LENGTH
-    title = f"{_TITLES[alert.verdict]} in {_escaped(alert.region)}"
-    line = f"{title}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
-    if alert.sensors is not None:
-        line += f": {_count(len(alert.sensors), 'sensor')}, up to {alert.max_pm25:,.0f} ug/m3"
-    if alert.aqi is not None:
-        line += f", AQI {alert.aqi_category}"
-    return line
-
-
-def message(alert: Alert) -> dict[str, Any]:
-    """The Slack payload that tells one alert."""
-    window_end = alert.window_start + WINDOW_LENGTH
-    fields = {
-        "Region": _escaped(alert.region),
-        "Window": f"{alert.window_start:%Y-%m-%d %H:%M} to {window_end:%Y-%m-%d %H:%M} UTC",
-    }
-    if alert.sensors is not None:
-        fields["Sensors"] = _escaped("\n".join(alert.sensors))
-        fields["First event"] = f"{alert.min_event:%Y-%m-%d %H:%M:%S} UTC"
-        fields["Greatest PM2.5"] = f"{alert.max_pm25:,.2f} ug/m3"
-        fields["Anomalies"] = str(alert.count_anomalies)
-    if alert.aqi is not None:
-        index = "over 500" if alert.aqi > 500 else str(alert.aqi)
-        fields["US AQI at the worst"] = (
-            f"{index} ({alert.aqi_category}), of {alert.max_pm25_corrected:,.2f} ug/m3 as EPA corrects it"
-        )
-    if alert.previous_verdict is not None:
-        told = _TITLES.get(alert.previous_verdict, alert.previous_verdict)
-        fields["Correction"] = f'This window was told before as "{told}"; readings that came later changed it.'
-    return {
-        "text": headline(alert),
-        "attachments": [
-            {
-                "color": _COLOURS[alert.verdict],
-                "title": _TITLES[alert.verdict],
-                "fields": [
-                    {"title": title, "value": value, "short": title in ("Region", "Window", "Anomalies")}
-                    for title, value in fields.items()
-                ],
-            }
-        ],
-    }
-
-
-def digest_message(alerts: Sequence[Alert]) -> dict[str, Any]:
-    """The Slack payload that tells many old windows at once."""
-    first, last = alerts[0].window_start, alerts[-1].window_start + WINDOW_LENGTH
-    title = f"{_count(len(alerts), 'older window')} classified, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-    lines = [headline(alert) for alert in alerts[:DIGEST_LINES]]
-    if len(alerts) > DIGEST_LINES:
-        lines.append(f"and {len(alerts) - DIGEST_LINES} more: see regional_windows")
-    return {"text": title, "attachments": [{"color": "#5f6368", "title": title, "text": "\n".join(lines)}]}
-
-
-def _dispatch(store: Store, post: Post | None, digest_after: timedelta) -> DispatchReport:
+def _dispatch(store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None) -> DispatchReport:
     with store.exclusive() as connection:
         alerts = _due(connection)
     oldest = utc_now() - digest_after
@@ -162,11 +68,11 @@ def _dispatch(store: Store, post: Post | None, digest_after: timedelta) -> Dispa
     due = {alert.alert_id for alert in alerts}
     for alert in recent:
         if alert.alert_id in due:
-            due = _send(store, post, message(alert), [alert], digest=False)
+            due = _send(store, post, message(alert, dagster_url), [alert], digest=False)
             report.sent += 1
     old = [alert for alert in old if alert.alert_id in due]
     if old:
-        _send(store, post, digest_message(old), old, digest=True)
+        _send(store, post, digest_message(old, dagster_url), old, digest=True)
         report.digested = len(old)
     return report
 
@@ -185,9 +91,11 @@ def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Al
 
 def _due(connection: DuckDBPyConnection) -> list[Alert]:
     rows = connection.execute(
-        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, status, sensors, min_event, "
-        "max_pm25, count_anomalies, max_pm25_corrected, aqi_of_max, aqi_category "
-        "FROM slack_alerts LEFT JOIN regional_windows USING (region, window_start) "
+        "WITH told AS (SELECT region, window_start, max(sent_at) AS told_at FROM slack_alerts GROUP BY ALL) "
+        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, told_at, status, sensors, "
+        "min_event, max_pm25, count_anomalies, variation, max_pm25_corrected, aqi_of_max, aqi_category "
+        "FROM slack_alerts JOIN told USING (region, window_start) "
+        "LEFT JOIN regional_windows USING (region, window_start) "
         "WHERE status IN ('pending', 'not_sent') ORDER BY window_start, region, alert_id"
     ).fetchall()
     return [Alert(*row) for row in rows]
@@ -219,7 +127,3 @@ def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, di
                 run_script(connection, "sync_alerts.sql", first=window_start, last=window_start, now=now)
         due = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
         return {alert_id for (alert_id,) in due}
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

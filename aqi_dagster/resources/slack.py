@@ -20,10 +20,11 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     digest_after_hours: float = Field(
         default=48.0, description="Windows that ended longer ago are told together, in one digest"
     )
+    dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 
     def dispatch(self, store: Store) -> DispatchReport:
         """Send the alerts of ``store`` that are due."""
         post = None
         if self.webhook_url:
             post = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds).post
-        return dispatch(store, post, timedelta(hours=self.digest_after_hours))
+        return dispatch(store, post, timedelta(hours=self.digest_after_hours), self.dagster_url)
