@@ -50,8 +50,9 @@ def give_up_dead_runs(instance: dg.DagsterInstance) -> None:
         try:
             with FileLock(path, timeout=0):
                 _log.warning("run %s of %s died with its process: marking it as failed", run.run_id, run.job_name)
-                instance.report_run_failed(run, "The process of the command that started this run is gone.")
+                # In this order: whoever is killed between the two leaves a run that is found dead again.
                 instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+                instance.report_run_failed(run, "The process of the command that started this run is gone.")
                 path.unlink(missing_ok=True)
         except Timeout:
             continue

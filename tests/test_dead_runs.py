@@ -79,6 +79,21 @@ def test_a_run_whose_process_was_killed_is_given_up_and_its_place_freed(instance
     assert list((Path(instance.root_directory) / "commands").iterdir()) == []
 
 
+def test_giving_up_a_run_may_itself_be_cut_short(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    run = started(instance)
+    with command(instance, run):
+        pass
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(instance, "report_run_failed", cut)
+        give_up_dead_runs(instance)
+    assert holders(instance) == set()
+    give_up_dead_runs(instance)
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+
+
 def test_the_schedule_gives_up_dead_runs_before_it_asks_for_another(instance: dg.DagsterInstance) -> None:
     run = started(instance)
     with command(instance, run):
