@@ -1,10 +1,11 @@
 """The command line in a process that is to be killed: it knows where it is, and may kill itself at a named place.
 
-Nothing of the pipeline is changed for it: what is watched are the calls that it makes to DuckDB, Kafka's client, the
-file system and ``requests``.
+Nothing of the pipeline is changed for it: watched are its calls to DuckDB, to Kafka's client, to the webhook and, while
+it publishes, to the file system.
 """
 
 import ctypes
+import faulthandler
 import functools
 import os
 import signal
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
-import requests
 
 from aqi_dagster.cli import main
 from aqi_dagster.pipeline import consuming
+from aqi_dagster.pipeline.slack import Webhook
 from aqi_dagster.pipeline.store import Store
 
 with warnings.catch_warnings(action="ignore"):
@@ -32,6 +33,9 @@ PUBLISHING = "while publishing"
 ASKING = "while Slack is asked"
 ANSWERED = "between Slack's answer and its record"
 PUBLISHED = "after publishing"
+
+HANGS_AFTER_SECONDS = 110
+"""When a command that does not end says where it hangs."""
 
 PLACES = [BEFORE, CONSUMING, TRANSACTION, COMMITTED, PUBLISHING, ASKING, ANSWERED, PUBLISHED]
 
@@ -95,6 +99,7 @@ def run(
     log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
+    faulthandler.dump_traceback_later(HANGS_AFTER_SECONDS)
     reaper = _Reaper(doom)
     _watch_kafka(reaper, state)
     _watch_duckdb(reaper, state)
@@ -173,14 +178,13 @@ def _watch_publishing(reaper: _Reaper, state: State) -> None:
 
 
 def _watch_slack(reaper: _Reaper, state: State) -> None:
-    post = requests.post
+    post = Webhook.post
 
-    def watched_post(*arguments: Any, **options: Any) -> requests.Response:
-        state.telling = options["json"]["text"].encode()
+    def watched_post(webhook: Webhook, payload: dict[str, Any]) -> None:
+        state.answered, state.telling = False, payload["text"].encode()
         reaper.pass_by(ASKING)
-        response = post(*arguments, **options)
+        post(webhook, payload)
         state.answered = True
         reaper.pass_by(ANSWERED)
-        return response
 
-    requests.post = watched_post
+    Webhook.post = watched_post  # type: ignore[method-assign]
