@@ -120,7 +120,8 @@ class Installation:
         if process.exitcode == 0:
             return False
         assert process.exitcode == -9, f"{arguments} ended with {process.exitcode}: {told}"
-        place = doom.place if doom else state.place
+        # Of the places where a kill may repeat a message, the process itself knows best.
+        place = doom.place if doom and not state.telling else state.place
         self.kills.append(Kill(arguments[0], place, doom is not None, state.telling.decode()))
         return True
 
@@ -138,7 +139,8 @@ class Installation:
                 place, latest = next(self._named[arguments[0]])
                 doom = Doom(place, random.randint(1, latest))
             else:
-                moment = random.uniform(0, seconds)
+                # Rather late than early: half of its time a command only makes itself ready.
+                moment = random.triangular(0, seconds, 0.8 * seconds)
             started = time.monotonic()
             if self.run(arguments, doom, moment):
                 left -= 1
