@@ -49,8 +49,11 @@ CADENCE = timedelta(minutes=10)
 SPIKE = range(20, 26)
 
 NAMED = {
-    "materialize": {CONSUMING: 10, TRANSACTION: 120, COMMITTED: 20, PUBLISHING: 6},
-    "alert": {ANSWERED: 2, ASKING: 2, PUBLISHING: 6, TRANSACTION: 4, COMMITTED: 2},
+    "materialize": [
+        *[(COMMITTED, 6), (TRANSACTION, 40), (CONSUMING, 6)],  # while there is much to pull
+        *[(PUBLISHING, 16), (TRANSACTION, 150), (COMMITTED, 30)],
+    ],
+    "alert": [(ANSWERED, 2), (ASKING, 2), (PUBLISHING, 16), (TRANSACTION, 4), (COMMITTED, 2)],
 }
 """Where a command kills itself, in turn, and at which passing by at the latest."""
 
@@ -81,7 +84,7 @@ class Installation:
     slack: Slack
     kills: list[Kill] = field(default_factory=list)
     _named: dict[str, Iterator[tuple[str, int]]] = field(
-        default_factory=lambda: {command: cycle(places.items()) for command, places in NAMED.items()}
+        default_factory=lambda: {command: cycle(places) for command, places in NAMED.items()}
     )
 
     @classmethod
@@ -92,7 +95,7 @@ class Installation:
         settings = {
             "KAFKA_BOOTSTRAP_SERVERS": topic.servers,
             "KAFKA_TOPIC": topic.name,
-            "KAFKA_CHUNK_MESSAGES": "300",
+            "KAFKA_CHUNK_MESSAGES": "100",
             "AQI_DATA_DIR": str(folder / "data"),
             "AQI_DIGEST_AFTER_HOURS": "87600",
             "DAGSTER_HOME": str(folder / "dagster"),
@@ -128,14 +131,14 @@ class Installation:
     def run_and_kill(self, arguments: Sequence[str], kills: int, seconds: float, random: Random) -> None:
         """Run a command and kill it ``kills`` times, then let it end; undisturbed it takes at most ``seconds``.
 
-        Every other kill is at a random moment, the rest at named places. What is published is whole after each.
+        Half of the kills are at named places, half at random moments. What is published is whole after each.
         """
-        left = kills
+        named = [*random.sample([True, False] * kills, kills - 1), True]
         for _ in range(ATTEMPTS_PER_KILL * kills):
-            if not left:
+            if not named:
                 break
             doom, moment = None, None
-            if left % 2:
+            if named[-1]:
                 place, latest = next(self._named[arguments[0]])
                 doom = Doom(place, random.randint(1, latest))
             else:
@@ -143,11 +146,11 @@ class Installation:
                 moment = random.triangular(0, seconds, 0.8 * seconds)
             started = time.monotonic()
             if self.run(arguments, doom, moment):
-                left -= 1
+                named.pop()
                 assert_whole(self.published)
             else:  # it was too quick, or does not come by so often
                 seconds = min(seconds, time.monotonic() - started)
-        assert not left, f"{arguments} could be killed only {kills - left} times"
+        assert not named, f"{arguments} could be killed only {kills - len(named)} times"
         assert not self.run(arguments)
 
 

@@ -7,6 +7,7 @@ it publishes, to the file system.
 import ctypes
 import faulthandler
 import functools
+import io
 import os
 import signal
 import warnings
@@ -149,7 +150,7 @@ def _watch_duckdb(reaper: _Reaper, state: State) -> None:
 
 
 def _watch_publishing(reaper: _Reaper, state: State) -> None:
-    """Comes by before and after whatever makes a copy last: a rewrite of the publishing is watched just as well."""
+    """Comes by before and after each call that makes a copy or makes it last, whichever of them publishing uses."""
 
     def watched(call: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(call)
@@ -163,8 +164,9 @@ def _watch_publishing(reaper: _Reaper, state: State) -> None:
 
         return watch
 
-    for name in ("fsync", "replace", "rename"):
+    for name in ("open", "pwrite", "write", "copy_file_range", "sendfile", "ftruncate", "fsync", "replace", "rename"):
         setattr(os, name, watched(getattr(os, name)))
+    io.open = watched(io.open)  # which pathlib calls
     publish = Store.publish
 
     def watched_publish(store: Store) -> bool:
