@@ -2,6 +2,7 @@
 # make demo    the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
 # make dev     Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md)
 # make test    format, lint, types and tests
+# make stress  kill, spoil and break in large numbers; takes a quarter of an hour
 # make format  rewrite the code in its one format
 # make bench   measure against other ways to do the same
 # make clean   remove what the targets made
@@ -10,7 +11,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo dev test lint format bench clean
+.PHONY: setup demo dev test stress lint format bench clean
 
 setup: $(VENV)/installed
 
@@ -28,6 +29,9 @@ dev: setup
 
 test: lint
 	$(BIN)/pytest
+
+stress: setup
+	$(BIN)/python -m tests.stress
 
 lint: setup
 	$(BIN)/ruff format --check .

@@ -9,6 +9,7 @@ from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.slack_alerts import slack_alerts
+from aqi_dagster.dead_runs import give_up_dead_runs
 from aqi_dagster.partitions import WINDOWS, range_tags
 
 micro_batch = dg.define_asset_job(
@@ -49,6 +50,8 @@ def due_range(ended: Sequence[str], materialized: Set[str]) -> tuple[str, str] |
 )
 def twice_a_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """A run of what :func:`due_range` asks for at the tick's own time, however late the tick comes."""
+    # What a killed command holds of the pools would have every scheduled run wait for ever.
+    give_up_dead_runs(context.instance)
     now = context.scheduled_execution_time
     materialized = context.instance.get_materialized_partitions(regional_windows.key)
     due = due_range(WINDOWS.get_partition_keys(current_time=now), materialized)

@@ -11,12 +11,14 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
+from uuid import uuid4
 
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from aqi_dagster import errors
 from aqi_dagster.automation import micro_batch, tell_slack
+from aqi_dagster.dead_runs import BY_COMMAND, announced, give_up_dead_runs
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
 from aqi_dagster.partitions import WINDOWS, range_tags
@@ -103,12 +105,14 @@ def run_alerts() -> None:
 
 
 def _run(job: str, tags: dict[str, str]) -> None:
+    definition = defs().resolve_job_def(job)
+    run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
-        result = (
-            defs()
-            .resolve_job_def(job)
-            .execute_in_process(run_config=_QUIET, instance=instance, tags=tags, raise_on_error=False)
-        )
+        give_up_dead_runs(instance)
+        with announced(instance, run_id):
+            result = definition.execute_in_process(
+                run_config=_QUIET, instance=instance, run_id=run_id, tags=tags | BY_COMMAND, raise_on_error=False
+            )
     if result.success:
         return
     failures = [event for event in result.all_events if event.is_step_failure]

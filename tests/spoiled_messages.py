@@ -1,10 +1,20 @@
 """Messages as a producer writes them, and then spoilt in all ways that came to mind; most stay nearly right."""
 
 import json
+from collections.abc import Iterable
+from datetime import datetime
 from random import Random
+from typing import Any
 
-from aqi_dagster.pipeline.messages import OPTIONAL_NUMBERS, PM25_FIELD
-from tests.conftest import RawMessage
+from aqi_dagster.pipeline.messages import (
+    OPTIONAL_NUMBERS,
+    PM25_FIELD,
+    RejectedMessageError,
+    decode_key,
+    decode_value,
+)
+from aqi_dagster.windows import window_start
+from tests.conftest import ALLOWANCE, NOW, RawMessage
 
 Field = tuple[str, str]
 """JSON texts of the name and of the value."""
@@ -165,6 +175,23 @@ def spoiled(random: Random) -> RawMessage:
         value = _spoil_text(random, value)
     key = random.choice(_KEYS) if random.random() < 0.1 else _KEYS[random.randint(0, 1)]
     return key, value if random.random() < 0.99 else None
+
+
+def by_definition(
+    messages: Iterable[RawMessage], now: datetime = NOW
+) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Readings and rejected messages as :mod:`aqi_dagster.pipeline.messages` alone makes them; each with its number."""
+    accepted, rejected = [], []
+    for number, (key, value) in enumerate(messages):
+        try:
+            sensor, reading = decode_key(key), decode_value(value, now, ALLOWANCE)
+        except RejectedMessageError as reason:
+            rejected.append((number, str(reason), key, value))
+        else:
+            start = window_start(reading.created_at)
+            required = (number, sensor, reading.created_at, start, reading.pm25_cf1, reading.entry_id)
+            accepted.append((*required, *reading.optional.values()))
+    return accepted, rejected
 
 
 def _joined(random: Random, fields: list[Field]) -> str:

@@ -3,13 +3,12 @@
 import gzip
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -18,10 +17,10 @@ from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.database import registered, run_script
 from aqi_dagster.pipeline.ingesting import Ingested, ingest
-from aqi_dagster.pipeline.messages import RejectedMessageError, decode_key, decode_value
+from aqi_dagster.pipeline.messages import decode_key
 from aqi_dagster.windows import WINDOW_LENGTH, window_start
 from tests.conftest import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, at, chunk, message, rows, take_in
-from tests.spoiled_messages import spoiled
+from tests.spoiled_messages import by_definition, spoiled
 
 ON_A_SHARED_DATABASE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """Each example undoes what it wrote."""
@@ -38,21 +37,6 @@ def undone(connection: DuckDBPyConnection) -> Iterator[None]:
         yield
     finally:
         connection.execute("ROLLBACK")
-
-
-def by_definition(messages: Iterable[RawMessage]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Readings and rejected messages as :mod:`aqi_dagster.pipeline.messages` alone makes them."""
-    accepted, rejected = [], []
-    for offset, (key, value) in enumerate(messages):
-        try:
-            sensor, reading = decode_key(key), decode_value(value, NOW, ALLOWANCE)
-        except RejectedMessageError as reason:
-            rejected.append((offset, str(reason), key, value))
-        else:
-            start = window_start(reading.created_at)
-            required = (offset, sensor, reading.created_at, start, reading.pm25_cf1, reading.entry_id)
-            accepted.append((*required, *reading.optional.values()))
-    return accepted, rejected
 
 
 def assert_as_defined(connection: DuckDBPyConnection, messages: Sequence[RawMessage]) -> None:

@@ -273,3 +273,23 @@ def test_threads_of_one_process_queue_too(store: Store, tmp_path: Path) -> None:
     add(store, "a")
     holder.join()
     assert sensors(store) == ["a"]
+
+
+def test_what_a_killed_writer_left_in_its_log_is_published(store: Store) -> None:
+    with process(WRITES_UNTIL_TOLD, store.published.parent) as writer:
+        assert hear(writer) == "in transaction"
+    assert store.private.with_name("store.duckdb.wal").exists()
+    with store.exclusive():
+        pass
+    assert store.publish()
+    with store.reader() as connection:
+        assert rows(connection, "SELECT sensor FROM sensors") == [("committed",)]
+
+
+def test_lock_files_that_nobody_holds_are_no_hindrance(store: Store) -> None:
+    store.private.parent.mkdir()
+    for name in ("store.lock", "dispatch.lock"):
+        store.private.with_name(name).write_text("4242")
+    with store.dispatching():
+        add(store, "a")
+    assert sensors(store) == ["a"]

@@ -18,6 +18,7 @@ from tests.kafka.conftest import kept, meanwhile, readings, send_in_batches
 POLICY = PullPolicy()
 
 
+@pytest.mark.fault("restart in mid-pull")
 def test_a_pull_goes_on_through_a_restart_of_the_broker(
     breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -27,6 +28,7 @@ def test_a_pull_goes_on_through_a_restart_of_the_broker(
     assert pull(connection, topic.reader(), POLICY).accepted == 0
 
 
+@pytest.mark.fault("power cut in mid-pull")
 def test_a_pull_whose_broker_stays_away_says_so_and_the_next_one_goes_on_behind_it(
     breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -43,6 +45,7 @@ def test_a_pull_whose_broker_stays_away_says_so_and_the_next_one_goes_on_behind_
     assert kept(connection) == sorted(places)
 
 
+@pytest.mark.fault("power cut and lost disk")
 def test_a_broker_that_dies_with_its_disk_costs_no_message_that_was_pulled(
     breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -68,6 +71,7 @@ def test_a_broker_that_dies_with_its_disk_costs_no_message_that_was_pulled(
     assert kept(connection) == places
 
 
+@pytest.mark.fault("no broker")
 def test_offsets_that_no_broker_tells_are_an_error_of_the_pipelines_own(unused_port: int) -> None:
     reader = TopicReader({"bootstrap.servers": f"127.0.0.1:{unused_port}"}, "any", timeout=0.5)
     with reader.consumer() as consumer, pytest.raises(KafkaUnavailableError) as caught:

@@ -53,6 +53,7 @@ def lag(connection: DuckDBPyConnection, topic: Topic) -> list[int | None]:
     return [place.lag for place in partition_status(connection, topic.reader())[0]]
 
 
+@pytest.mark.fault("aborted transaction")
 def test_committed_messages_are_read_and_aborted_ones_never(
     topic: Topic, transactions: Producer, connection: DuckDBPyConnection
 ) -> None:
@@ -73,6 +74,7 @@ def test_committed_messages_are_read_and_aborted_ones_never(
     assert lag(connection, topic) == [0, 0, 0, 0]
 
 
+@pytest.mark.fault("transaction left open")
 def test_an_open_transaction_is_waited_for_by_the_next_pull_and_not_by_this_one(
     topic: Topic, transactions: Producer, connection: DuckDBPyConnection
 ) -> None:

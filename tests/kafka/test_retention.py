@@ -24,6 +24,7 @@ def expire(topic: Topic, partition: int, before: int) -> None:
     assert admin.delete_records([place])[place].result(10).low_watermark == before
 
 
+@pytest.mark.fault("retention")
 def test_removed_offsets_are_named_and_passed_over_only_on_request(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -46,6 +47,7 @@ def test_removed_offsets_are_named_and_passed_over_only_on_request(
     assert [place.lag for place in partition_status(connection, topic.reader())[0]] == [0, 0, 0, 0]
 
 
+@pytest.mark.fault("retention")
 def test_a_partition_of_which_nothing_is_left_is_gone_on_with_at_its_end(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -62,6 +64,7 @@ def test_a_partition_of_which_nothing_is_left_is_gone_on_with_at_its_end(
     assert kept(connection)[-1] == next_place == (1, 60)
 
 
+@pytest.mark.fault("retention")
 def test_what_was_removed_before_the_first_pull_is_no_gap(topic: Topic, connection: DuckDBPyConnection) -> None:
     topic.send(readings(50), partition=3)
     expire(topic, 3, 20)
@@ -70,6 +73,7 @@ def test_what_was_removed_before_the_first_pull_is_no_gap(topic: Topic, connecti
     assert rows(connection, GAPS) == []
 
 
+@pytest.mark.fault("retention in mid-pull")
 def test_retention_that_overtakes_a_pull_is_named_from_where_the_store_stands(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:

@@ -23,6 +23,7 @@ def test_an_empty_topic_is_no_error_and_is_read_once_it_has_messages(
     assert kept(connection) == sorted(places)
 
 
+@pytest.mark.fault("partitions added")
 def test_partitions_that_were_added_are_counted_as_lag_and_read_from_their_beginning(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -43,6 +44,7 @@ def test_partitions_that_were_added_are_counted_as_lag_and_read_from_their_begin
     assert kept(connection) == sorted(places)
 
 
+@pytest.mark.fault("topic made again")
 def test_a_topic_that_was_made_again_is_an_error_and_reread_on_request(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -64,6 +66,7 @@ def test_a_topic_that_was_made_again_is_an_error_and_reread_on_request(
     assert pull(connection, topic.reader(), POLICY).accepted == 0
 
 
+@pytest.mark.fault("topic made again in mid-pull")
 def test_a_topic_that_is_made_again_in_mid_pull_is_not_mixed_with_the_one_before(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:
@@ -82,6 +85,7 @@ def test_a_topic_that_is_made_again_in_mid_pull_is_not_mixed_with_the_one_before
     assert rows(connection, "SELECT count(*) FROM readings WHERE NOT repeated") == [(len(before) + 600,)]
 
 
+@pytest.mark.fault("topic deleted in mid-pull")
 def test_a_topic_that_is_deleted_in_mid_pull_is_named_and_what_was_read_is_kept(
     topic: Topic, connection: DuckDBPyConnection
 ) -> None:

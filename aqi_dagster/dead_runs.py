@@ -1,0 +1,62 @@
+"""Runs that the command line started and whose process died before it could say so: killed, out of memory, power cut.
+
+No launcher of Dagster's watches such a process. Its run would count as running for ever and hold its place in a pool,
+so that every later run, scheduled ones too, would wait for it without a word. So a command holds a file lock while its
+run lasts, which the operating system releases whatever happens to the process.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+BY_COMMAND = {"aqi_dagster/started_by": "command line"}
+"""Tags of the runs that :func:`give_up_dead_runs` looks at."""
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def announced(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Show that the process of run ``run_id`` lives, for the time of the block; then free what it holds of pools.
+
+    A run that is interrupted does not free its places itself.
+    """
+    path = _lock_path(instance, run_id)
+    path.parent.mkdir(exist_ok=True)
+    with FileLock(path):
+        try:
+            yield
+        finally:
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+            path.unlink(missing_ok=True)
+
+
+def give_up_dead_runs(instance: dg.DagsterInstance) -> None:
+    """Mark the runs of commands that died as failed, and free what they hold of pools."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, tags=BY_COMMAND)):
+        path = _lock_path(instance, run.run_id)
+        path.parent.mkdir(exist_ok=True)
+        try:
+            with FileLock(path, timeout=0):
+                _log.warning("run %s of %s died with its process: marking it as failed", run.run_id, run.job_name)
+                # In this order: whoever is killed between the two leaves a run that is found dead again.
+                instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+                instance.report_run_failed(run, "The process of the command that started this run is gone.")
+                path.unlink(missing_ok=True)
+        except Timeout:
+            continue
+
+
+def _lock_path(instance: dg.DagsterInstance, run_id: str) -> Path:
+    return Path(instance.root_directory) / "commands" / f"{run_id}.lock"

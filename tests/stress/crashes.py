@@ -1,0 +1,273 @@
+"""Kill the command line over and over, at random moments and at named places, and compare what is left in the end.
+
+All installations read one topic. It first holds most of the readings; the windows are materialized and told. Then come
+a whole sensor that was late, the newest windows, repetitions and messages that are no readings, and all windows are
+materialized and told again. One installation is left in peace: it says what the tables and Slack must come to.
+"""
+
+import multiprocessing
+import shutil
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import cycle
+from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
+from random import Random
+from uuid import uuid4
+
+import dagster as dg
+import duckdb
+
+from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.pipeline.health import unaccounted_messages
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
+from tests.slack_server import Slack, slack_server
+from tests.spoiled_messages import spoiled
+from tests.stress import doomed
+from tests.stress.doomed import ANSWERED, ASKING, COMMITTED, CONSUMING, PUBLISHING, TRANSACTION, Doom
+
+WALL_CLOCK = ["ingested_at", "updated_at", "noted_at", "slack_alerts.created_at", "sent_at"]
+"""Columns that say where our own clock stood; they differ from run to run, and nothing is computed from them."""
+
+SENSORS = [f"45.{number}, -122" for number in range(6)]
+LATE = 5
+"""The sensor of which nothing comes in time."""
+
+SPIKING = [0, 1, 2, LATE]
+"""Sensors that are far above all others for an hour, every third window; ``LATE`` together with another one."""
+
+WINDOWS = 8
+IN_TIME = 6
+"""Windows whose readings are there when the topic is first read."""
+
+CADENCE = timedelta(minutes=10)
+SPIKE = range(20, 26)
+
+NAMED = {
+    "materialize": [
+        *[(COMMITTED, 6), (TRANSACTION, 40), (CONSUMING, 6)],  # while there is much to pull
+        *[(PUBLISHING, 16), (TRANSACTION, 150), (COMMITTED, 30)],
+    ],
+    "alert": [(ANSWERED, 2), (ASKING, 2), (PUBLISHING, 16), (TRANSACTION, 4), (COMMITTED, 2)],
+}
+"""Where a command kills itself, in turn, and at which passing by at the latest."""
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload([doomed.__name__])
+
+TIMEOUT_SECONDS = 120
+ATTEMPTS_PER_KILL = 5
+TOP = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A kill that came in time: of which command, where, and whether the process did it itself at a named place."""
+
+    command: str
+    place: str
+    named: bool
+    telling: str
+
+
+@dataclass
+class Installation:
+    """A folder with everything that an installation keeps, the Slack that it tells, and what it lived through."""
+
+    folder: Path
+    settings: dict[str, str]
+    slack: Slack
+    kills: list[Kill] = field(default_factory=list)
+    _named: dict[str, Iterator[tuple[str, int]]] = field(
+        default_factory=lambda: {command: cycle(places) for command, places in NAMED.items()}
+    )
+
+    @classmethod
+    def make(cls, folder: Path, topic: Topic, slack: Slack) -> "Installation":
+        """An installation that was never run, with Dagster's settings of this repository."""
+        folder.mkdir()
+        shutil.copy(TOP / "dagster.yaml", folder)
+        settings = {
+            "KAFKA_BOOTSTRAP_SERVERS": topic.servers,
+            "KAFKA_TOPIC": topic.name,
+            "KAFKA_CHUNK_MESSAGES": "100",
+            "AQI_DATA_DIR": str(folder / "data"),
+            "AQI_DIGEST_AFTER_HOURS": "87600",
+            "DAGSTER_HOME": str(folder / "dagster"),
+            "SLACK_WEBHOOK_URL": slack.url,
+        }
+        return cls(folder, settings, slack)
+
+    @property
+    def published(self) -> Path:
+        """The published copy."""
+        return self.folder / "data" / "aqi.duckdb"
+
+    def run(self, arguments: Sequence[str], doom: Doom | None = None, killed_after: float | None = None) -> bool:
+        """Run a command, which must succeed unless it is killed; True if it was."""
+        state = RawValue(doomed.State)
+        process = PROCESSES.Process(target=doomed.run, args=(arguments, self.folder, self.settings, doom, state))
+        process.start()
+        process.join(TIMEOUT_SECONDS if killed_after is None else killed_after)
+        timed_out = process.is_alive() and killed_after is None
+        process.kill()
+        process.join()
+        log = self.folder / "log"
+        told = log.read_text(errors="replace")[-5000:] if log.exists() else ""
+        assert not timed_out, f"{arguments} did not end in {TIMEOUT_SECONDS} s: {told}"
+        if process.exitcode == 0:
+            return False
+        assert process.exitcode == -9, f"{arguments} ended with {process.exitcode}: {told}"
+        # Of the places where a kill may repeat a message, the process itself knows best.
+        place = doom.place if doom and not state.telling else state.place
+        self.kills.append(Kill(arguments[0], place, doom is not None, state.telling.decode()))
+        return True
+
+    def run_and_kill(self, arguments: Sequence[str], kills: int, seconds: float, random: Random) -> None:
+        """Run a command and kill it ``kills`` times, then let it end; undisturbed it takes at most ``seconds``.
+
+        Half of the kills are at named places, half at random moments. What is published is whole after each.
+        """
+        named = [*random.sample([True, False] * kills, kills - 1), True]
+        for _ in range(ATTEMPTS_PER_KILL * kills):
+            if not named:
+                break
+            doom, moment = None, None
+            if named[-1]:
+                place, latest = next(self._named[arguments[0]])
+                doom = Doom(place, random.randint(1, latest))
+            else:
+                # Rather late than early: half of its time a command only makes itself ready.
+                moment = random.triangular(0, seconds, 0.8 * seconds)
+            started = time.monotonic()
+            if self.run(arguments, doom, moment):
+                named.pop()
+                assert_whole(self.published)
+            else:  # it was too quick, or does not come by so often
+                seconds = min(seconds, time.monotonic() - started)
+        assert not named, f"{arguments} could be killed only {kills - len(named)} times"
+        assert not self.run(arguments)
+
+
+def messages(random: Random) -> tuple[list[list[RawMessage]], list[list[RawMessage]]]:
+    """What is in the topic at first, and what comes later, both by Kafka partition."""
+    first: list[list[RawMessage]] = [[], [], [], []]
+    later: list[list[RawMessage]] = [[], [], [], []]
+    for number, sensor in enumerate(SENSORS):
+        for window in range(WINDOWS):
+            in_time = number != LATE and window < IN_TIME
+            for slot in range(WINDOW_LENGTH // CADENCE):
+                spikes = number in SPIKING and window >= 2 and (window - 2 - number) % 3 == 0 and slot in SPIKE
+                pm25 = random.uniform(600, 900) if spikes else random.uniform(1, 9)
+                reading = message(sensor, FIRST_WINDOW + window * WINDOW_LENGTH + slot * CADENCE, pm25)
+                (first if in_time else later)[number % 4].append(reading)
+    for partition, readings in enumerate(first):
+        later[partition] += random.sample(readings, 20)
+    # All of one partition: elsewhere the order in which two partitions are read would say which of two equals counts.
+    for part in (first, later):
+        part[3] += [spoiled(random) for _ in range(200)]
+    return first, later
+
+
+def send(topic: Topic, parts: list[list[RawMessage]]) -> None:
+    """Produce to each partition its part."""
+    for partition, part in enumerate(parts):
+        topic.send(part, partition)
+
+
+@contextmanager
+def lived_through(
+    folder: Path, broker: EmbeddedBroker, installations: int, kills: dict[str, int], seed: int
+) -> Iterator[tuple[Installation, list[Installation]]]:
+    """An undisturbed installation, and others of which each command was killed, so many times, twice over."""
+    random = Random(seed)  # noqa: S311 (no secret)
+    topic = Topic(f"crashes-{uuid4()}", broker.bootstrap_servers)
+    topic.create()
+    with ExitStack() as servers:
+        peaceful, *others = [
+            Installation.make(folder / f"{number}", topic, servers.enter_context(slack_server()))
+            for number in range(installations + 1)
+        ]
+        for part, windows in zip(messages(random), (IN_TIME, WINDOWS), strict=True):
+            send(topic, part)
+            last = window_key(FIRST_WINDOW + (windows - 1) * WINDOW_LENGTH)
+            for arguments in (["materialize", "--from", window_key(FIRST_WINDOW), "--to", last], ["alert"]):
+                started = time.monotonic()
+                assert not peaceful.run(arguments)
+                seconds = time.monotonic() - started
+                for installation in others:
+                    installation.run_and_kill(arguments, kills[arguments[0]], seconds, random)
+        for other in others:
+            assert_nothing_under_way(other)
+        yield peaceful, others
+
+
+def rows_of(file: Path) -> Counter[str]:
+    """All rows of all tables of a published copy as text, without the columns of :data:`WALL_CLOCK`."""
+    found: Counter[str] = Counter()
+    with duckdb.connect(str(file), read_only=True) as connection:
+        for (table,) in rows(connection, "SELECT table_name FROM duckdb_tables()"):
+            columns = [row[0] for row in rows(connection, f"DESCRIBE {table}")]
+            kept = [name for name in columns if name not in WALL_CLOCK and f"{table}.{name}" not in WALL_CLOCK]
+            found.update(f"{table}: {row}" for row in rows(connection, f"SELECT {', '.join(kept)} FROM {table}"))
+    return found
+
+
+def assert_whole(file: Path) -> None:
+    """What is published, if anything is, can be opened, its books balance, and each verdict has its alert."""
+    if not file.exists():
+        return
+    with duckdb.connect(str(file), read_only=True) as connection:
+        assert unaccounted_messages(connection) == []
+        untold = "SELECT * FROM regional_windows ANTI JOIN slack_alerts USING (region, window_start, verdict)"
+        assert rows(connection, untold) == []
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an installation that was killed came to, beside the undisturbed one; all but the first are faults.
+
+    A message may be told again only where a kill came between its request to Slack and the record of the answer.
+    """
+
+    alerts_repeated: int
+    repeated_without_cause: int
+    alerts_lost: int
+    alerts_beyond: int
+    rows_that_differ: int
+
+    @property
+    def unharmed(self) -> bool:
+        """Nothing was lost, nothing differs, and nothing was told again without cause."""
+        return self == Outcome(self.alerts_repeated, 0, 0, 0, 0)
+
+
+def compare(peaceful: Installation, other: Installation) -> Outcome:
+    """What ``other`` came to, measured by ``peaceful``."""
+    expected, found = rows_of(peaceful.published), rows_of(other.published)
+    told, once = Counter(other.slack.texts), Counter(peaceful.slack.texts)
+    repeated = Counter({text: told[text] - once[text] for text in once if told[text] > once[text]})
+    return Outcome(
+        alerts_repeated=repeated.total(),
+        repeated_without_cause=(repeated - Counter(kill.telling for kill in other.kills)).total(),
+        alerts_lost=(once - told).total(),
+        alerts_beyond=len(told.keys() - once.keys()),
+        rows_that_differ=((expected - found) + (found - expected)).total(),
+    )
+
+
+def assert_nothing_under_way(installation: Installation) -> None:
+    """Dagster shows no run as under way, and no place in a pool as taken."""
+    with dg.DagsterInstance.from_config(installation.settings["DAGSTER_HOME"]) as instance:
+        storage = instance.event_log_storage
+        assert {run.status for run in instance.get_runs()} <= {
+            dg.DagsterRunStatus.SUCCESS,
+            dg.DagsterRunStatus.FAILURE,
+        }
+        pools = [storage.get_concurrency_info(pool) for pool in storage.get_concurrency_keys()]
+        assert [pool.claimed_slots for pool in pools] == [[]] * len(pools)
