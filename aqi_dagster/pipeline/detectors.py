@@ -5,15 +5,16 @@ The rule is the streaming notebook's: a reading is first scored, then learned. S
 """
 
 import hashlib
-import io
 import json
 import pickle
 import zlib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
+from itertools import chain
+from typing import NamedTuple
 
 from river.anomaly import HalfSpaceTrees
 
@@ -30,18 +31,11 @@ RIVER_VERSION = version("river")
 
 _PICKLE_PROTOCOL = 5
 
-_ALLOWED_GLOBALS = frozenset(
-    [
-        ("river.anomaly.hst", "HalfSpaceTrees"),
-        ("river.tree.padded", "PaddedBranch"),
-        ("river.tree.padded", "PaddedLeaf"),
-        ("collections", "defaultdict"),
-        ("functools", "partial"),
-        ("builtins", "tuple"),
-        ("random", "Random"),
-    ]
-)
-"""Everything that the pickle of a HalfSpaceTrees names; none of it runs code of the pickle's choosing."""
+_MARK = 2**38 + 1
+"""Stands for each count in a layout; no number of a genuine pickle is as large."""
+
+_COUNT_LENGTHS = {pickle.BININT1: 2, pickle.BININT2: 3, pickle.BININT: 5, pickle.NEWTRUE: 1, pickle.NEWFALSE: 1}
+"""Bytes that a count takes in a pickle, by its opcode."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +99,7 @@ def store_state(
     sensor: str, window_start: datetime, detector: HalfSpaceTrees, parameters: DetectorParameters
 ) -> StoredState:
     """The row that keeps ``detector`` as the window leaves it."""
-    state = zlib.compress(pickle.dumps(detector, protocol=_PICKLE_PROTOCOL), level=1)
+    state = zlib.compress(pickle.dumps(detector, _PICKLE_PROTOCOL), level=1)
     return StoredState(sensor, window_start, state, FORMAT_VERSION, RIVER_VERSION, parameters.hash())
 
 
@@ -124,11 +118,16 @@ def require_same_parameters(stored: StoredState, parameters: DetectorParameters)
 def load_state(stored: StoredState, parameters: DetectorParameters) -> HalfSpaceTrees:
     """The detector that ``stored`` keeps.
 
-    Raises :class:`DetectorStateError` if its bytes are not the pickle of a detector with these parameters.
+    Nothing is unpickled before its bytes were seen to be those of a detector with these parameters, but for its counts
+    of readings: so a state can neither run code nor change a class, and counts are all that tampering can change.
+    Raises :class:`DetectorStateError` otherwise.
     """
     try:
-        detector = _Unpickler(io.BytesIO(zlib.decompress(stored.state))).load()
-        _check(detector, parameters)
+        layout = _layout(parameters)
+        opcodes = _without_frames(_decompress(stored.state, layout.max_size))
+        _require_layout(opcodes, layout)
+        detector: HalfSpaceTrees = pickle.loads(opcodes)  # noqa: S301 (they are our own, but for the counts)
+        _require_sound_counter(detector)
     except Exception as error:
         raise DetectorStateError(
             f"{_title(stored)} is not the pickle of such a detector ({type(error).__name__}: {error}): it was "
@@ -142,19 +141,62 @@ def _title(stored: StoredState) -> str:
     return f"The detector state of sensor {stored.sensor!r} after window {window_key(stored.window_start)}"
 
 
-class _Unpickler(pickle.Unpickler):
-    """Loads only what a HalfSpaceTrees is made of."""
+class _Layout(NamedTuple):
+    """What the pickles of all detectors with the same parameters have in common.
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED_GLOBALS:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a detector")
-        return super().find_class(module, name)
+    ``pieces`` is what stands before, between and behind the counts: the masses of the nodes, the counter, and whether
+    it is in its first window. ``max_size`` is a length in bytes that no such pickle exceeds.
+    """
+
+    pieces: list[bytes]
+    max_size: int
 
 
-def _check(detector: Any, parameters: DetectorParameters) -> None:
-    if type(detector) is not HalfSpaceTrees:
-        raise pickle.UnpicklingError(f"it holds a {type(detector).__name__}")
-    found = (detector.n_trees, detector.height, detector.window_size, detector.seed, detector.limits[FEATURE])
-    limits = (parameters.lower_limit, parameters.upper_limit)
-    if found != (parameters.n_trees, parameters.height, parameters.window_size, parameters.seed, limits):
-        raise pickle.UnpicklingError(f"its parameters are {found}")
+@lru_cache(maxsize=4)
+def _layout(parameters: DetectorParameters) -> _Layout:
+    detector = new_detector(parameters)
+    score_and_learn(detector, [0.0])  # draws the trees, which depend on the parameters alone
+    vars(detector).update(counter=_MARK, _first_window=_MARK)
+    for node in chain.from_iterable(detector._tree_nodes):
+        node.l_mass = node.r_mass = _MARK
+    pickled = pickle.dumps(detector, _PICKLE_PROTOCOL)
+    mark = pickle.LONG1 + b"\x05" + _MARK.to_bytes(5, "little")
+    return _Layout(_without_frames(pickled).split(mark), len(pickled))
+
+
+def _decompress(state: bytes, max_size: int) -> bytes:
+    decompressor = zlib.decompressobj()
+    pickled = decompressor.decompress(state, max_size)
+    if not decompressor.eof or decompressor.unused_data:
+        raise pickle.UnpicklingError("its compressed bytes are cut off, or longer than those of a detector")
+    return pickled
+
+
+def _without_frames(pickled: bytes) -> bytes:
+    """The opcodes of ``pickled``, which pickle packs into frames of some 64 KiB."""
+    parts = []
+    place = 2  # behind the protocol
+    while pickled.startswith(pickle.FRAME, place):
+        begin = place + 9
+        place = begin + int.from_bytes(pickled[place + 1 : begin], "little")
+        parts.append(pickled[begin:place])
+    return b"".join([pickled[:2], *parts, pickled[place:]])
+
+
+def _require_layout(opcodes: bytes, layout: _Layout) -> None:
+    *pieces, last = layout.pieces
+    place = 0
+    for piece in pieces:
+        behind = place + len(piece)
+        length = _COUNT_LENGTHS.get(opcodes[behind : behind + 1])
+        if length is None or not opcodes.startswith(piece, place):
+            raise pickle.UnpicklingError(f"it departs from the layout of a detector behind byte {place}")
+        place = behind + length
+    if opcodes[place:] != last:
+        raise pickle.UnpicklingError(f"it does not end as a detector after byte {place}")
+
+
+def _require_sound_counter(detector: HalfSpaceTrees) -> None:
+    """Scoring reserves memory by the counter, and takes the flag for a truth value."""
+    if not isinstance(detector._first_window, bool) or not 0 <= detector.counter < detector.window_size:
+        raise pickle.UnpicklingError(f"its counter is {detector.counter} and first window {detector._first_window}")
