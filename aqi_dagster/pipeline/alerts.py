@@ -2,7 +2,7 @@
 
 ``classifying`` puts an alert into ``slack_alerts`` in the same transaction as its verdict. :func:`dispatch` sends what
 is pending and records each outcome at once. Only a crash between Slack's answer and its record, or an answer that
-never arrived, can repeat a message; nothing loses one.
+never arrived whole, can repeat a message; nothing loses one.
 """
 
 import html
@@ -14,7 +14,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import SlackError
+from aqi_dagster.errors import SlackError, SlackRefusedError
 from aqi_dagster.pipeline.database import run_script, transaction
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
@@ -23,6 +23,9 @@ NO_WEBHOOK = "no webhook is configured"
 
 DIGEST_LINES = 40
 """Windows that a digest names one by one; Slack cuts longer messages."""
+
+SENSOR_LINES = 40
+"""Sensors that a message names one by one."""
 
 _TITLES = {
     "smoke": "Suspected Smoke Event",
@@ -66,8 +69,9 @@ def dispatch(store: Store, post: Post | None, digest_after: timedelta) -> Dispat
     """Send every alert that is due through ``post``, or note that there is no webhook if ``post`` is None.
 
     Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
-    a webhook are sent later only while they are more recent than that. Raises :class:`SlackError` once Slack does not
-    take a message; what is not sent stays pending.
+    a webhook are sent later only while they are more recent than that. Raises :class:`SlackError` if Slack does not
+    take a message: at once if it may later, after the other messages if it refuses just this one. What is not sent
+    stays pending.
     """
     with store.dispatching():
         return _dispatch(store, post, digest_after)
@@ -85,6 +89,8 @@ def headline(alert: Alert) -> str:
     line = f"{title}, {alert.window_start:%Y-%m-%d %H:%M} to {window_end:%H:%M} UTC"
     if alert.sensors is not None:
         line += f": {_count(len(alert.sensors), 'sensor')}, up to {alert.max_pm25:,.0f} ug/m3"
+    if alert.previous_verdict is not None:
+        line += f' (told before as "{_TITLES[alert.previous_verdict]}")'
     return line
 
 
@@ -96,12 +102,12 @@ def message(alert: Alert) -> dict[str, Any]:
         "Window": f"{alert.window_start:%Y-%m-%d %H:%M} to {window_end:%Y-%m-%d %H:%M} UTC",
     }
     if alert.sensors is not None:
-        fields["Sensors"] = _escaped("\n".join(alert.sensors))
+        fields["Sensors"] = _escaped("\n".join(_shortened(alert.sensors, SENSOR_LINES)))
         fields["First event"] = f"{alert.min_event:%Y-%m-%d %H:%M:%S} UTC"
         fields["Greatest PM2.5"] = f"{alert.max_pm25:,.2f} ug/m3"
         fields["Anomalies"] = str(alert.count_anomalies)
     if alert.previous_verdict is not None:
-        told = _TITLES.get(alert.previous_verdict, alert.previous_verdict)
+        told = _TITLES[alert.previous_verdict]
         fields["Correction"] = f'This window was told before as "{told}"; readings that came later changed it.'
     return {
         "text": headline(alert),
@@ -122,9 +128,7 @@ def digest_message(alerts: Sequence[Alert]) -> dict[str, Any]:
     """The Slack payload that tells many old windows at once."""
     first, last = alerts[0].window_start, alerts[-1].window_start + WINDOW_LENGTH
     title = f"{_count(len(alerts), 'older window')} classified, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-    lines = [headline(alert) for alert in alerts[:DIGEST_LINES]]
-    if len(alerts) > DIGEST_LINES:
-        lines.append(f"and {len(alerts) - DIGEST_LINES} more: see regional_windows")
+    lines = _shortened([headline(alert) for alert in alerts], DIGEST_LINES)
     return {"text": title, "attachments": [{"color": "#5f6368", "title": title, "text": "\n".join(lines)}]}
 
 
@@ -145,14 +149,21 @@ def _dispatch(store: Store, post: Post | None, digest_after: timedelta) -> Dispa
         return report
     # A verdict may change while others are told, which takes its alert from what is due.
     due = {alert.alert_id for alert in alerts}
+    refusals = []
     for alert in recent:
         if alert.alert_id in due:
-            due = _send(store, post, message(alert), [alert], digest=False)
-            report.sent += 1
+            try:
+                due = _send(store, post, message(alert), [alert], digest=False)
+                report.sent += 1
+            except SlackRefusedError as refusal:
+                # It would stand in the way of the others at every dispatch to come.
+                refusals.append(refusal)
     old = [alert for alert in old if alert.alert_id in due]
     if old:
         _send(store, post, digest_message(old), old, digest=True)
         report.digested = len(old)
+    if refusals:
+        raise refusals[0]
     return report
 
 
@@ -203,6 +214,12 @@ def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, di
                 run_script(connection, "sync_alerts.sql", window_start=window_start, now=now)
         due = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
         return {alert_id for (alert_id,) in due}
+
+
+def _shortened(lines: list[str], limit: int) -> list[str]:
+    """``lines``, those beyond ``limit`` only as their number."""
+    more = [f"and {len(lines) - limit} more: see regional_windows"] if len(lines) > limit else []
+    return lines[:limit] + more
 
 
 def _count(number: int, noun: str) -> str:
