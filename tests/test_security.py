@@ -175,7 +175,7 @@ def test_only_the_published_copy_is_for_others_and_none_may_write_it(history: Hi
 
 def listening(pid: int) -> set[str]:
     """Addresses at which a process and its descendants listen, as Linux lists them."""
-    links = [link for process in _with_descendants(pid) for link in Path(f"/proc/{process}/fd").iterdir()]
+    links = [link for process in with_descendants(pid) for link in Path(f"/proc/{process}/fd").iterdir()]
     inodes = set()
     for link in links:
         with contextlib.suppress(FileNotFoundError):
@@ -189,7 +189,8 @@ def listening(pid: int) -> set[str]:
     return found
 
 
-def _with_descendants(pid: int) -> set[int]:
+def with_descendants(pid: int) -> set[int]:
+    """A process and all that descend from it, as Linux lists them."""
     parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
