@@ -69,6 +69,10 @@ class SlackError(AqiError):
     """Slack did not take a message."""
 
 
+class SlackRefusedError(SlackError):
+    """Slack will not take this message as it is, now or later."""
+
+
 class BrokerMissingError(AqiError):
     """The embedded broker is not installed or did not start."""
 

@@ -28,8 +28,12 @@ INSTANCE_SETTINGS = Path("dagster.yaml")
 STOP_TIMEOUT_SECONDS = 30.0
 """Time for ``dagster dev`` to end its daemon and code servers after Ctrl-C before it is ended by force."""
 
-# Dagster calls backfill policies beta, each time it loads them.
-_CALMER = "ignore:Parameter `backfill_policy`"
+_DEV_ENVIRONMENT = {
+    # Dagster calls backfill policies beta, each time it loads them.
+    "PYTHONWARNINGS": "ignore:Parameter `backfill_policy`",
+    # A backfill waits for a code server that is being restarted, instead of failing because it knows no assets.
+    "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
+}
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -49,7 +53,7 @@ def use_dagster_home(default: Path = Path(".dagster")) -> None:
 def serve(port: int, folder: Path = Path()) -> None:
     """Run ``dagster dev`` on 127.0.0.1 in ``folder`` until it ends or is interrupted.
 
-    Raises :class:`RunFailedError` if it ends by itself with an error.
+    Raises :class:`RunFailedError` if it ends by itself, which it does when one of its own processes died.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # Started in the background of a shell: dagster ends its own processes by SIGINT, which they would ignore too.
@@ -59,13 +63,13 @@ def serve(port: int, folder: Path = Path()) -> None:
         signal.signal(number, _exit_on_signal)
     command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
     process = subprocess.Popen(  # noqa: S603 (our own words)
-        [*command, "-m", "aqi_dagster.definitions"], cwd=folder, env=os.environ | {"PYTHONWARNINGS": _CALMER}
+        [*command, "-m", "aqi_dagster.definitions"], cwd=folder, env=os.environ | _DEV_ENVIRONMENT
     )
+    status = None
     try:
         status = process.wait()
     except KeyboardInterrupt:
         # The terminal's Ctrl-C reached dagster too, which is ending its own processes.
-        status = 0
         with suppress(subprocess.TimeoutExpired):
             process.wait(STOP_TIMEOUT_SECONDS)
     finally:
@@ -75,8 +79,8 @@ def serve(port: int, folder: Path = Path()) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    if status:
-        raise RunFailedError(f"dagster dev ended with status {status}; its output above says why.")
+    if status is not None:
+        raise RunFailedError(f"dagster dev ended by itself with status {status}; its output above says why.")
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import sys
 import threading
 import time
@@ -16,12 +17,16 @@ PATH = "/services/T0/B0/very-secret"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says to one request; ``meanwhile`` is called before it answers."""
+    """What the server says to one request.
+
+    ``meanwhile`` is called before it answers. ``instead`` of answering has the connection, which is closed afterwards.
+    """
 
     status: int = 200
     text: str = "ok"
     headers: dict[str, str] = field(default_factory=dict)
     meanwhile: Callable[[], object] | None = None
+    instead: Callable[[socket.socket], object] | None = None
 
 
 @dataclass
@@ -73,6 +78,10 @@ def slack_server() -> Iterator[Slack]:
             answer = slack.next_answer()
             if answer.meanwhile is not None:
                 answer.meanwhile()
+            if answer.instead is not None:
+                self.close_connection = True
+                answer.instead(self.connection)
+                return
             self.send_response(answer.status)
             for name, value in answer.headers.items():
                 self.send_header(name, value)

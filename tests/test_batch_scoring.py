@@ -215,17 +215,6 @@ def test_what_tables_do_not_fit_takes_the_loop(
     assert_same_as_loop(DetectorParameters(), [[readings(200), []], [readings(3), readings(80)]])
 
 
-def test_a_pickle_in_another_order_is_taken_too() -> None:
-    parameters = DetectorParameters()
-    detector = new_detector(parameters)
-    score_and_learn(detector, readings(130))
-    odd = pickle.dumps(detector, protocol=4)
-    bank = detector_bank(parameters)
-    bank.add([stored(compressor(parameters)(odd), parameters)])
-    values = readings(90, seed=5)
-    assert bank.score_and_learn([0], [90], np.array(values)).tolist() == score_and_learn(detector, values)
-
-
 @pytest.mark.parametrize("window_size", [50, 1000])
 @pytest.mark.parametrize("change", ["mass", "counter", "window", "thresholds"])
 def test_a_state_that_contradicts_itself_is_refused(window_size: int, change: str) -> None:

@@ -2,7 +2,7 @@
 
 ``classifying`` puts an alert into ``slack_alerts`` in the same transaction as its verdict. :func:`dispatch` sends what
 is pending and records each outcome at once. Only a crash between Slack's answer and its record, or an answer that
-never arrived, can repeat a message; nothing loses one.
+never arrived whole, can repeat a message; nothing loses one.
 """
 
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import SlackError
+from aqi_dagster.errors import SlackError, SlackRefusedError
 from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message
 from aqi_dagster.pipeline.database import run_script, transaction
 from aqi_dagster.pipeline.store import Store
@@ -42,8 +42,8 @@ def dispatch(
 
     Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
     a webhook are sent later only while they are more recent than that. Messages link to the Dagster UI at
-    ``dagster_url``, if there is one. Raises :class:`SlackError` once Slack does not
-    take a message; what is not sent stays pending.
+    ``dagster_url``, if there is one. Raises :class:`SlackError` if Slack does not take a message: at once if it may
+    later, after the other messages if it refuses just this one. What is not sent stays pending.
     """
     with store.dispatching():
         return _dispatch(store, post, digest_after, dagster_url)
@@ -66,14 +66,21 @@ def _dispatch(store: Store, post: Post | None, digest_after: timedelta, dagster_
         return report
     # A verdict may change while others are told, which takes its alert from what is due.
     due = {alert.alert_id for alert in alerts}
+    refusals = []
     for alert in recent:
         if alert.alert_id in due:
-            due = _send(store, post, message(alert, dagster_url), [alert], digest=False)
-            report.sent += 1
+            try:
+                due = _send(store, post, message(alert, dagster_url), [alert], digest=False)
+                report.sent += 1
+            except SlackRefusedError as refusal:
+                # It would stand in the way of the others at every dispatch to come.
+                refusals.append(refusal)
     old = [alert for alert in old if alert.alert_id in due]
     if old:
         _send(store, post, digest_message(old, dagster_url), old, digest=True)
         report.digested = len(old)
+    if refusals:
+        raise refusals[0]
     return report
 
 

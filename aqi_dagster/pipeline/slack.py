@@ -1,22 +1,40 @@
-"""Posting to a Slack incoming webhook. The webhook's URL is a secret and appears in no error and no log."""
+"""Posting to a Slack incoming webhook. The webhook's URL is a secret and appears in no error and no log.
+
+Slack takes a message by the answer 200 with the text ``ok`` and by nothing else: another page with a 200, such as a
+proxy's, leaves the message untold.
+"""
 
 import logging
 import re
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from aqi_dagster.errors import SlackError
+from aqi_dagster.errors import SlackError, SlackRefusedError
 
 _RETRIED_STATUSES = frozenset([408, 425, 429, 500, 502, 503, 504])
 
 _log = logging.getLogger(__name__)
+
+
+_PIECE_BYTES, _PIECES = 256, 16
+"""As much of an answer is read: Slack's are a word, and another server's may have no end."""
+
+
+class _Answer(NamedTuple):
+    """What came back: the status, the text as far as it was read, and ``Retry-After`` (empty if it was not there)."""
+
+    status: int
+    text: bytes
+    retry_after: str
 
 
 class _TryAgainError(Exception):
@@ -31,9 +49,9 @@ class _TryAgainError(Exception):
 class Webhook:
     """A Slack incoming webhook.
 
-    ``timeout`` bounds each request in seconds. A refusal that may pass (429, 5xx, no answer) is tried again up to
-    ``attempts`` times within ``patience`` seconds, with growing pauses or after the time that ``Retry-After`` asks;
-    if that is longer than the patience, the message is given up for now.
+    ``timeout`` bounds each request in seconds, from its start to the last byte of the answer. A refusal that may pass
+    (429, 5xx, no answer) is tried again up to ``attempts`` times within ``patience`` seconds, with growing pauses or
+    after the time that ``Retry-After`` asks; if that is longer than the patience, the message is given up for now.
     """
 
     url: str = field(repr=False)
@@ -42,42 +60,69 @@ class Webhook:
     patience: float = 120.0
 
     def post(self, payload: dict[str, Any]) -> None:
-        """Deliver ``payload``; :class:`SlackError` if Slack does not take it.
+        """Deliver ``payload``, or raise :class:`SlackError`; :class:`SlackRefusedError` if Slack never will take it.
 
-        A request that Slack did not answer is repeated, so a message may arrive twice, but is never lost.
+        A request that Slack did not answer is repeated, so a message may arrive more than once, but is never lost.
         """
         retrying = Retrying(
             retry=retry_if_exception_type(_TryAgainError),
             stop=stop_after_attempt(self.attempts) | stop_before_delay(self.patience),
             wait=self._pause,
             before_sleep=_log_retry,
-            retry_error_callback=_last_reason,
+            retry_error_callback=_give_up,
         )
-        reason = retrying(self._post_once, payload)
-        if reason is not None:
-            raise SlackError(f"Slack did not take the message: {reason}")
+        refusal = retrying(self._post_once, payload)
+        if refusal is not None:
+            raise refusal
 
-    def _post_once(self, payload: dict[str, Any]) -> str | None:
-        """Deliver ``payload``: None if Slack took it, the reason if it never will, ``_TryAgainError`` otherwise."""
+    def _post_once(self, payload: dict[str, Any]) -> SlackError | None:
+        """Deliver ``payload``: None if Slack took it, an error if it never will, ``_TryAgainError`` otherwise."""
         # Errors are told by their kind alone and raised outside the handler: their texts, and the chain of causes
         # that a traceback prints, hold the URL.
         try:
-            with _urllib3_unlogged():
-                response = requests.post(self.url, json=payload, timeout=self.timeout, allow_redirects=False)
+            answer = self._ask(payload)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-            return "SLACK_WEBHOOK_URL is no valid URL. Copy it anew from the Slack app's page."
-        except requests.RequestException as error:
-            unreached = type(error).__name__
+            return _refused("SLACK_WEBHOOK_URL is no valid URL. Copy it anew from the Slack app's page.")
+        except (TimeoutError, requests.Timeout):
+            unreached = f"no answer within {self.timeout:g} s"
+        except Exception as error:  # noqa: BLE001 (whatever it is, its text may hold the URL)
+            unreached = f"no answer ({type(error).__name__})"
         else:
-            if response.status_code == requests.codes.ok:
-                return None
-            reason = f"HTTP {response.status_code}{_code_word(response)}"
-            if response.status_code in _RETRIED_STATUSES:
-                raise _TryAgainError(reason, _retry_after(response))
-            return (
+            if answer.status == requests.codes.ok:
+                if answer.text.strip() == b"ok":
+                    return None
+                return _refused('HTTP 200 without Slack\'s "ok". Check what answers at the URL in SLACK_WEBHOOK_URL.')
+            reason = f"HTTP {answer.status}{_code_word(answer)}"
+            if answer.status in _RETRIED_STATUSES:
+                raise _TryAgainError(reason, _seconds(answer.retry_after))
+            return _refused(
                 f"{reason}. Check in Slack that the webhook in SLACK_WEBHOOK_URL still exists and its channel is open."
             )
-        raise _TryAgainError(f"no answer ({unreached})")
+        raise _TryAgainError(unreached)
+
+    def _ask(self, payload: dict[str, Any]) -> _Answer:
+        """Post ``payload`` once.
+
+        In a thread of its own, which is left behind when the time is over: requests bounds only the silence between
+        two bytes, and a server may send one now and then for ever.
+        """
+        answer: Future[_Answer] = Future()
+
+        def ask() -> None:
+            try:
+                with (
+                    _urllib3_unlogged(),
+                    requests.post(
+                        self.url, json=payload, timeout=self.timeout, allow_redirects=False, stream=True
+                    ) as response,
+                ):
+                    text = b"".join(islice(response.iter_content(_PIECE_BYTES), _PIECES))
+                    answer.set_result(_Answer(response.status_code, text, response.headers.get("Retry-After", "")))
+            except Exception as error:  # noqa: BLE001 (it belongs to the thread that asked)
+                answer.set_exception(error)
+
+        threading.Thread(target=ask, name="ask-slack", daemon=True).start()
+        return answer.result(self.timeout)
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -104,21 +149,27 @@ def _urllib3_unlogged() -> Iterator[None]:
             logger.removeFilter(from_elsewhere)
 
 
-def _code_word(response: requests.Response) -> str:
+def _code_word(answer: _Answer) -> str:
     """Slack's own word for what is wrong, such as ``channel_is_archived``; a proxy's page might quote the URL."""
-    word = response.text.strip()
-    return f" {word}" if re.fullmatch(r"[a-z_]{1,50}", word) else ""
+    word = answer.text.strip()
+    return f" {word.decode()}" if re.fullmatch(rb"[a-z_]{1,50}", word) else ""
 
 
-def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that the response asks to wait; None where it does not say so as a number (Slack does)."""
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
+def _seconds(retry_after: str) -> float | None:
+    """How long an answer asks to wait; None where it does not say so as a number (Slack does)."""
+    return float(retry_after) if retry_after.isdecimal() else None
 
 
-def _last_reason(state: RetryCallState) -> str:
+def _refused(reason: str) -> SlackError:
+    return SlackRefusedError(f"Slack did not take the message: {reason}")
+
+
+def _give_up(state: RetryCallState) -> SlackError:
     error = state.outcome.exception() if state.outcome else None
-    return f"{error}, at attempt {state.attempt_number}. Check Slack's status; the next run sends what is pending."
+    return SlackError(
+        f"Slack did not take the message: {error}, at attempt {state.attempt_number}. Check Slack's status; the next "
+        "run sends what is pending."
+    )
 
 
 def _log_retry(state: RetryCallState) -> None:
