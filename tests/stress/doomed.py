@@ -13,7 +13,7 @@ import signal
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import duckdb
 
@@ -132,6 +132,12 @@ def _watch_duckdb(reaper: _Reaper, state: State) -> None:
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._connection, name)
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._connection.close()
 
         def execute(self, query: Any, *arguments: Any) -> Any:
             if state.in_transaction:
