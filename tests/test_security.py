@@ -204,7 +204,9 @@ def with_descendants(pid: int) -> set[int]:
 def _address(hexadecimal: str) -> str:
     """An address of /proc/net, which is written in words of four bytes in the order of the machine."""
     words = [bytes.fromhex(hexadecimal[at : at + 8])[::-1] for at in range(0, len(hexadecimal), 8)]
-    return str(ipaddress.ip_address(b"".join(words)))
+    address = ipaddress.ip_address(b"".join(words))
+    # Java listens at IPv4 addresses in their IPv6 form.
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux lists its sockets there")
