@@ -1,4 +1,4 @@
-"""Detectors of single sensors: scoring, keeping their state, and refusing a state of other parameters."""
+"""Detectors of single sensors: scoring, keeping their state, and refusing a state that cannot be trusted."""
 
 import pickle
 from dataclasses import replace
@@ -109,6 +109,16 @@ def test_a_state_of_another_format_river_or_parameters_is_refused(change: dict[s
     assert f"now it is format 2, river {state.river_version}, parameters {PARAMETERS.hash()[:12]}" in text
 
 
+def test_equal_detectors_share_all_but_a_few_bytes() -> None:
+    assert len(stored(learned()).state) < 400
+
+
+def test_a_detector_with_other_trees_is_refused() -> None:
+    detector = learned()
+    detector.trees[0].threshold += 1
+    assert "departs from the layout of a detector" in refusal(stored(detector))
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -128,19 +138,3 @@ def test_a_detector_of_another_feature_is_refused() -> None:
     detector = learned()
     detector.limits["y"] = detector.limits.pop(FEATURE)
     refusal(stored(detector))
-
-
-def test_a_state_that_would_fill_the_memory_is_refused() -> None:
-    bomb = stored_pickle(bytes(10**8))
-    assert len(bomb.state) < 10**6
-    assert "it is cut off, or longer than 17793 bytes" in refusal(bomb)
-
-
-def test_equal_detectors_share_all_but_a_few_bytes() -> None:
-    assert len(stored(learned()).state) < 400
-
-
-def test_a_detector_with_other_trees_is_refused() -> None:
-    detector = learned()
-    detector.trees[0].threshold += 1
-    assert "it departs from the layout of a detector" in refusal(stored(detector))

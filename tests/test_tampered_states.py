@@ -2,7 +2,6 @@
 
 import os
 import pickle
-import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +13,8 @@ from river.anomaly import HalfSpaceTrees
 from river.tree.padded import PaddedLeaf
 
 from aqi_dagster.errors import DetectorStateError
-from aqi_dagster.pipeline.detectors import StoredState, compressor, decompress, load_state, new_detector
-from tests.test_detectors import PARAMETERS, learned, refusal, stored
+from aqi_dagster.pipeline.detectors import decompress, load_state, new_detector
+from tests.test_detectors import PARAMETERS, learned, refusal, stored, stored_pickle
 
 GENUINE = stored(learned())
 
@@ -25,11 +24,6 @@ OPCODES = PICKLED[:2] + PICKLED[11:]
 """The pickle without its one frame, which says nothing of what it holds."""
 
 UNCHANGED_CLASS = dict(vars(HalfSpaceTrees))
-
-
-def holding(pickled: bytes) -> StoredState:
-    """A state with these bytes for a pickle."""
-    return replace(GENUINE, state=compressor(PARAMETERS)(pickled))
 
 
 class Reduced:
@@ -68,8 +62,8 @@ def test_a_pickle_that_would_run_a_command_is_refused_and_runs_nothing(tmp_path:
 def test_a_pickle_that_would_change_a_class_is_refused_and_changes_nothing() -> None:
     # A pair of states is one for __dict__ and one that is set attribute by attribute, which works on classes too.
     tampered = built_on(PaddedLeaf, (None, {"is_tampered_with": True}))
-    refusal(holding(tampered))
-    refusal(holding(tampered.removesuffix(pickle.STOP) + pickle.POP + OPCODES[2:]))
+    refusal(stored_pickle(tampered))
+    refusal(stored_pickle(tampered.removesuffix(pickle.STOP) + pickle.POP + OPCODES[2:]))
     assert not hasattr(PaddedLeaf, "is_tampered_with")
     pickle.loads(tampered)  # noqa: S301 (our own: shows that the pickle is a real danger)
     assert PaddedLeaf.is_tampered_with
@@ -113,7 +107,7 @@ def test_a_flipped_bit_of_the_pickle_itself_is_noticed_or_changes_one_number() -
         damaged = bytearray(PICKLED)
         damaged[place] ^= 0x01
         try:
-            detector = load_state(holding(bytes(damaged)), PARAMETERS)
+            detector = load_state(stored_pickle(bytes(damaged)), PARAMETERS)
         except DetectorStateError:
             refused += 1
         else:
@@ -122,7 +116,7 @@ def test_a_flipped_bit_of_the_pickle_itself_is_noticed_or_changes_one_number() -
     assert refused > 20 * loaded > 0
 
 
-@pytest.mark.parametrize("length", [0, 1, 2, 100, 200, len(GENUINE.state) - 20, len(GENUINE.state) - 1])
+@pytest.mark.parametrize("length", [0, 1, 2, 100, len(GENUINE.state) - 20, len(GENUINE.state) - 1])
 def test_a_state_that_is_cut_off_is_refused(length: int) -> None:
     refusal(replace(GENUINE, state=GENUINE.state[:length]))
 
@@ -131,7 +125,7 @@ def test_a_state_that_is_cut_off_is_refused(length: int) -> None:
     "pickled", [b"", b"text", PICKLED[:-1], PICKLED[:2], PICKLED[:3000], PICKLED + b".", PICKLED * 2]
 )
 def test_bytes_that_are_not_one_whole_pickle_are_refused(pickled: bytes) -> None:
-    refusal(holding(pickled))
+    refusal(stored_pickle(pickled))
 
 
 @pytest.mark.parametrize("state", [b"text", GENUINE.state + b"x", GENUINE.state * 2])
@@ -139,12 +133,10 @@ def test_bytes_that_are_not_one_whole_compressed_text_are_refused(state: bytes) 
     refusal(replace(GENUINE, state=state))
 
 
-def test_a_state_that_unpacks_without_end_is_refused_before_it_does() -> None:
-    compressor = zlib.compressobj(9)
-    million = bytes(1_000_000)
-    bomb = b"".join(compressor.compress(million) for _ in range(300)) + compressor.flush()
-    assert len(bomb) < 1_000_000
-    assert "it is cut off, or longer than" in refusal(replace(GENUINE, state=bomb))
+def test_a_state_that_would_fill_the_memory_is_refused_before_it_does() -> None:
+    bomb = stored_pickle(bytes(10**8))
+    assert len(bomb.state) < 10**6
+    assert "it is cut off, or longer than 17793 bytes" in refusal(bomb)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +152,7 @@ def test_a_state_that_unpacks_without_end_is_refused_before_it_does() -> None:
     ],
 )
 def test_deep_nesting_and_huge_sizes_are_refused(pickled: bytes) -> None:
-    refusal(holding(pickled))
+    refusal(stored_pickle(pickled))
 
 
 @pytest.mark.parametrize(
@@ -168,11 +160,12 @@ def test_deep_nesting_and_huge_sizes_are_refused(pickled: bytes) -> None:
     [
         ({"counter": 50}, "its counter is 50"),
         ({"counter": 2**31 - 1}, "its counter is 2147483647"),
-        ({"counter": -1}, "its counter is -1"),
+        ({"counter": -1}, "its counts are none"),
         ({"counter": 2**31}, "departs from the layout"),
         ({"counter": 1.0}, "departs from the layout"),
         ({"counter": "1"}, "departs from the layout"),
-        ({"_first_window": 1}, "first window 1"),
+        ({"_first_window": 1}, "its counts are none"),
+        ({"counter": True}, "its counts are none"),
         ({"_first_window": None}, "departs from the layout"),
         ({"window_size": 51}, "departs from the layout"),
         ({"spare": 1}, "does not end as a detector"),
@@ -187,4 +180,4 @@ def test_counts_that_no_detector_has_are_refused(changes: dict[str, Any], told: 
 def test_a_count_that_is_left_out_is_refused() -> None:
     at = PICKLED.index(b"l_mass") + len(b"l_mass") + 1
     assert PICKLED[at : at + 1] == pickle.BININT1
-    refusal(holding(PICKLED[:at] + PICKLED[at + 2 :]))
+    refusal(stored_pickle(PICKLED[:at] + PICKLED[at + 2 :]))

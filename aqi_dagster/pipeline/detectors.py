@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import cache
 from importlib.metadata import version
 from itertools import chain
 
@@ -157,12 +157,11 @@ def load_state(stored: StoredState, parameters: DetectorParameters) -> HalfSpace
     of readings: so a state can neither run code nor change a class, and counts are all that tampering can change.
     Raises :class:`DetectorStateError` otherwise.
     """
-    pickled = decompress(stored, parameters)
+    opcodes = _without_frames(decompress(stored, parameters))
     try:
-        opcodes = _without_frames(pickled)
         _require_layout(opcodes, _layout(parameters))
         detector: HalfSpaceTrees = pickle.loads(opcodes)  # noqa: S301 (they are our own, but for the counts)
-        _require_sound_counter(detector)
+        _require_counts(detector)
     except Exception as error:
         raise damaged(stored, f"{type(error).__name__}: {error}") from error
     return detector
@@ -181,20 +180,18 @@ def _title(stored: StoredState) -> str:
     return f"The detector state of sensor {stored.sensor!r} after window {window_key(stored.window_start)}"
 
 
-@lru_cache(maxsize=4)
+@cache
 def _layout(parameters: DetectorParameters) -> list[bytes]:
-    """What the pickles of detectors with ``parameters`` have before, between and behind their counts.
+    """What stands before, between and behind the counts in the pickle of any detector that has its trees.
 
-    Those are the masses of the nodes, the counter, and whether it is in its first window.
+    The counts are the masses of the nodes, the counter, and whether it is in its first window.
     """
-    detector = new_detector(parameters)
-    score_and_learn(detector, [0.0])  # draws the trees, which depend on the parameters alone
+    detector = blank_detector(parameters)
     vars(detector).update(counter=_MARK, _first_window=_MARK)
     for node in chain.from_iterable(detector._tree_nodes):
         node.l_mass = node.r_mass = _MARK
-    pickled = pickle.dumps(detector, PICKLE_PROTOCOL)
     mark = pickle.LONG1 + b"\x05" + _MARK.to_bytes(5, "little")
-    return _without_frames(pickled).split(mark)
+    return _without_frames(pickle.dumps(detector, protocol=PICKLE_PROTOCOL)).split(mark)
 
 
 def _without_frames(pickled: bytes) -> bytes:
@@ -221,7 +218,12 @@ def _require_layout(opcodes: bytes, layout: list[bytes]) -> None:
         raise pickle.UnpicklingError(f"it does not end as a detector after byte {place}")
 
 
-def _require_sound_counter(detector: HalfSpaceTrees) -> None:
-    """Scoring reserves memory by the counter, and takes the flag for a truth value."""
-    if not isinstance(detector._first_window, bool) or not 0 <= detector.counter < detector.window_size:
-        raise pickle.UnpicklingError(f"its counter is {detector.counter} and first window {detector._first_window}")
+def _require_counts(detector: HalfSpaceTrees) -> None:
+    """Raise if a number stands for the flag or the other way round, or if a count is none."""
+    masses = [mass for node in chain.from_iterable(detector._tree_nodes) for mass in (node.l_mass, node.r_mass)]
+    counts = [detector.counter, *masses]
+    if {type(count) for count in counts} != {int} or min(counts) < 0 or type(detector._first_window) is not bool:
+        raise pickle.UnpicklingError("its counts are none")
+    # Scoring reserves memory by the counter.
+    if detector.counter >= detector.window_size:
+        raise pickle.UnpicklingError(f"its counter is {detector.counter}")
