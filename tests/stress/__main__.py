@@ -49,6 +49,7 @@ def main(installations: int, messages: int, seed: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder, EmbeddedBroker() as broker:
         fuzzed = fuzz(broker, Path(folder), messages, seed)
         with lived_through(Path(folder), broker, installations, KILLS, seed) as (peaceful, others):
+            others[0].kill_at_each_step_of_publishing()
             outcomes = [compare(peaceful, other) for other in others]
         kills = [kill for other in others for kill in other.kills]
     faults = BrokerFaults()

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import cycle
+from itertools import count, cycle
 from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from random import Random
@@ -159,6 +159,12 @@ class Installation:
                 seconds = min(seconds, time.monotonic() - started)
         assert not named, f"{arguments} could be killed only {kills - len(named)} times"
         assert not self.run(arguments)
+
+    def kill_at_each_step_of_publishing(self) -> None:
+        """Kill a command that only publishes, at every step of that in turn; what is published stays whole."""
+        steps = count(1)
+        while self.run(["alert"], Doom(PUBLISHING, next(steps))):
+            assert_whole(self.published)
 
 
 def messages(random: Random) -> tuple[list[list[RawMessage]], list[list[RawMessage]]]:
