@@ -102,6 +102,11 @@ def worker(server: DagsterDev) -> int:
     return processes(server, "multiprocessing.spawn")[-1]
 
 
+def code_servers(server: DagsterDev) -> list[int]:
+    """The processes that hold the definitions."""
+    return processes(server, "code-server start") + processes(server, "dagster api grpc")
+
+
 class Services:
     """One installation, whose `dagster dev` may be started more than once."""
 
@@ -152,7 +157,7 @@ def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_
             wait_for("failure", lambda: status(server, killed) == "FAILURE")
 
             of_backfill = await_slot(server, "duckdb")
-            for process in processes(server, "code-server start") + processes(server, "dagster api grpc"):
+            for process in code_servers(server):
                 os.kill(process, signal.SIGKILL)
             wait_for("new code server", lambda: processes(server, "dagster api grpc"))
         # What ran goes on without the server that had launched it, and what was killed is tried again.
@@ -168,11 +173,13 @@ def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_
             dead = launch(server, "micro_batch", dagster_max_runtime="20")
             await_slot(server, "duckdb", dead)
             (daemon,) = processes(server, "dagster._daemon")
-            its_worker = worker(server)
+            left_behind = [worker(server), *code_servers(server)]
             os.kill(daemon, signal.SIGKILL)
             # Without its daemon `dagster dev` ends, and says so to whoever has to start it again.
             assert server.process.wait(60) == 1
-            os.kill(its_worker, signal.SIGKILL)
+            for process in left_behind:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
     with services.dev() as server:
         next_one = launch(server, "micro_batch")
         wait_for("failure", lambda: status(server, dead) == "FAILURE")
