@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.consuming import TopicReader
-from aqi_dagster.pipeline.health import OutdatedScores, outdated_scores
+from aqi_dagster.pipeline.health import OutdatedScores, OutdatedVerdicts, outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.pulling import PullPolicy, topic_generation
 
 
@@ -38,6 +38,7 @@ class StoreStatus:
     verdicts: dict[str, int]
     alerts: dict[str, int]
     outdated: OutdatedScores
+    outdated_verdicts: OutdatedVerdicts
 
 
 def store_status(connection: DuckDBPyConnection, first_window: datetime) -> StoreStatus:
@@ -60,6 +61,7 @@ def store_status(connection: DuckDBPyConnection, first_window: datetime) -> Stor
         ),
         alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
         outdated=outdated_scores(connection, first_window),
+        outdated_verdicts=outdated_verdicts(connection, first_window),
     )
 
 

@@ -83,7 +83,7 @@ def _fill(store: Store, windows: int) -> None:
             "SELECT sensor, created_at, window_start, pm25_cf1, round(0.4 + random() * 0.2, 1) AS score FROM readings"
         )
         connection.execute(
-            "INSERT INTO windows SELECT window_start, count(*), count(*), 1, ? FROM readings GROUP BY ALL",
+            "INSERT INTO windows SELECT window_start, count(*), count(*), 1, ?, 1, 1 FROM readings GROUP BY ALL",
             [parameters.hash()],
         )
         connection.execute(

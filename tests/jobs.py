@@ -1,5 +1,6 @@
 """The pipeline's own job in this process, with its own definitions, settings and Dagster instance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,10 +44,11 @@ class MicroBatch:
         """The published copy."""
         return self.store.published
 
-    def run(self, first: str, last: str) -> dg.ExecuteInProcessResult:
-        """Materialize the windows from key ``first`` to ``last``; the run must succeed."""
+    def run(self, first: str, last: str, assets: Sequence[str] | None = None) -> dg.ExecuteInProcessResult:
+        """Materialize the windows from key ``first`` to ``last``, of some assets or all; the run must succeed."""
         job = defs().resolve_job_def("micro_batch")
-        return job.execute_in_process(instance=self.instance, tags=range_tags(first, last))
+        selection = None if assets is None else [dg.AssetKey(asset) for asset in assets]
+        return job.execute_in_process(instance=self.instance, tags=range_tags(first, last), asset_selection=selection)
 
     def checks(self, first: str, last: str) -> dict[str, dg.AssetCheckEvaluation]:
         """How the checks of such a run came out, by name."""

@@ -36,6 +36,7 @@ CHECKS = {
     "sensors_report",
     "values_plausible",
     "scores_up_to_date",
+    "verdicts_up_to_date",
     "copy_equals_store",
 }
 
@@ -204,6 +205,18 @@ def test_windows_grow_stale_an_hour_after_the_end_of_one_that_was_not_run(job: M
     assert state(timedelta(minutes=61)) == FreshnessState.FAIL
 
 
+def test_verdicts_from_before_a_run_that_died_after_scoring_are_told_with_the_range(job: MicroBatch) -> None:
+    job.topic.send([message("45.4, -122", STARTS[0] + timedelta(minutes=number), 5) for number in range(10)])
+    job.run(KEYS[0], KEYS[2], ["readings", "scored_readings"])
+    check = job.checks(KEYS[2], KEYS[3])["verdicts_up_to_date"]
+    assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
+    told = f"2 windows were scored, but not classified since: materialize {KEYS[0]} to {KEYS[1]} in one run."
+    assert check.description == told
+    job.run(KEYS[0], KEYS[1], ["regional_windows"])
+    assert not job.checks(KEYS[3], KEYS[3])["verdicts_up_to_date"].passed, "their anomalies are still the old ones"
+    assert job.checks(KEYS[0], KEYS[1])["verdicts_up_to_date"].passed
+
+
 def test_changed_values_of_the_windows_are_seen_and_of_others_not(tmp_path: Path) -> None:
     pair = [store_module.Store(tmp_path / name) for name in ("one", "other")]
     with pair[0].exclusive() as one, pair[1].exclusive() as other:
@@ -272,7 +285,9 @@ def test_a_sensor_that_is_back_or_long_gone_is_not_silent(connection: DuckDBPyCo
 
 def test_the_newest_window_is_the_newest_that_was_scored_or_asked_for(connection: DuckDBPyConnection) -> None:
     assert newest_window(connection, STARTS[0]) == STARTS[0]
-    connection.execute("INSERT INTO windows VALUES (?, 1, 1, 1, ''), (?, 1, NULL, NULL, NULL)", STARTS[1:3])
+    connection.execute(
+        "INSERT INTO windows (window_start, readings, scored) VALUES (?, 1, 1), (?, 1, NULL)", STARTS[1:3]
+    )
     assert newest_window(connection, STARTS[0]) == STARTS[1]
     assert newest_window(connection, STARTS[2]) == STARTS[2]
 

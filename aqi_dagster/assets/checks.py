@@ -22,6 +22,7 @@ from aqi_dagster.pipeline.health import (
     missing_offsets,
     newest_window,
     outdated_scores,
+    outdated_verdicts,
     sensors_reporting,
     unaccounted_messages,
 )
@@ -66,6 +67,12 @@ SCORES_UP_TO_DATE = dg.AssetCheckSpec(
     description=(
         "No readings came after their window was scored, and no window builds on one that was scored anew since."
     ),
+)
+
+VERDICTS_UP_TO_DATE = dg.AssetCheckSpec(
+    "verdicts_up_to_date",
+    asset="regional_windows",
+    description="Every window that was scored was classified after that: no run died in between.",
 )
 
 COPY_EQUALS_STORE = dg.AssetCheckSpec(
@@ -160,6 +167,24 @@ def scores_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
         metadata={"late_readings": outdated.late_readings, "stale_windows": outdated.stale_windows},
+    )
+
+
+def verdicts_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
+    """Evaluate :data:`VERDICTS_UP_TO_DATE`."""
+    outdated = outdated_verdicts(connection, FIRST_WINDOW)
+    description = "Every verdict follows from the present scores."
+    if outdated.first is not None and outdated.last is not None:
+        description = (
+            f"{outdated.windows} windows were scored, but not classified since: materialize "
+            f"{window_key(outdated.first)} to {window_key(outdated.last)} in one run."
+        )
+    return dg.AssetCheckResult(
+        check_name=VERDICTS_UP_TO_DATE.name,
+        passed=not outdated.windows,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=description,
+        metadata={"outdated_windows": outdated.windows},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
-from aqi_dagster.assets.checks import COPY_EQUALS_STORE, copy_equals_store
+from aqi_dagster.assets.checks import COPY_EQUALS_STORE, VERDICTS_UP_TO_DATE, copy_equals_store, verdicts_up_to_date
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
@@ -35,7 +35,7 @@ FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=
     pool="duckdb",
     hooks={log_cause},
     metadata=table_metadata("regional_windows"),
-    check_specs=[COPY_EQUALS_STORE],
+    check_specs=[VERDICTS_UP_TO_DATE, COPY_EQUALS_STORE],
     freshness_policy=FRESH,
 )
 def regional_windows(
@@ -58,6 +58,7 @@ def regional_windows(
         known = regions.regions(connection)
         with stages.stage("classify"):
             classified = classify_windows(connection, windows, known)
+        up_to_date = verdicts_up_to_date(connection)
         alerts = alert_numbers(connection, windows)
         found = list(chain.from_iterable(classified.values()))
         newest = found[-NEWEST_SHOWN:]
@@ -91,7 +92,7 @@ def regional_windows(
         )
     return dg.MaterializeResult(
         metadata={"published_copy": dg.MetadataValue.path(str(warehouse.store.published))},
-        check_results=[copy_equals_store(differences)],
+        check_results=[up_to_date, copy_equals_store(differences)],
     )
 
 

@@ -33,6 +33,7 @@ def select_anomalies(
             "ORDER BY window_start, sensor, created_at",
             span | {"score": thresholds.score, "pm25": thresholds.pm25},
         )
+        connection.execute("UPDATE windows SET selected = revision WHERE window_start BETWEEN $first AND $last", span)
     counts = dict(
         connection.execute(
             "SELECT window_start, count(*) FROM anomalies WHERE window_start BETWEEN $first AND $last GROUP BY ALL",

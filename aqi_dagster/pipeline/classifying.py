@@ -42,5 +42,6 @@ def classify_windows(
                 "$max_pm25_corrected, $aqi_of_max, $aqi_category)",
                 asdict(window),
             )
+        connection.execute("UPDATE windows SET classified = selected WHERE window_start BETWEEN $first AND $last", span)
         run_script(connection, "sync_alerts.sql", **span, now=utc_now())
     return classified

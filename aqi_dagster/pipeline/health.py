@@ -67,6 +67,26 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime) -> O
 
 
 @dataclass(frozen=True)
+class OutdatedVerdicts:
+    """Windows whose verdicts do not follow from their present scores, and the range that mends them."""
+
+    windows: int
+    first: datetime | None
+    last: datetime | None
+
+
+def outdated_verdicts(connection: DuckDBPyConnection, first_window: datetime) -> OutdatedVerdicts:
+    """Windows from ``first_window`` on that were scored after they were last classified: their run died in between."""
+    (row,) = connection.execute(
+        "SELECT count(*), min(window_start), max(window_start) FROM windows "
+        "WHERE window_start >= ? AND scored > 0 AND classified IS DISTINCT FROM revision",
+        [first_window],
+    ).fetchall()
+    windows, first, last = row
+    return OutdatedVerdicts(windows, first and startable(connection, first, first_window), last)
+
+
+@dataclass(frozen=True)
 class PartitionFault:
     """A Kafka partition whose rows or offsets do not add up, and how."""
 

@@ -20,7 +20,7 @@ from aqi_dagster.pipeline.comparing import differences
 from aqi_dagster.pipeline.database import run_script, scalar, transaction
 from aqi_dagster.pipeline.publishing import publish
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
@@ -148,8 +148,6 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     if not scalar(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'"):
         with transaction(connection):
             run_script(connection, "schema.sql")
-    if scalar(connection, "SELECT version FROM schema_version") == 2:
-        with transaction(connection):
             run_script(connection, "views.sql")
     version = scalar(connection, "SELECT version FROM schema_version")
     if version != SCHEMA_VERSION:

@@ -165,7 +165,9 @@ CREATE TABLE windows (
     readings        BIGINT    NOT NULL,
     scored          BIGINT,
     revision        BIGINT,
-    parameters_hash VARCHAR
+    parameters_hash VARCHAR,
+    selected        BIGINT,
+    classified      BIGINT
 );
 COMMENT ON TABLE  windows              IS 'One row per 12-hour window that holds readings or was scored';
 COMMENT ON COLUMN windows.window_start IS 'Start of the window, UTC';
@@ -173,6 +175,8 @@ COMMENT ON COLUMN windows.readings     IS 'Readings in the window, repeated ones
 COMMENT ON COLUMN windows.scored       IS 'Readings when it was last scored; NULL if never. Fewer than readings: the rest is late';
 COMMENT ON COLUMN windows.revision     IS 'Grows when scoring took in something new; stale if an earlier window has a greater one';
 COMMENT ON COLUMN windows.parameters_hash IS 'SHA-256 of the detector parameters of the last scoring, hexadecimal';
+COMMENT ON COLUMN windows.selected     IS 'Revision of the scores from which its anomalies were selected; NULL if never';
+COMMENT ON COLUMN windows.classified   IS 'Revision of the scores from which its verdicts follow; NULL if never';
 
 CREATE TABLE scored_readings (
     sensor       VARCHAR   NOT NULL,

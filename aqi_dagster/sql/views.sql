@@ -1,4 +1,4 @@
--- Views for people; the pipeline itself reads none of them. They make version 3 of the store out of version 2.
+-- Views for people; the pipeline itself reads none of them.
 
 CREATE VIEW sensor_windows AS
 SELECT
@@ -62,5 +62,3 @@ COMMENT ON COLUMN hourly_pm25.readings            IS 'Readings in the hour';
 COMMENT ON COLUMN hourly_pm25.mean_pm25           IS 'Mean PM2.5 (CF=1), ug/m3';
 COMMENT ON COLUMN hourly_pm25.max_pm25            IS 'Greatest PM2.5 (CF=1), ug/m3';
 COMMENT ON COLUMN hourly_pm25.mean_pm25_corrected IS 'Mean of corrected_readings.pm25_corrected, ug/m3';
-
-UPDATE schema_version SET version = 3;
