@@ -20,8 +20,9 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.pipeline.chunks import CHUNK_SCHEMA
 from aqi_dagster.pipeline.classifying import classify_windows
-from aqi_dagster.pipeline.consuming import CHUNK_SCHEMA, TopicReader
+from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.ingesting import Ingested, ingest
 from aqi_dagster.pipeline.messages import PM25_FIELD, TIME_FORMAT
 from aqi_dagster.pipeline.regions import OneRegion

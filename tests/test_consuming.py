@@ -8,7 +8,8 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import OffsetBeyondEndError, OffsetsExpiredError
 from aqi_dagster.pipeline import consuming
-from aqi_dagster.pipeline.consuming import Chunk, TopicReader
+from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.pulling import PullPolicy, pull
 from tests.conftest import FIRST_WINDOW, Topic, message, rows
 

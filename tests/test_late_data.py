@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from aqi_dagster.automation import due_range
 from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.pipeline.anomalies import Thresholds, select_anomalies
+from aqi_dagster.pipeline.chunks import CHUNK_SCHEMA
 from aqi_dagster.pipeline.classifying import classify_windows
-from aqi_dagster.pipeline.consuming import CHUNK_SCHEMA
 from aqi_dagster.pipeline.database import run_script
 from aqi_dagster.pipeline.detectors import DetectorParameters, StoredState, load_state
 from aqi_dagster.pipeline.health import outdated_scores

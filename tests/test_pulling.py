@@ -15,7 +15,8 @@ from aqi_dagster.errors import (
     TopicMissingError,
     TopicRecreatedError,
 )
-from aqi_dagster.pipeline.consuming import Chunk, TopicReader
+from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.health import missing_offsets, unaccounted_messages
 from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
 from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows

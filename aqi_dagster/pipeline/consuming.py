@@ -12,22 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicCollection, TopicPartition
 from confluent_kafka import KafkaError as KafkaErrorCode
 from confluent_kafka.admin import AdminClient
 
-from aqi_dagster.errors import (
-    ConfigurationError,
-    KafkaError,
-    KafkaUnavailableError,
-    OffsetBeyondEndError,
-    OffsetsExpiredError,
-    PartitionStalledError,
-    TopicMissingError,
-)
+from aqi_dagster.errors import KafkaError
+from aqi_dagster.pipeline.chunks import Chunk, ChunkBuilder
+from aqi_dagster.pipeline.kafka_faults import TopicFaults
 
 POLL_SECONDS = 0.2
 """How long one call waits for messages: the grain at which a silent partition is noticed."""
@@ -55,15 +46,6 @@ COMMIT_TIMEOUT_SECONDS = 5.0
 _NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """The zero UUID, which brokers without topic ids answer."""
 
-CHUNK_SCHEMA = pa.schema(
-    [
-        ("kafka_partition", pa.int32()),
-        ("kafka_offset", pa.int64()),
-        ("key", pa.binary()),
-        ("value", pa.binary()),
-    ]
-)
-
 _log = logging.getLogger(__name__)
 
 
@@ -74,26 +56,6 @@ class Topic:
     name: str
     topic_id: str | None
     partitions: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Messages as they came (:data:`CHUNK_SCHEMA`) and, by partition, the offset that follows what was read."""
-
-    messages: pa.Table
-    next_offsets: dict[int, int]
-
-    def messages_by_partition(self) -> dict[int, int]:
-        """Number of messages of each partition that has any."""
-        counts = pc.value_counts(self.messages["kafka_partition"])
-        return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
-
-    def first_offsets(self) -> dict[int, int]:
-        """The lowest offset of each partition that has any message."""
-        partitions, offsets = (self.messages[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
-        # Offsets rise within a partition, so its first row has the lowest.
-        found, rows = np.unique(partitions, return_index=True)
-        return dict(zip(found.tolist(), offsets[rows].tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -116,11 +78,15 @@ class TopicReader:
         """The bootstrap servers, as error messages name them."""
         return str(self.librdkafka.get("bootstrap.servers", ""))
 
+    @property
+    def _faults(self) -> TopicFaults:
+        return TopicFaults(self.servers, self.topic, self.timeout)
+
     def describe(self) -> Topic:
         """What the broker says of the topic.
 
-        Raises :class:`KafkaUnavailableError`, :class:`TopicMissingError`, or :class:`ConfigurationError` if the client
-        does not take its settings.
+        Raises :class:`~aqi_dagster.errors.KafkaUnavailableError`, :class:`~aqi_dagster.errors.TopicMissingError`, or
+        :class:`~aqi_dagster.errors.ConfigurationError` if the client does not take its settings.
         """
         troubles: list[KafkaErrorCode] = []
         # log_level 0: the last trouble is told in the error, and may have come back a hundred times.
@@ -128,21 +94,18 @@ class TopicReader:
         try:
             admin = AdminClient(settings)
         except KafkaException as exception:
-            raise self._refused(exception) from None
+            raise self._faults.refused(exception.args[0]) from None
         future = admin.describe_topics(TopicCollection([self.topic]), request_timeout=self.timeout)[self.topic]
         try:
             description = future.result()
         except KafkaException as exception:
             error = exception.args[0]
             if error.code() in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_TOPIC):
-                raise TopicMissingError(
-                    f"The broker at {self.servers} has no topic {self.topic!r}. Check KAFKA_TOPIC, or create the "
-                    "topic: `aqi-dagster produce` does so when it loads a file."
-                ) from None
+                raise self._faults.missing() from None
             admin.poll(0)  # has the client tell its troubles: a refused password shows nowhere else
             causes = [trouble for trouble in troubles if trouble.code() != KafkaErrorCode._ALL_BROKERS_DOWN]
             timed_out = error.code() == KafkaErrorCode._TIMED_OUT
-            raise self._unavailable("describe", causes[-1] if timed_out and causes else error) from None
+            raise self._faults.unavailable("describe", causes[-1] if timed_out and causes else error) from None
         topic_id = str(description.topic_id) if description.topic_id is not None else _NO_TOPIC_ID
         partitions = tuple(sorted(partition.id for partition in description.partitions))
         return Topic(self.topic, None if topic_id == _NO_TOPIC_ID else topic_id, partitions)
@@ -155,7 +118,7 @@ class TopicReader:
         try:
             consumer = Consumer(settings, logger=_log)
         except KafkaException as exception:
-            raise self._refused(exception) from None
+            raise self._faults.refused(exception.args[0]) from None
         try:
             yield consumer
         finally:
@@ -170,7 +133,7 @@ class TopicReader:
         Raises :class:`PartitionStalledError`, :class:`OffsetsExpiredError`, :class:`OffsetBeyondEndError` or
         :class:`KafkaUnavailableError`, after all that was read was given; it remains valid.
         """
-        builder = _ChunkBuilder()
+        builder = ChunkBuilder()
         try:
             yield from self._full_chunks(consumer, starts, builder)
         except KafkaError:
@@ -182,7 +145,7 @@ class TopicReader:
             yield builder.take()
 
     def _full_chunks(
-        self, consumer: Consumer, starts: Mapping[int, int | None], builder: "_ChunkBuilder"
+        self, consumer: Consumer, starts: Mapping[int, int | None], builder: ChunkBuilder
     ) -> Iterator[Chunk]:
         """The chunks that became full; what is left over stays in ``builder``."""
         positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
@@ -196,7 +159,7 @@ class TopicReader:
             if batch:
                 progress = time.monotonic()
             elif time.monotonic() - progress > self.timeout:
-                raise self._stalled(reading, positions)
+                raise self._faults.stalled(reading, positions)
             failed = [message for message in batch if message.error() is not None]
             if failed:
                 batch = [message for message in batch if message.error() is None]
@@ -224,7 +187,7 @@ class TopicReader:
         try:
             consumer.list_topics(self.topic, timeout=self.timeout)
         except KafkaException as exception:
-            raise self._unavailable("tell the leaders of", exception.args[0]) from None
+            raise self._faults.unavailable("tell the leaders of", exception.args[0]) from None
 
     def first_offsets(self, consumer: Consumer, partitions: Iterable[int]) -> dict[int, int]:
         """The oldest offset that the broker still holds, by partition."""
@@ -274,11 +237,6 @@ class TopicReader:
         if thread.is_alive():
             _log.warning("offsets were not committed to the consumer group within %g s", COMMIT_TIMEOUT_SECONDS)
 
-    def _refused(self, exception: KafkaException) -> ConfigurationError:
-        return ConfigurationError(
-            f"Kafka's client refuses its settings: {exception.args[0].str()}. Mend the KAFKA_CONFIG_* variables."
-        )
-
     def _end_of_partition(self, consumer: Consumer, message: Message, positions: Mapping[int, int]) -> int:
         """The partition whose end ``message`` tells; any other error that it carries is raised."""
         error = message.error()
@@ -287,96 +245,15 @@ class TopicReader:
         if error.code() == KafkaErrorCode._PARTITION_EOF and partition is not None:
             return partition
         if error.code() == KafkaErrorCode._AUTO_OFFSET_RESET and partition is not None:
-            raise self._out_of_range(consumer, partition, positions[partition])
+            low, high = self._watermarks(consumer, partition)
+            raise self._faults.out_of_range(partition, positions[partition], low, high)
         if error.code() in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_PARTITION):
-            raise TopicMissingError(
-                f"Topic {self.topic!r} at {self.servers}, partition {partition}, went away while it was read: "
-                f"{error.str()}. What was read before is kept. Run again once the topic is there."
-            )
-        raise KafkaError(
-            f"Topic {self.topic!r} at {self.servers}, partition {partition}, offset "
-            f"{positions.get(partition or 0)}: {error.str()} ({error.name()}). What was read before is kept; run again "
-            "once the cause is mended."
-        )
-
-    def _out_of_range(self, consumer: Consumer, partition: int, offset: int) -> KafkaError:
-        low, high = self._watermarks(consumer, partition)
-        where = f"Topic {self.topic!r} at {self.servers}, partition {partition}"
-        if offset < low:
-            return OffsetsExpiredError(
-                f"{where}: offsets {offset} to {low - 1} were removed by the broker's retention before they were "
-                "read, so those readings are lost. Lengthen the topic's retention; then let the pipeline go on "
-                "behind the gap by setting KAFKA_ON_EXPIRED_OFFSETS=skip for one run."
-            )
-        return OffsetBeyondEndError(
-            f"{where}: the next offset to read is {offset}, but the log ends at {high}. The topic was truncated, or "
-            "KAFKA_BOOTSTRAP_SERVERS or KAFKA_TOPIC points to another one than before. Point them back, or set "
-            "AQI_DATA_DIR to a new folder to read this topic from its beginning."
-        )
-
-    def _stalled(self, reading: set[int], positions: Mapping[int, int]) -> KafkaError:
-        places = ", ".join(
-            f"{p} at {'its beginning' if positions[p] < 0 else f'offset {positions[p]}'}" for p in sorted(reading)
-        )
-        return PartitionStalledError(
-            f"Topic {self.topic!r} at {self.servers}: no message and no end of log for {self.timeout:g} s from "
-            f"partition {places}. The broker is down or does not serve the partition, or the offset lies beyond the "
-            "end of its log. What was read before is kept. Check the broker and run again; KAFKA_TIMEOUT_SECONDS "
-            "sets how long to wait."
-        )
+            raise self._faults.went_away(partition, error)
+        raise self._faults.failed(partition, positions.get(partition or 0), error)
 
     def _watermarks(self, consumer: Consumer, partition: int) -> tuple[int, int]:
         """The oldest offset that the broker still holds, and the end of the log."""
         try:
             return consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout=self.timeout)
         except KafkaException as exception:
-            raise self._unavailable(f"tell the offsets of partition {partition} of", exception.args[0]) from None
-
-    def _unavailable(self, do: str, error: KafkaErrorCode) -> KafkaError:
-        return KafkaUnavailableError(
-            f"The broker at {self.servers} did not {do} topic {self.topic!r} within {self.timeout:g} s: "
-            f"{error.str()} ({error.name()}). Check that it runs and that KAFKA_BOOTSTRAP_SERVERS and the "
-            "KAFKA_CONFIG_* settings are right."
-        )
-
-
-class _ChunkBuilder:
-    """Gathers messages column by column until a chunk is full."""
-
-    def __init__(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
-        self._batches: list[pa.RecordBatch] = []
-        self.next_offsets: dict[int, int] = {}
-        self.size = 0
-        self.bytes = 0
-
-    def add(self, messages: list[Message]) -> dict[int, int]:
-        """Append ``messages``; returns the offset after the last of each partition among them."""
-        if not messages:
-            return {}
-        partitions = cast("list[int]", [message.partition() for message in messages])
-        offsets = cast("list[int]", [message.offset() for message in messages])
-        batch = pa.record_batch(
-            [
-                pa.array(partitions, pa.int32()),
-                pa.array(offsets, pa.int64()),
-                pa.array([message.key() for message in messages], pa.binary()),
-                pa.array([message.value() for message in messages], pa.binary()),
-            ],
-            schema=CHUNK_SCHEMA,
-        )
-        self._batches.append(batch)
-        self.size += len(messages)
-        self.bytes += batch.nbytes
-        # Offsets rise within a partition, so the last pair of each partition wins.
-        advanced = {partition: offset + 1 for partition, offset in zip(partitions, offsets, strict=True)}
-        self.next_offsets.update(advanced)
-        return advanced
-
-    def take(self) -> Chunk:
-        """The chunk so far; the builder starts the next one."""
-        chunk = Chunk(pa.Table.from_batches(self._batches, CHUNK_SCHEMA), self.next_offsets)
-        self._start()
-        return chunk
+            raise self._faults.unavailable(f"tell the offsets of partition {partition} of", exception.args[0]) from None

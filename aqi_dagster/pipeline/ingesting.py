@@ -60,7 +60,7 @@ def ingest(
     now: datetime,
     future_allowance: timedelta,
 ) -> Ingested:
-    """Append ``messages`` (:data:`consuming.CHUNK_SCHEMA`) to ``readings`` and ``rejected_messages``.
+    """Append ``messages`` (:data:`chunks.CHUNK_SCHEMA`) to ``readings`` and ``rejected_messages``.
 
     ``generation`` tells which making of the topic they are from; ``now`` is naive UTC; a ``created_at`` beyond
     ``now + future_allowance`` is rejected.

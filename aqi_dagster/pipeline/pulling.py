@@ -14,7 +14,8 @@ from confluent_kafka import Consumer
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ConcurrentPullError, TopicRecreatedError
-from aqi_dagster.pipeline.consuming import Chunk, Topic, TopicReader
+from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.consuming import Topic, TopicReader
 from aqi_dagster.pipeline.database import registered, run_script, transaction
 from aqi_dagster.pipeline.ingesting import ingest
 from aqi_dagster.pipeline.read_ahead import read_ahead

@@ -11,7 +11,8 @@ from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.consuming import Chunk, TopicReader
+from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.health import missing_offsets, unaccounted_messages
 from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
 from tests.kafka.cluster import ApacheKafka, Login
