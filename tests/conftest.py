@@ -27,6 +27,7 @@ from aqi_dagster.pipeline.ingesting import Ingested, ingest
 from aqi_dagster.pipeline.messages import PM25_FIELD, TIME_FORMAT
 from aqi_dagster.pipeline.regions import OneRegion
 from aqi_dagster.pipeline.store import Store
+from tests.slack_server import Slack, slack_server
 
 
 def at(text: str) -> datetime:
@@ -140,6 +141,13 @@ class Topic:
         # A short wait for more messages, because the end of an idle partition is told only after it.
         librdkafka = {"bootstrap.servers": self.servers, "fetch.wait.max.ms": 50}
         return kind(librdkafka, self.name, **{"timeout": 10.0, **settings})
+
+
+@pytest.fixture
+def slack() -> Iterator[Slack]:
+    """A server that stands for Slack."""
+    with slack_server() as slack:
+        yield slack
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Dispatching the outbox to a real HTTP server: each verdict is told once, and none is lost."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +12,7 @@ from aqi_dagster.pipeline.slack import Webhook
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_start
 from tests.conftest import MALFUNCTION, NOTHING, SMOKE, find, rows
-from tests.slack_server import Answer, Slack, headlines, slack_server
+from tests.slack_server import Answer, Slack, headlines
 
 DIGEST_AFTER = timedelta(hours=48)
 
@@ -23,12 +22,6 @@ ENDED = window_start(utc_now()) - WINDOW_LENGTH
 BEFORE = ENDED - WINDOW_LENGTH
 
 OLD = [ENDED - timedelta(days=number) for number in range(30, 10, -1)]
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    with slack_server() as slack:
-        yield slack
 
 
 @pytest.fixture

@@ -5,24 +5,17 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from aqi_dagster.errors import SlackError
 from aqi_dagster.pipeline.slack import Webhook
-from tests.slack_server import PATH, Answer, Slack, slack_server
+from tests.slack_server import PATH, Answer, Slack
 
 MESSAGE = {"text": "Suspected Smoke Event"}
 
 SECRET = PATH.rsplit("/", maxsplit=1)[-1]
-
-
-@pytest.fixture
-def slack() -> Iterator[Slack]:
-    with slack_server() as slack:
-        yield slack
 
 
 @pytest.fixture

@@ -75,12 +75,6 @@ def drip(data: bytes, then: bytes, released: threading.Event) -> Answer:
 
 
 @pytest.fixture
-def slack() -> Iterator[Slack]:
-    with slack_server() as slack:
-        yield slack
-
-
-@pytest.fixture
 def webhook(slack: Slack) -> Webhook:
     return Webhook(slack.url, timeout=5.0, attempts=2, patience=30.0)
 

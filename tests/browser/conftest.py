@@ -51,7 +51,7 @@ class Installation:
     slack: WebhookReceiver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Callable[[], "Page"]]:
     """Opens a new page in Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -73,7 +73,7 @@ def browser() -> Iterator[Callable[[], "Page"]]:
         yield new_page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def installation(
     browser: Callable[[], "Page"], broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:

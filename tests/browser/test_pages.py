@@ -94,3 +94,12 @@ def test_failed_run_shows_its_cause(page: "Page", installation: Installation) ->
     cause = re.compile("^TopicMissingError: .*mistyped.*KAFKA_TOPIC")
     show(page, installation, f"/runs/{run}", "Failure", cause)
     page.get_by_text(cause).first.scroll_into_view_if_needed()
+
+
+def test_plot_of_a_window(page: "Page", installation: Installation) -> None:
+    show(page, installation, f"/assets/regional_windows?view=partitions&partition={SMOKE}", "plot: Lake Tahoe")
+    row = page.get_by_role("row").filter(has=page.get_by_text("plot: Lake Tahoe", exact=True))
+    row.get_by_text("Show Markdown").click()
+    image = page.get_by_role("dialog").get_by_role("img", name="PM2.5 in Lake Tahoe")
+    image.wait_for()
+    assert image.evaluate("image => image.complete && image.naturalWidth") > 600

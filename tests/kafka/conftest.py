@@ -93,7 +93,7 @@ def meanwhile(topic: Topic, event: Callable[[], object], timeout: float = 30.0) 
     return dataclasses.replace(reader, librdkafka={**reader.librdkafka, **SMALL_FETCHES})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
     """One Apache Kafka for all tests; they are skipped where it cannot be had."""
     kafka = ApacheKafka(tmp_path_factory.mktemp("kafka"), LOGIN)
