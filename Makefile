@@ -28,7 +28,7 @@ dev: setup
 	$(BIN)/aqi-dagster dev
 
 test: lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto
 
 stress: setup
 	$(BIN)/python -m tests.stress
