@@ -23,7 +23,7 @@ from aqi_dagster.pipeline.chunks import CHUNK_SCHEMA
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.database import run_script
 from aqi_dagster.pipeline.detectors import DetectorParameters, StoredState, load_state
-from aqi_dagster.pipeline.health import outdated_scores
+from aqi_dagster.pipeline.health import outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.ingesting import ingest
 from aqi_dagster.pipeline.scoring import score_windows
 from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key, windows_between
@@ -100,7 +100,9 @@ class Site:
         """What must not depend on the order of arrival, with the detectors as the numbers that they hold."""
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
-            "windows": rows(self.connection, "SELECT * EXCLUDE (revision) FROM windows ORDER BY ALL"),
+            "windows": rows(
+                self.connection, "SELECT * EXCLUDE (revision, selected, classified) FROM windows ORDER BY ALL"
+            ),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
             "regional_windows": rows(self.connection, "FROM regional_windows ORDER BY window_start"),
@@ -171,6 +173,7 @@ def test_whatever_comes_late_or_twice_the_tables_become_those_of_one_sorted_pass
         if outdated.first is not None and outdated.last is not None:
             late.materialize(outdated.first, outdated.last)
         assert outdated_scores(late.connection, FIRST_WINDOW).first is None
+        assert outdated_verdicts(late.connection, FIRST_WINDOW).windows == 0
         assert late.tables() == one_sorted_pass(arrived)
         told = rows(
             late.connection,
