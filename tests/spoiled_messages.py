@@ -169,10 +169,10 @@ def spoiled(random: Random) -> RawMessage:
     """A message with few faults or none, in its fields, its text or its key."""
     fields = ordinary(random)
     for _ in range(random.choices([0, 1, 2], weights=[2, 4, 1])[0]):
-        random.choice([_drop, _repeat, _rename, _change, _change, _change, _change])(random, fields)
+        random.choice([_drop, _repeat, _rename, change, change, change, change])(random, fields)
     value = _joined(random, fields).encode("utf-8", "surrogatepass")
     if random.random() < 0.2:
-        value = _spoil_text(random, value)
+        value = spoil_text(random, value)
     key = random.choice(_KEYS) if random.random() < 0.1 else _KEYS[random.randint(0, 1)]
     return key, value if random.random() < 0.99 else None
 
@@ -219,7 +219,7 @@ def _rename(random: Random, fields: list[Field]) -> None:
     fields[place] = (random.choice(others), text)
 
 
-def _change(random: Random, fields: list[Field]) -> None:
+def change(random: Random, fields: list[Field]) -> None:
     place = random.randrange(len(fields))
     name = fields[place][0]
     kind = random.randrange(6)
@@ -236,7 +236,7 @@ def _change(random: Random, fields: list[Field]) -> None:
     fields[place] = (name, text)
 
 
-def _spoil_text(random: Random, value: bytes) -> bytes:
+def spoil_text(random: Random, value: bytes) -> bytes:
     place = random.randint(0, len(value))
     kind = random.randrange(4)
     if kind == 0:

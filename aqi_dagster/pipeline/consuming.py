@@ -23,7 +23,11 @@ from aqi_dagster.pipeline.kafka_faults import TopicFaults
 POLL_SECONDS = 0.2
 """How long one call waits for messages: the grain at which a silent partition is noticed."""
 
-POLL_MESSAGES = 10_000
+POLL_MESSAGES = 2_000
+"""Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
+
+CHUNK_MESSAGES = 1 << 17
+"""A little more than the 122,880 rows of a DuckDB row group: that many are written once, and not to its log first."""
 
 _FETCH_DEFAULTS = {
     # Large fetches: reading a backlog is bound by the number of round trips otherwise.
@@ -70,7 +74,7 @@ class TopicReader:
     librdkafka: Mapping[str, str | int | float | bool]
     topic: str
     timeout: float = 30.0
-    chunk_messages: int = 100_000
+    chunk_messages: int = CHUNK_MESSAGES
     chunk_bytes: int = 64 << 20
 
     @property

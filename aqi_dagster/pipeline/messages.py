@@ -1,7 +1,7 @@
 """What a message of the topic must look like to become a reading.
 
-This module is the definition: a message is a reading exactly if :func:`decode_message` accepts it. ``sql/decode.sql``
-takes the ordinary messages faster and leaves every other one to it, so the two can only agree.
+This module is the definition: a message is a reading exactly if :func:`decode_key` and :func:`decode_value` accept it.
+:mod:`shapes` takes the ordinary messages faster and leaves every other one to it, so the two can only agree.
 
 The key is the JSON encoding of the text ``"latitude, longitude"``. The value is one JSON object whose
 ``created_at`` (``2022-07-18 00:00:00 UTC``) and ``PM2.5_CF1_ug/m3`` are required; the other known fields may be
@@ -15,6 +15,8 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
+
+import pyarrow as pa
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -33,6 +35,16 @@ OPTIONAL_NUMBERS = {
 
 OLD_HUMIDITY_FIELD = "Humidity"
 """What older producers call ``Humidity_%``; used where the newer one is missing."""
+
+VALUE_SCHEMA = pa.schema(
+    [
+        ("created_at", pa.timestamp("us")),
+        ("pm25_cf1", pa.float64()),
+        ("entry_id", pa.int64()),
+        *((column, pa.float64()) for column in OPTIONAL_NUMBERS),
+    ]
+)
+"""Columns of ``readings`` that a message value fills."""
 
 KNOWN_FIELDS = frozenset(["created_at", "entry_id", PM25_FIELD, OLD_HUMIDITY_FIELD, *OPTIONAL_NUMBERS.values()])
 

@@ -1,4 +1,5 @@
--- Append `decoded` to readings, mark what repeats an earlier reading, and keep the sensors and windows in step.
+-- Append `decoded` to readings, mark what repeats an earlier reading, and keep the sensors and windows in step. Append
+-- `rejected` to rejected_messages.
 -- $generation: making of the topic, $now: time of the pull (naive UTC).
 
 CREATE OR REPLACE TEMP TABLE repeats AS
@@ -53,3 +54,6 @@ USING (
 ON windows.window_start = arrived.window_start
 WHEN MATCHED THEN UPDATE SET readings = windows.readings + arrived.readings
 WHEN NOT MATCHED THEN INSERT (window_start, readings) VALUES (arrived.window_start, arrived.readings);
+
+INSERT INTO rejected_messages BY NAME
+SELECT *, $generation AS topic_generation, $now AS ingested_at FROM rejected;
