@@ -20,9 +20,10 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from aqi_dagster.pipeline.chunks import CHUNK_SCHEMA
+from aqi_dagster.pipeline.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.consuming import TopicReader
+from aqi_dagster.pipeline.decoding import decode
 from aqi_dagster.pipeline.ingesting import Ingested, ingest
 from aqi_dagster.pipeline.messages import PM25_FIELD, TIME_FORMAT
 from aqi_dagster.pipeline.regions import OneRegion
@@ -82,12 +83,12 @@ def chunk(messages: Sequence[RawMessage], partitions: Sequence[int] = (0,), firs
         }
         for number, (key, value) in enumerate(messages)
     ]
-    return pa.Table.from_pylist(rows, CHUNK_SCHEMA)
+    return pa.Table.from_pylist(rows, MESSAGES_SCHEMA)
 
 
 def take_in(connection: DuckDBPyConnection, messages: Sequence[RawMessage], first_offset: int = 0) -> Ingested:
     """Ingest ``messages`` as one chunk of partition 0."""
-    return ingest(connection, chunk(messages, first_offset=first_offset), 1, NOW, ALLOWANCE)
+    return ingest(connection, decode(chunk(messages, first_offset=first_offset), NOW, ALLOWANCE), 1, NOW)
 
 
 def find(connection: DuckDBPyConnection, window: datetime, sensors: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import OffsetBeyondEndError, OffsetsExpiredError
 from aqi_dagster.pipeline import consuming
-from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.batches import Batch
 from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.pulling import PullPolicy, pull
 from tests.conftest import FIRST_WINDOW, Topic, message, rows
@@ -75,7 +75,7 @@ def test_the_next_offset_is_behind_what_was_read(
 ) -> None:
     last = [entry for batch in batches for entry in batch][-1].offset()
     consumer = ScriptedConsumer(list(batches), log_end)
-    (chunk,) = TopicReader({}, "t").chunks(consumer, {3: 5})  # type: ignore[arg-type]
+    (chunk,) = TopicReader({}, "t").batches(consumer, {3: 5})  # type: ignore[arg-type]
     assert chunk.messages["kafka_offset"].to_pylist() == offsets
     assert chunk.next_offsets == {3: max([last, *(offset + 1 for offset in offsets)])}
     assert consumer.batches == []
@@ -88,7 +88,7 @@ def test_chunks_are_bounded(topic: Topic, bound: dict[str, int], most: int, monk
     topic.send([message(HERE, FIRST_WINDOW, n) for n in range(100)], partition=1)
     reader = topic.reader(**bound)
     with reader.consumer() as consumer:
-        chunks = list(reader.chunks(consumer, {1: None, 2: None}))
+        chunks = list(reader.batches(consumer, {1: None, 2: None}))
     sizes = [chunk.messages.num_rows for chunk in chunks]
     assert sum(sizes) == 100
     assert max(sizes) <= most
@@ -157,6 +157,6 @@ def test_a_chunk_counts_its_messages_by_partition(topic: Topic) -> None:
     topic.send([message(HERE, FIRST_WINDOW, n) for n in range(10)])
     reader = topic.reader()
     with reader.consumer() as consumer:
-        chunks: list[Chunk] = list(reader.chunks(consumer, {0: 1, 1: None, 2: 2}))
+        chunks: list[Batch] = list(reader.batches(consumer, {0: 1, 1: None, 2: 2}))
     assert chunks[0].messages_by_partition() == {0: 2, 1: 3}
     assert chunks[0].next_offsets == {0: 3, 1: 3, 2: 2}

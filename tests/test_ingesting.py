@@ -10,6 +10,7 @@ from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aqi_dagster.pipeline.decoding import decode
 from aqi_dagster.pipeline.ingesting import Ingested, ingest
 from aqi_dagster.windows import WINDOW_LENGTH, window_start
 from tests.conftest import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, at, chunk, message, rows, take_in
@@ -72,7 +73,7 @@ def test_the_first_of_a_repeated_reading_in_a_chunk_is_the_one_that_counts(conne
     when = at("2022-07-18 06:00")
     repeated = [message(HERE, when, pm25) for pm25 in (1, 2, 3, 4)]
     dealt = chunk(repeated, partitions=(2, 1)).take([3, 2, 1, 0])
-    assert ingest(connection, dealt, 1, NOW, ALLOWANCE) == Ingested(4, 3, 0)
+    assert ingest(connection, decode(dealt, NOW, ALLOWANCE), 1, NOW) == Ingested(4, 3, 0)
     marks = rows(connection, "SELECT kafka_partition, kafka_offset, repeated FROM readings ORDER BY ALL")
     assert marks == [(1, 0, False), (1, 1, True), (2, 0, True), (2, 1, True)]
 
@@ -81,7 +82,7 @@ def test_a_reading_that_comes_again_in_a_later_chunk_is_marked(connection: DuckD
     when = at("2022-07-18 06:00")
     assert take_in(connection, [message(HERE, when, 1), message(HERE, when + WINDOW_LENGTH, 1)]).repeated == 0
     again = [message(HERE, when, 2), message(THERE, when, 2), message(HERE, when + timedelta(seconds=1), 2)]
-    assert ingest(connection, chunk(again, partitions=(3,)), 2, NOW, ALLOWANCE) == Ingested(3, 1, 0)
+    assert ingest(connection, decode(chunk(again, partitions=(3,)), NOW, ALLOWANCE), 2, NOW) == Ingested(3, 1, 0)
     marks = rows(connection, "SELECT sensor, pm25_cf1 FROM readings WHERE repeated")
     assert marks == [(HERE, 2)]
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from aqi_dagster.automation import due_range
 from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.pipeline.anomalies import Thresholds, select_anomalies
-from aqi_dagster.pipeline.chunks import CHUNK_SCHEMA
+from aqi_dagster.pipeline.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.database import run_script
+from aqi_dagster.pipeline.decoding import decode
 from aqi_dagster.pipeline.detectors import DetectorParameters, StoredState, load_state
 from aqi_dagster.pipeline.health import outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.ingesting import ingest
@@ -80,7 +81,7 @@ class Site:
             partition, offset = SENSORS.index(reading.sensor), self._next_offset[reading.sensor]
             self._next_offset[reading.sensor] += 1
             places.append({"kafka_partition": partition, "kafka_offset": offset, "key": key, "value": value})
-        ingest(self.connection, pa.Table.from_pylist(places, CHUNK_SCHEMA), 1, NOW, ALLOWANCE)
+        ingest(self.connection, decode(pa.Table.from_pylist(places, MESSAGES_SCHEMA), NOW, ALLOWANCE), 1, NOW)
 
     def materialize(self, first: datetime, last: datetime) -> None:
         """What the job does for a range of windows."""

@@ -1,7 +1,7 @@
 """Pulling from a real broker: everything once, whatever goes wrong in between."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from datetime import timedelta
 
 import pytest
@@ -15,7 +15,7 @@ from aqi_dagster.errors import (
     TopicMissingError,
     TopicRecreatedError,
 )
-from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.batches import Batch
 from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.health import missing_offsets, unaccounted_messages
 from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
@@ -36,8 +36,8 @@ def messages(count: int, first: int = 0) -> list[RawMessage]:
 class Interrupted(TopicReader):
     """Fails before it gives the third chunk, as a broker may that goes away."""
 
-    def chunks(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Iterator[Chunk]:
-        for number, chunk in enumerate(super().chunks(consumer, starts)):
+    def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
+        for number, chunk in enumerate(super().batches(consumer, starts)):
             if number == 2:
                 raise ConnectionAbortedError
             yield chunk
@@ -191,9 +191,9 @@ def test_of_two_pulls_at_once_one_gives_up_and_nothing_is_doubled(topic: Topic, 
     class Overtaken(TopicReader):
         """Lets another pull read the whole topic before it gives its first chunk."""
 
-        def chunks(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Iterator[Chunk]:
+        def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
             pull(connection.cursor(), topic.reader(), POLICY)
-            yield from super().chunks(consumer, starts)
+            yield from super().batches(consumer, starts)
 
     places = topic.send(messages(400))
     with pytest.raises(ConcurrentPullError, match=rf"Topic '{topic.name}', partition \d: another pull moved"):

@@ -21,6 +21,7 @@ from aqi_dagster.errors import SlackError, SlackRefusedError
 from aqi_dagster.pipeline.alerts import DispatchReport, dispatch
 from aqi_dagster.pipeline.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.classifying import classify_windows
+from aqi_dagster.pipeline.decoding import decode
 from aqi_dagster.pipeline.detectors import DetectorParameters
 from aqi_dagster.pipeline.ingesting import ingest
 from aqi_dagster.pipeline.scoring import score_windows
@@ -277,7 +278,7 @@ def test_a_verdict_that_late_readings_change_is_told_as_a_correction_of_its_wind
 
     def take_in_and_score(messages: list[RawMessage], first_offset: int, *windows: datetime) -> None:
         with store.exclusive() as connection:
-            ingest(connection, chunk(messages, first_offset=first_offset), 1, utc_now(), ALLOWANCE)
+            ingest(connection, decode(chunk(messages, first_offset=first_offset), utc_now(), ALLOWANCE), 1, utc_now())
             list(score_windows(connection, windows, BEFORE, DetectorParameters(window_size=10)))
             select_anomalies(connection, windows, Thresholds())
             classify_windows(connection, windows, REGION)

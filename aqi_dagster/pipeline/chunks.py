@@ -1,80 +1,62 @@
-"""Chunks of a topic: what one transaction takes in, as columns."""
+"""Chunks: what one transaction takes in, decoded."""
 
-from dataclasses import dataclass
-from typing import cast
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from confluent_kafka import Message
 
-CHUNK_SCHEMA = pa.schema(
-    [
-        ("kafka_partition", pa.int32()),
-        ("kafka_offset", pa.int64()),
-        ("key", pa.binary()),
-        ("value", pa.binary()),
-    ]
-)
+from aqi_dagster.errors import KafkaError
+from aqi_dagster.pipeline.batches import Batch
+from aqi_dagster.pipeline.decoding import Decoded
 
 
-@dataclass(frozen=True)
+@dataclass
 class Chunk:
-    """Messages as they came (:data:`CHUNK_SCHEMA`) and, by partition, the offset that follows what was read."""
+    """What some batches were decoded to and, by partition, which offsets they hold.
 
-    messages: pa.Table
-    next_offsets: dict[int, int]
+    ``next_offsets`` follow what was read, ``first_offsets`` are the lowest ones; ``messages`` are counts.
+    """
 
-    def messages_by_partition(self) -> dict[int, int]:
-        """Number of messages of each partition that has any."""
-        counts = pc.value_counts(self.messages["kafka_partition"])
-        return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
+    next_offsets: dict[int, int] = field(default_factory=dict)
+    first_offsets: dict[int, int] = field(default_factory=dict)
+    messages: Counter[int] = field(default_factory=Counter)
+    bytes: int = 0
+    parts: list[Decoded] = field(default_factory=list)
 
-    def first_offsets(self) -> dict[int, int]:
-        """The lowest offset of each partition that has any message."""
-        partitions, offsets = (self.messages[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
-        # Offsets rise within a partition, so its first row has the lowest.
-        found, rows = np.unique(partitions, return_index=True)
-        return dict(zip(found.tolist(), offsets[rows].tolist(), strict=True))
+    def add(self, batch: Batch, decoded: Decoded) -> None:
+        """Append what ``batch`` was ``decoded`` to."""
+        self.next_offsets |= batch.next_offsets
+        self.first_offsets = batch.first_offsets() | self.first_offsets
+        self.messages.update(batch.messages_by_partition())
+        self.bytes += batch.messages.nbytes
+        self.parts.append(decoded)
 
-
-class ChunkBuilder:
-    """Gathers messages column by column until a chunk is full."""
-
-    def __init__(self) -> None:
-        self._start()
-
-    def _start(self) -> None:
-        self._batches: list[pa.RecordBatch] = []
-        self.next_offsets: dict[int, int] = {}
-        self.size = 0
-        self.bytes = 0
-
-    def add(self, messages: list[Message]) -> dict[int, int]:
-        """Append ``messages``; returns the offset after the last of each partition among them."""
-        if not messages:
-            return {}
-        partitions = cast("list[int]", [message.partition() for message in messages])
-        offsets = cast("list[int]", [message.offset() for message in messages])
-        batch = pa.record_batch(
-            [
-                pa.array(partitions, pa.int32()),
-                pa.array(offsets, pa.int64()),
-                pa.array([message.key() for message in messages], pa.binary()),
-                pa.array([message.value() for message in messages], pa.binary()),
-            ],
-            schema=CHUNK_SCHEMA,
+    @property
+    def decoded(self) -> Decoded:
+        """What all batches were decoded to."""
+        return Decoded(
+            pa.concat_tables(part.readings for part in self.parts),
+            pa.concat_tables(part.rejected for part in self.parts),
         )
-        self._batches.append(batch)
-        self.size += len(messages)
-        self.bytes += batch.nbytes
-        # Offsets rise within a partition, so the last pair of each partition wins.
-        advanced = {partition: offset + 1 for partition, offset in zip(partitions, offsets, strict=True)}
-        self.next_offsets.update(advanced)
-        return advanced
 
-    def take(self) -> Chunk:
-        """The chunk so far; the builder starts the next one."""
-        chunk = Chunk(pa.Table.from_batches(self._batches, CHUNK_SCHEMA), self.next_offsets)
-        self._start()
-        return chunk
+
+def gather(batches: Iterable[tuple[Batch, Decoded]], most_messages: int, most_bytes: int) -> Iterator[Chunk]:
+    """Chunks of ``batches``, each full as soon as it holds that many messages, or bytes of their keys and values.
+
+    A Kafka error of ``batches`` is raised after a chunk of what was read before it: that remains valid, and
+    retention may remove it before the next pull.
+    """
+    chunk = Chunk()
+    try:
+        for batch, decoded in batches:
+            chunk.add(batch, decoded)
+            if chunk.messages.total() >= most_messages or chunk.bytes >= most_bytes:
+                yield chunk
+                chunk = Chunk()
+    except KafkaError:
+        if chunk.parts:
+            yield chunk
+        raise
+    if chunk.parts:
+        yield chunk

@@ -1,4 +1,4 @@
-"""Reading a Kafka topic from given offsets to its present end, in chunks of bounded memory.
+"""Reading a Kafka topic from given offsets to its present end, in batches of bounded memory.
 
 Partitions are assigned, never subscribed: what has been read is known to the DuckDB store alone. The end of a partition
 is where a fetch says it is (``_PARTITION_EOF``), because not every broker answers ListOffsets rightly.
@@ -7,7 +7,7 @@ is where a fetch says it is (``_PARTITION_EOF``), because not every broker answe
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,14 +17,17 @@ from confluent_kafka import KafkaError as KafkaErrorCode
 from confluent_kafka.admin import AdminClient
 
 from aqi_dagster.errors import KafkaError
-from aqi_dagster.pipeline.chunks import Chunk, ChunkBuilder
+from aqi_dagster.pipeline.batches import Batch, BatchBuilder
 from aqi_dagster.pipeline.kafka_faults import TopicFaults
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.05
 """How long one call waits for messages: the grain at which a silent partition is noticed."""
 
 POLL_MESSAGES = 2_000
 """Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
+
+BATCH_MESSAGES, BATCH_BYTES = 1 << 14, 8 << 20
+"""Where a batch ends: few enough messages that what they are decoded to stays near the processor."""
 
 CHUNK_MESSAGES = 1 << 17
 """A little more than the 122,880 rows of a DuckDB row group: that many are written once, and not to its log first."""
@@ -32,9 +35,10 @@ CHUNK_MESSAGES = 1 << 17
 _FETCH_DEFAULTS = {
     # Large fetches: reading a backlog is bound by the number of round trips otherwise.
     "queued.min.messages": 1_000_000,
-    "queued.max.messages.kbytes": 131_072,
-    "fetch.max.bytes": 67_108_864,
-    "max.partition.fetch.bytes": 16_777_216,
+    "queued.max.messages.kbytes": 32_768,
+    "max.partition.fetch.bytes": 4_194_304,
+    # By default the client rests for a second whenever that queue is full.
+    "fetch.queue.backoff.ms": 10,
 }
 
 _FETCH_FIXED = {
@@ -67,7 +71,7 @@ class TopicReader:
     """How to reach one topic.
 
     ``librdkafka`` holds client settings by their librdkafka names, ``bootstrap.servers`` among them. ``timeout`` is
-    the time in seconds after which a broker or partition that does not answer is an error. A chunk ends at
+    the time in seconds after which a broker or partition that does not answer is an error. One transaction takes in
     ``chunk_messages`` messages or ``chunk_bytes`` bytes of keys and values, whichever comes first.
     """
 
@@ -128,7 +132,7 @@ class TopicReader:
         finally:
             consumer.close()
 
-    def chunks(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Iterator[Chunk]:
+    def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
         """Everything from ``starts`` (partition to offset; None is the beginning) to the end of each partition.
 
         The end is where the partition's log ended at its first fetch, so a topic that keeps growing does not hold the
@@ -137,9 +141,9 @@ class TopicReader:
         Raises :class:`PartitionStalledError`, :class:`OffsetsExpiredError`, :class:`OffsetBeyondEndError` or
         :class:`KafkaUnavailableError`, after all that was read was given; it remains valid.
         """
-        builder = ChunkBuilder()
+        builder = BatchBuilder()
         try:
-            yield from self._full_chunks(consumer, starts, builder)
+            yield from self._full_batches(consumer, starts, builder)
         except KafkaError:
             # Not left to the next pull: retention may remove it before.
             if builder.next_offsets:
@@ -148,10 +152,11 @@ class TopicReader:
         if builder.next_offsets:
             yield builder.take()
 
-    def _full_chunks(
-        self, consumer: Consumer, starts: Mapping[int, int | None], builder: ChunkBuilder
-    ) -> Iterator[Chunk]:
-        """The chunks that became full; what is left over stays in ``builder``."""
+    def _full_batches(
+        self, consumer: Consumer, starts: Mapping[int, int | None], builder: BatchBuilder
+    ) -> Iterator[Batch]:
+        """The batches that became full; what is left over stays in ``builder``."""
+        most, most_bytes = min(BATCH_MESSAGES, self.chunk_messages), min(BATCH_BYTES, self.chunk_bytes)
         positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
         reading = set(positions)
         ends: dict[int, int] = {}
@@ -159,7 +164,7 @@ class TopicReader:
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
         progress = time.monotonic()
         while reading:
-            batch = consumer.consume(min(POLL_MESSAGES, self.chunk_messages - builder.size), POLL_SECONDS)
+            batch = consumer.consume(min(POLL_MESSAGES, most - builder.size), POLL_SECONDS)
             if batch:
                 progress = time.monotonic()
             elif time.monotonic() - progress > self.timeout:
@@ -183,7 +188,7 @@ class TopicReader:
             for partition in finished & reading:
                 reading.discard(partition)
                 consumer.incremental_unassign([TopicPartition(self.topic, partition)])
-            if builder.size >= self.chunk_messages or builder.bytes >= self.chunk_bytes:
+            if builder.size >= most or builder.bytes >= most_bytes:
                 yield builder.take()
 
     def _learn_leaders(self, consumer: Consumer) -> None:
@@ -203,7 +208,7 @@ class TopicReader:
     def log_ends(self, consumer: Consumer, positions: Mapping[int, int]) -> dict[int, int]:
         """Where the log of each partition ends now: the high watermark of a fetch from its place in ``positions``.
 
-        Partitions that do not answer in time are left out. Raises what :meth:`chunks` would raise for these places.
+        Partitions that do not answer in time are left out. Raises what :meth:`batches` would raise for these places.
         """
         ends: dict[int, int] = {}
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])

@@ -1,4 +1,4 @@
-"""From raw messages to columns: each message of a chunk becomes one reading or one rejected message.
+"""From raw messages to columns: each message of a batch becomes one reading or one rejected message.
 
 Free of the database. Messages of the same shape are decoded together (:mod:`shapes`), all others one by one, as
 :mod:`messages` defines it.
@@ -18,18 +18,15 @@ from aqi_dagster.pipeline.messages import VALUE_SCHEMA, RejectedMessageError, de
 from aqi_dagster.pipeline.shapes import shape_of
 from aqi_dagster.windows import WINDOW_LENGTH
 
-MESSAGES_AT_ONCE = 1 << 14
-"""Messages that are decoded together: few enough that what they are cut into stays in the processor's cache."""
-
 MOST_SHAPES = 16
-"""Samples whose shapes are tried on these; messages that have none of them are decoded one by one."""
+"""Samples whose shapes are tried on a batch; messages that have none of them are decoded one by one."""
 
 _Rows = np.ndarray[Any, np.dtype[np.int64]]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What became of a chunk.
+    """What became of a batch.
 
     ``readings`` has the columns of the table of that name that a message fills. ``rejected`` has the messages that are
     no readings as they came, and the ``reason``.
@@ -40,16 +37,11 @@ class Decoded:
 
 
 def decode(messages: pa.Table, now: datetime, future_allowance: timedelta) -> Decoded:
-    """Decode ``messages`` (:data:`chunks.CHUNK_SCHEMA`), and leave none of them out.
+    """Decode ``messages`` (:data:`batches.MESSAGES_SCHEMA`), and leave none of them out.
 
     ``now`` is naive UTC; a ``created_at`` beyond ``now + future_allowance`` is rejected.
     """
-    starts = range(0, messages.num_rows, MESSAGES_AT_ONCE)
-    parts = [_decode(messages.slice(start, MESSAGES_AT_ONCE), now + future_allowance) for start in starts or [0]]
-    return Decoded(pa.concat_tables(part.readings for part in parts), pa.concat_tables(part.rejected for part in parts))
-
-
-def _decode(messages: pa.Table, newest: datetime) -> Decoded:
+    newest = now + future_allowance
     sensors = _sensors(messages["key"].combine_chunks())
     parts = [*_by_shape(messages["value"].combine_chunks(), sensors, newest)]
     rest = _missing([rows for rows, _ in parts], messages.num_rows)

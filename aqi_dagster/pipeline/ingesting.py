@@ -4,13 +4,12 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.database import registered, run_script, scalar
-from aqi_dagster.pipeline.decoding import decode
+from aqi_dagster.pipeline.decoding import Decoded
 
 
 @dataclass(frozen=True)
@@ -22,19 +21,11 @@ class Ingested:
     rejected: int
 
 
-def ingest(
-    connection: DuckDBPyConnection,
-    messages: pa.Table,
-    generation: int,
-    now: datetime,
-    future_allowance: timedelta,
-) -> Ingested:
-    """Append ``messages`` (:data:`chunks.CHUNK_SCHEMA`) to ``readings`` and ``rejected_messages``.
+def ingest(connection: DuckDBPyConnection, decoded: Decoded, generation: int, now: datetime) -> Ingested:
+    """Append what was ``decoded`` to ``readings`` and ``rejected_messages``.
 
-    ``generation`` tells which making of the topic they are from; ``now`` is naive UTC; a ``created_at`` beyond
-    ``now + future_allowance`` is rejected.
+    ``generation`` tells which making of the topic it is from; ``now`` is naive UTC.
     """
-    decoded = decode(messages, now, future_allowance)
     with registered(connection, "decoded", decoded.readings), registered(connection, "rejected", decoded.rejected):
         run_script(connection, "append.sql", generation=generation, now=now)
     repeated = scalar(connection, "SELECT count(*) FROM repeats")

@@ -6,8 +6,8 @@ that dies leaves whole chunks; the next one goes on behind them.
 
 import gc
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -16,9 +16,11 @@ from confluent_kafka import Consumer
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ConcurrentPullError, TopicRecreatedError
-from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.batches import Batch
+from aqi_dagster.pipeline.chunks import Chunk, gather
 from aqi_dagster.pipeline.consuming import Topic, TopicReader
 from aqi_dagster.pipeline.database import registered, run_script, transaction
+from aqi_dagster.pipeline.decoding import Decoded, decode
 from aqi_dagster.pipeline.ingesting import ingest
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.windows import utc_now
@@ -73,16 +75,20 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
         if policy.skip_expired_offsets:
             offsets |= _pass_over_gaps(connection, reader, consumer, generation, offsets)
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
-        for chunk in read_ahead(_chunks_of(topic, reader, reader.chunks(consumer, starts))):
-            now = utc_now()
-            with transaction(connection):
-                _advance_offsets(connection, topic, generation, offsets, chunk, now)
-                ingested = ingest(connection, chunk.messages, generation, now, policy.future_allowance)
-            offsets |= chunk.next_offsets
-            report.accepted += ingested.accepted
-            report.repeated += ingested.repeated
-            report.rejected += ingested.rejected
-            _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
+        # One thread reads and decodes, this one writes.
+        batches = reader.batches(consumer, starts)
+        with closing(read_ahead(_decoded(batches, policy.future_allowance))) as decoded:
+            for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
+                _require_same_making(topic, reader.describe())
+                now = utc_now()
+                with transaction(connection):
+                    _advance_offsets(connection, topic, generation, offsets, chunk, now)
+                    ingested = ingest(connection, chunk.decoded, generation, now)
+                offsets |= chunk.next_offsets
+                report.accepted += ingested.accepted
+                report.repeated += ingested.repeated
+                report.rejected += ingested.rejected
+                _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
         reader.commit(offsets)
     report.next_offsets = offsets
     return report
@@ -127,17 +133,20 @@ def topic_generation(connection: DuckDBPyConnection, topic: Topic, policy: PullP
     )
 
 
-def _chunks_of(topic: Topic, reader: TopicReader, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
-    """``chunks``, each once it is sure to be of ``topic``: a consumer would read on in one that was made anew."""
-    for chunk in chunks:
-        now = reader.describe()
-        if now.topic_id != topic.topic_id:
-            raise TopicRecreatedError(
-                f"Topic {topic.name!r} was deleted and made again while it was read: its id was {topic.topic_id} and "
-                f"is now {now.topic_id}. What was read before is kept. If it shall be read from its beginning "
-                "(readings that are already here count once), set KAFKA_ON_RECREATED_TOPIC=reread for one run."
-            )
-        yield chunk
+def _decoded(batches: Generator[Batch], future_allowance: timedelta) -> Generator[tuple[Batch, Decoded]]:
+    with closing(batches):
+        for batch in batches:
+            yield batch, decode(batch.messages, utc_now(), future_allowance)
+
+
+def _require_same_making(topic: Topic, now: Topic) -> None:
+    """Raise :class:`TopicRecreatedError` if the topic was made anew: a consumer would read on in the other one."""
+    if now.topic_id != topic.topic_id:
+        raise TopicRecreatedError(
+            f"Topic {topic.name!r} was deleted and made again while it was read: its id was {topic.topic_id} and "
+            f"is now {now.topic_id}. What was read before is kept. If it shall be read from its beginning "
+            "(readings that are already here count once), set KAFKA_ON_RECREATED_TOPIC=reread for one run."
+        )
 
 
 def _stored_offsets(connection: DuckDBPyConnection, generation: int) -> dict[int, int]:
@@ -188,7 +197,6 @@ def _advance_offsets(
             "SELECT kafka_partition, next_offset, messages FROM kafka_offsets WHERE topic_generation = ?", [generation]
         ).fetchall()
     }
-    counts, firsts = chunk.messages_by_partition(), chunk.first_offsets()
     moves = []
     for partition, next_offset in chunk.next_offsets.items():
         stored, messages = held.get(partition, (None, 0))
@@ -198,8 +206,8 @@ def _advance_offsets(
                 f"{expected.get(partition)} to {stored}. Nothing of this chunk was kept; run again."
             )
         # A partition that was never read begins with the oldest message that the broker still has.
-        first = firsts.get(partition, next_offset) if stored is None else stored
-        count = counts.get(partition, 0)
+        first = chunk.first_offsets.get(partition, next_offset) if stored is None else stored
+        count = chunk.messages[partition]
         moves.append((partition, first, next_offset, count, messages + count))
     columns = zip(_MOVES.names, zip(*moves, strict=True), strict=True)
     with registered(connection, "moves", pa.table(dict(columns), _MOVES)):

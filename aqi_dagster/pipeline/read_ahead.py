@@ -1,9 +1,9 @@
-"""Working on one item while the next is made ready."""
+"""Working on one item while the next ones are made ready."""
 
 import queue
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -11,17 +11,20 @@ Item = TypeVar("Item")
 _SWITCH_SECONDS = 0.0005
 """How long one thread may keep the interpreter from the other: by default ten times as long, at each short call."""
 
+AHEAD = 4
+"""Finished items that wait at most."""
+
 _POLL_SECONDS = 0.2
 """How soon the producing thread notices that nobody wants its items any more."""
 
 
-def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same ``items``, each made in a second thread while the one before is worked on.
+def read_ahead(items: Generator[Item]) -> Generator[Item]:
+    """The same ``items``, made in a second thread while those before are worked on.
 
-    At most two items wait at a time: a finished one, and one that is being made. An error of ``items`` is raised
-    where its item would have come. The thread has ended when this generator has, be it closed early.
+    An error of ``items`` is raised where its item would have come. When this generator has ended, be it closed early,
+    so have the thread and ``items``.
     """
-    ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(maxsize=1)
+    ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(AHEAD)
     unwanted = threading.Event()
 
     def put(entry: tuple[Item] | BaseException | None) -> bool:
@@ -43,6 +46,8 @@ def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
             put(error)
         else:
             put(None)
+        finally:
+            items.close()
 
     thread = threading.Thread(target=make, name="read-ahead", daemon=True)
     switch_seconds = sys.getswitchinterval()

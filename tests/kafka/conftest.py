@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import timedelta
 from uuid import uuid4
 
@@ -11,7 +11,7 @@ from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.chunks import Chunk
+from aqi_dagster.pipeline.batches import Batch
 from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.health import missing_offsets, unaccounted_messages
 from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
@@ -83,8 +83,8 @@ def meanwhile(topic: Topic, event: Callable[[], object], timeout: float = 30.0) 
     """A reader of ``topic`` by small fetches and chunks, before whose third chunk ``event`` happens."""
 
     class Interrupted(TopicReader):
-        def chunks(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Iterator[Chunk]:
-            for number, chunk in enumerate(super().chunks(consumer, starts)):
+        def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
+            for number, chunk in enumerate(super().batches(consumer, starts)):
                 if number == 2:
                     event()
                 yield chunk

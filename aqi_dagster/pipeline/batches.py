@@ -1,0 +1,80 @@
+"""Batches: messages of a topic as they came, as columns."""
+
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from confluent_kafka import Message
+
+MESSAGES_SCHEMA = pa.schema(
+    [
+        ("kafka_partition", pa.int32()),
+        ("kafka_offset", pa.int64()),
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Messages as they came (:data:`MESSAGES_SCHEMA`) and, by partition, the offset that follows what was read."""
+
+    messages: pa.Table
+    next_offsets: dict[int, int]
+
+    def messages_by_partition(self) -> dict[int, int]:
+        """Number of messages of each partition that has any."""
+        counts = pc.value_counts(self.messages["kafka_partition"])
+        return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
+
+    def first_offsets(self) -> dict[int, int]:
+        """The lowest offset of each partition that has any message."""
+        partitions, offsets = (self.messages[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
+        # Offsets rise within a partition, so its first row has the lowest.
+        found, rows = np.unique(partitions, return_index=True)
+        return dict(zip(found.tolist(), offsets[rows].tolist(), strict=True))
+
+
+class BatchBuilder:
+    """Gathers messages column by column until a batch is full."""
+
+    def __init__(self) -> None:
+        self._start()
+
+    def _start(self) -> None:
+        self._parts: list[pa.RecordBatch] = []
+        self.next_offsets: dict[int, int] = {}
+        self.size = 0
+        self.bytes = 0
+
+    def add(self, messages: list[Message]) -> dict[int, int]:
+        """Append ``messages``; returns the offset after the last of each partition among them."""
+        if not messages:
+            return {}
+        partitions = cast("list[int]", [message.partition() for message in messages])
+        offsets = cast("list[int]", [message.offset() for message in messages])
+        part = pa.record_batch(
+            [
+                pa.array(partitions, pa.int32()),
+                pa.array(offsets, pa.int64()),
+                pa.array([message.key() for message in messages], pa.binary()),
+                pa.array([message.value() for message in messages], pa.binary()),
+            ],
+            schema=MESSAGES_SCHEMA,
+        )
+        self._parts.append(part)
+        self.size += len(messages)
+        self.bytes += part.nbytes
+        # Offsets rise within a partition, so the last pair of each partition wins.
+        advanced = {partition: offset + 1 for partition, offset in zip(partitions, offsets, strict=True)}
+        self.next_offsets.update(advanced)
+        return advanced
+
+    def take(self) -> Batch:
+        """The batch so far; the builder starts the next one."""
+        batch = Batch(pa.Table.from_batches(self._parts, MESSAGES_SCHEMA), self.next_offsets)
+        self._start()
+        return batch
