@@ -1,6 +1,7 @@
 """What Dagster's pages show: definition metadata, and what a run of the real job puts on its windows."""
 
 import json
+import logging
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -188,6 +189,37 @@ def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Sum
 def png(markdown: str) -> bytes:
     """The picture that ``markdown`` holds."""
     return b64decode(markdown.partition("base64,")[2].removesuffix(")"))
+
+
+@pytest.mark.parametrize(
+    "broken", ["matplotlib.backends.backend_agg.FigureCanvasAgg.draw", "duckdb.DuckDBPyRelation.fetchnumpy"]
+)
+def test_a_plot_that_cannot_be_drawn_is_missed_and_nothing_else(
+    summer: Summer, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no font fits")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, fail)
+        result = summer.job.run(KEYS[0], KEYS[-1])
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    before, after = (by_window(run, "regional_windows") for run in (summer.result, result))
+    for window, numbers in after.items():
+        assert numbers["anomalies"] == before[window]["anomalies"]
+        assert set(before[window]) - set(numbers) <= {"plot: Lake Tahoe"}
+    told = [
+        entry.user_message
+        for entry in summer.job.instance.all_logs(result.run_id)
+        if entry.dagster_event is None and entry.level == logging.WARNING
+    ]
+    shown = [window for window, numbers in before.items() if "plot: Lake Tahoe" in numbers]
+    assert shown
+    for window in shown:
+        assert sum(text.startswith(f"The plot of Lake Tahoe, window {window} is missing") for text in told) == 1
+    assert all("RuntimeError: no font fits" in text and "Materialize the window again" in text for text in told)
+    assert len(told) == 2 * len(shown)
+    assert "plot: Lake Tahoe" in by_window(summer.job.run(shown[-1], shown[-1]), "regional_windows")[shown[-1]]
 
 
 def test_the_runs_log_tells_its_story(summer: Summer) -> None:

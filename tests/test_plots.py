@@ -20,7 +20,7 @@ from aqi_dagster.pipeline.plots import (
     region_series,
     scored_series,
 )
-from aqi_dagster.pipeline.regions import GeocodedRegions, OneRegion
+from aqi_dagster.pipeline.regions import CountyRegions, OneRegion
 from aqi_dagster.pipeline.verdicts import RegionalWindow
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.conftest import at
@@ -131,23 +131,11 @@ def test_series_hold_both_windows_and_mark_only_the_newer_ones_anomalies(connect
     assert (calm.sensor, calm.anomalies) == ("calm", 0)
 
 
-class Server:
-    """A geocoder that must not be asked for the sake of a picture."""
-
-    method = "server"
-    remote = True
-
-    def county(self, latitude: float, longitude: float) -> str | None:
-        raise AssertionError("asked")
-
-
-def test_a_regions_picture_asks_no_server_for_the_neighbours_regions(connection: DuckDBPyConnection) -> None:
-    for sensor in ("45.1, -122", "45.2, -122", "45.3, -122"):
+def test_a_regions_picture_leaves_out_sensors_whose_county_was_never_asked_for(connection: DuckDBPyConnection) -> None:
+    for sensor in ("45.1, -122", "45.2, -122", "45.3, -122", "45.4, -122"):
         score(connection, sensor, 5, 500, 0.9)
-    for sensor, region in (("45.2, -122", "Tahoe"), ("45.3, -122", "Elsewhere")):
-        connection.execute("INSERT INTO sensor_regions VALUES (?, 'server', ?, ?)", [sensor, region, WINDOW])
-    regions = GeocodedRegions(connection, Server(), "Elsewhere")
+    regions = CountyRegions({"45.2, -122": "Tahoe", "45.3, -122": None}, "Elsewhere")
     shown = region_series(connection, regional_window(["45.1, -122"]), regions, LIMITS)
     assert {one.sensor for one in shown} == {"45.1, -122", "45.2, -122"}
     everyone = region_series(connection, regional_window(["45.1, -122"]), OneRegion("Tahoe"), LIMITS)
-    assert len(everyone) == 3
+    assert len(everyone) == 4

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -12,6 +13,7 @@ from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.checks import COPY_EQUALS_STORE, VERDICTS_UP_TO_DATE, copy_equals_store, verdicts_up_to_date
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
+from aqi_dagster.assets.pictures import attempted
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.plots import plot_region, region_series
@@ -54,6 +56,8 @@ def regional_windows(
     windows = requested_windows(context)
     limits = thresholds.thresholds
     stages = Stages()
+    with stages.stage("regions"):
+        regions.look_up(warehouse.store, windows)
     with warehouse.exclusive() as connection:
         known = regions.regions(connection)
         with stages.stage("classify"):
@@ -62,14 +66,20 @@ def regional_windows(
         alerts = alert_numbers(connection, windows)
         found = list(chain.from_iterable(classified.values()))
         newest = found[-NEWEST_SHOWN:]
-        series = [region_series(connection, window, known, limits) for window in newest]
+        series = [
+            attempted(context, _told(window), partial(region_series, connection, window, known, limits))
+            for window in newest
+        ]
     with stages.stage("publish"):
         differences = warehouse.store.publish_and_compare(windows)
     of_windows = {start: _numbers(classified[start]) | alerts.get(start, {}) for start in windows}
     with stages.stage("plot"):
         for window, shown in zip(newest, series, strict=True):
-            plot = image(plot_region(window, shown, limits), f"PM2.5 in {window.region}")
-            of_windows[window.window_start][f"plot: {window.region}"] = plot
+            if shown is not None:
+                png = attempted(context, _told(window), partial(plot_region, window, shown, limits))
+                if png is not None:
+                    plot = image(png, f"PM2.5 in {window.region}")
+                    of_windows[window.window_start][f"plot: {window.region}"] = plot
     describe_windows(context, of_windows, of_run=stages.metadata)
     verdicts = Counter(window.verdict for window in found)
     context.log.info(
@@ -82,10 +92,9 @@ def regional_windows(
     )
     for window in newest:
         context.log.info(
-            "%s in %s, window %s: %d sensors, %d anomalies, up to %.0f ug/m3",
+            "%s in %s: %d sensors, %d anomalies, up to %.0f ug/m3",
             window.verdict,
-            window.region,
-            window_key(window.window_start),
+            _told(window),
             window.count_sensors,
             window.count_anomalies,
             window.max_pm25,
@@ -94,6 +103,10 @@ def regional_windows(
         metadata={"published_copy": dg.MetadataValue.path(str(warehouse.store.published))},
         check_results=[up_to_date, copy_equals_store(differences)],
     )
+
+
+def _told(window: RegionalWindow) -> str:
+    return f"{window.region}, window {window_key(window.window_start)}"
 
 
 def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:

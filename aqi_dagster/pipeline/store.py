@@ -115,6 +115,12 @@ class Store:
             yield
 
     @contextmanager
+    def looking_up(self) -> Iterator[None]:
+        """Held by whoever asks a geocoder, so that no two ask it at once; it leaves the store to others."""
+        with self._lock("lookup.lock"):
+            yield
+
+    @contextmanager
     def _lock(self, name: str = "store.lock") -> Iterator[None]:
         path = self.private.with_name(name)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
