@@ -145,6 +145,7 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer:
         }
         anomalies = dict(rows(connection, "SELECT window_start, count_anomalies FROM regional_windows"))
         verdicts = dict(rows(connection, "SELECT verdict, count(*) FROM regional_windows GROUP BY ALL"))
+        indices = rows(connection, "SELECT window_start, aqi_of_max FROM regional_windows WHERE verdict = 'smoke'")
         ((worst,),) = rows(connection, "SELECT max(max_pm25) FROM regional_windows")
         most = dict(rows(connection, "SELECT window_start, max(pm25_cf1) FROM scored_readings GROUP BY ALL"))
     metadata = {table: by_window(result, table) for table in TABLES[:4]}
@@ -169,6 +170,10 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer:
     for name, count in (*verdicts.items(), ("pending_alerts", len(anomalies))):
         assert sum(window[name] for window in windows) == count
     assert max(window.get("max_pm25", 0) for window in windows) == worst
+    assert indices
+    shown = [window["aqi_of_smoke"] for window in windows if "aqi_of_smoke" in window]
+    assert shown == [index for _, index in sorted(indices)]
+    assert all(window["aqi_category"] == "Hazardous" for window in windows if window.get("aqi_of_smoke", 0) > 500)
 
 
 def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Summer) -> None:

@@ -15,6 +15,7 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.assets.pictures import attempted
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
+from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.plots import plot_region, region_series
 from aqi_dagster.pipeline.verdicts import RegionalWindow
@@ -112,6 +113,8 @@ def _told(window: RegionalWindow) -> str:
 def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
     """The numbers of one window, whose regional windows are ``found``."""
     verdicts = Counter(window.verdict for window in found)
+    # What a broken sensor reads is not the air.
+    indices = [window.aqi_of_max for window in found if window.verdict == "smoke" and window.aqi_of_max is not None]
     return {
         "dagster/partition_row_count": len(found),
         "smoke": verdicts["smoke"],
@@ -120,4 +123,5 @@ def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
         "pending_alerts": 0,
         "sent_alerts": 0,
         **({"max_pm25": max(window.max_pm25 for window in found)} if found else {}),
+        **({"aqi_of_smoke": max(indices), "aqi_category": category(max(indices)).name} if indices else {}),
     }
