@@ -93,11 +93,12 @@ def regional_windows(
     )
     for window in newest:
         context.log.info(
-            "%s in %s: %d sensors, %d anomalies, up to %.0f ug/m3",
+            "%s in %s: %d anomalies by %d %s, up to %.0f ug/m3",
             window.verdict,
             _told(window),
-            window.count_sensors,
             window.count_anomalies,
+            window.count_sensors,
+            "sensor" if window.count_sensors == 1 else "sensors",
             window.max_pm25,
         )
     return dg.MaterializeResult(
