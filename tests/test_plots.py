@@ -1,5 +1,6 @@
 """The pictures on the asset pages: what is in them, what is left out, and how large they are."""
 
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 
@@ -75,6 +76,19 @@ def test_scores_show_only_sensors_with_anomalies() -> None:
 def test_more_sensors_than_can_be_told_apart_are_not_named() -> None:
     many = [series("x" * number, 10 + number, anomalies=30 - number) for number in range(1, 2 * MAX_NAMED)]
     assert plot_scores(WINDOW, many, LIMITS) == plot_scores(WINDOW, many[:MAX_NAMED], LIMITS)
+
+
+def test_anomalies_of_sensors_without_a_colour_are_marked_too() -> None:
+    named = [series("x" * number, 10, anomalies=100 - number) for number in range(1, MAX_NAMED + 1)]
+    calm, anomalous = (series("other", 10, anomalies=anomalies) for anomalies in (0, 20))
+    # Both have the same line, above all the others.
+    calm = replace(anomalous, anomalous=calm.anomalous, pm25=anomalous.pm25 * 3)
+    anomalous = replace(anomalous, pm25=calm.pm25)
+    marked, plain = (
+        count(pixels(plot_region(regional_window(["x"]), [*named, one], LIMITS)), "#b0b0b0")
+        for one in (anomalous, calm)
+    )
+    assert marked > plain + 100
 
 
 def test_the_worst_noise_still_makes_a_small_picture() -> None:
