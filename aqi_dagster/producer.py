@@ -1,7 +1,9 @@
 """Sending messages to the topic: for the demo, for replays of files, for tests. The pipeline itself only reads it."""
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent import futures
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -16,6 +18,9 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
 """Limit for a broker's answer and for a message's delivery, so that a broker that is away is an error, not a hang."""
+
+REFUSAL_SECONDS = 2.0
+"""Time after a refused login in which another broker, or another attempt, may still take it."""
 
 DELIVERY_SETTINGS: dict[str, Any] = {
     "acks": "all",
@@ -62,15 +67,24 @@ def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool
     # log_level 0: a refused login is told in the error, and may have come back a hundred times.
     admin = _client(AdminClient, {**config, "log_level": 0, "error_cb": troubles.append})
     future = admin.create_topics([NewTopic(topic, num_partitions=partitions)], request_timeout=TIMEOUT_SECONDS)[topic]
+    refused_since = None
+    while not futures.wait([future], 0.1).done:
+        admin.poll(0)  # has the client tell its troubles: a refused login shows nowhere else
+        if refused_since is None and _refusal(troubles):
+            refused_since = time.monotonic()
+        if refused_since is not None and time.monotonic() - refused_since > REFUSAL_SECONDS:
+            break  # the client itself would go on trying for as long as it may
+    failed = f"topic {topic} could not be created"
+    refusal = _refusal(troubles)
+    if refusal is not None and not future.done():
+        raise _domain_error(failed, config, refusal)
     try:
         future.result()
     except confluent_kafka.KafkaException as exception:
         error = exception.args[0]
         if error.code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
             return False
-        admin.poll(0)  # has the client tell its troubles: a refused login shows nowhere else
-        error = next((trouble for trouble in reversed(troubles) if trouble.code() in _REFUSED), error)
-        raise _domain_error(f"topic {topic} could not be created", config, error) from exception
+        raise _domain_error(failed, config, refusal or error) from exception
     return True
 
 
@@ -185,8 +199,14 @@ def _client(kind: Callable[..., Client], settings: Mapping[str, Any]) -> Client:
     raise ConfigurationError(f"Kafka's client refuses its settings: {reason}. Mend the KAFKA_CONFIG_* variables.")
 
 
+def _refusal(troubles: Iterable[confluent_kafka.KafkaError]) -> confluent_kafka.KafkaError | None:
+    """The first of ``troubles`` that is a refused login."""
+    return next((trouble for trouble in troubles if trouble.code() in _REFUSED), None)
+
+
 def _domain_error(what: str, config: Mapping[str, str], error: confluent_kafka.KafkaError) -> KafkaError:
     servers = config.get("bootstrap.servers")
     if error.code() in _UNAVAILABLE:
         return KafkaUnavailableError(f"{what}: {servers} does not answer ({error.str()}). Is the broker running?")
-    return KafkaError(f"{what} at {servers}: {error.str()} ({error.name()})")
+    advice = " Check the KAFKA_CONFIG_* variables." if error.code() in _REFUSED else ""
+    return KafkaError(f"{what} at {servers}: {error.str()} ({error.name()}).{advice}")

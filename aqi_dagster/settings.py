@@ -14,10 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
 from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
 from aqi_dagster.windows import window_start
-
-KAFKA_CONFIG_PREFIX = "KAFKA_CONFIG_"
-"""``KAFKA_CONFIG_SASL_PASSWORD`` sets librdkafka's ``sasl.password``, and so for every one of its settings."""
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
@@ -194,12 +192,13 @@ def _shown(value: Any) -> str:
 
 
 def load_settings() -> Settings:
-    """The settings as the environment has them now.
+    """The settings as the environment has them now; a name that seems misspelt is a warning, once in a process.
 
     Raises :class:`ConfigurationError` that names each wrong variable, its value and what is allowed.
     """
     given = {name: value for name, value in os.environ.items() if value != ""}
     known = {field.alias: value for field in Settings.model_fields.values() if (value := given.get(field.alias or ""))}
+    warn_of_strange_names(given, [*(str(field.alias) for field in Settings.model_fields.values()), SLACK_WEBHOOK_URL])
     settings, faults = None, []
     try:
         settings = Settings.model_validate(known)

@@ -31,6 +31,8 @@ from tests.slack_server import slack_server
         (225.4, 300, "Very Unhealthy"),
         (225.5, 301, "Hazardous"),
         (325.4, 500, "Hazardous"),
+        (325.6, 500, "Hazardous"),
+        (325.7, 501, "Hazardous"),
         (1000.0, 1844, "Hazardous"),
     ],
 )

@@ -1,6 +1,7 @@
 """What Dagster's pages show: definition metadata, and what a run of the real job puts on its windows."""
 
 import json
+import logging
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -49,6 +50,16 @@ def test_every_column_of_a_table_has_type_and_comment(graph: AssetGraph, table: 
     for column in schema.columns:
         assert column.type, column.name
         assert len(column.description or "") > 5, column.name
+
+
+def test_the_topics_fields_are_shown_with_their_meaning_too(graph: AssetGraph) -> None:
+    columns = {c.name: c for c in graph.get(dg.AssetKey("sensor_data")).metadata["dagster/column_schema"].columns}
+    assert set(columns) == {"key", *KNOWN_FIELDS} - {"Humidity"}
+    assert (
+        columns["PM2.5_CF1_ug/m3"].description == "PM2.5 mass, factory calibration CF=1, ug/m3; what the detectors see"
+    )
+    required = {name for name, column in columns.items() if not column.constraints.nullable}
+    assert required == {"key", "created_at", "PM2.5_CF1_ug/m3"}
 
 
 def test_comments_are_those_of_the_database(graph: AssetGraph) -> None:
@@ -144,6 +155,7 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer:
         }
         anomalies = dict(rows(connection, "SELECT window_start, count_anomalies FROM regional_windows"))
         verdicts = dict(rows(connection, "SELECT verdict, count(*) FROM regional_windows GROUP BY ALL"))
+        indices = rows(connection, "SELECT window_start, aqi_of_max FROM regional_windows WHERE verdict = 'smoke'")
         ((worst,),) = rows(connection, "SELECT max(max_pm25) FROM regional_windows")
         most = dict(rows(connection, "SELECT window_start, max(pm25_cf1) FROM scored_readings GROUP BY ALL"))
     metadata = {table: by_window(result, table) for table in TABLES[:4]}
@@ -168,6 +180,10 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer:
     for name, count in (*verdicts.items(), ("pending_alerts", len(anomalies))):
         assert sum(window[name] for window in windows) == count
     assert max(window.get("max_pm25", 0) for window in windows) == worst
+    assert indices
+    shown = [window["aqi_of_smoke"] for window in windows if "aqi_of_smoke" in window]
+    assert shown == [index for _, index in sorted(indices)]
+    assert all(window["aqi_category"] == "Hazardous" for window in windows if window.get("aqi_of_smoke", 0) > 500)
 
 
 def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Summer) -> None:
@@ -188,6 +204,37 @@ def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Sum
 def png(markdown: str) -> bytes:
     """The picture that ``markdown`` holds."""
     return b64decode(markdown.partition("base64,")[2].removesuffix(")"))
+
+
+@pytest.mark.parametrize(
+    "broken", ["matplotlib.backends.backend_agg.FigureCanvasAgg.draw", "duckdb.DuckDBPyRelation.fetchnumpy"]
+)
+def test_a_plot_that_cannot_be_drawn_is_missed_and_nothing_else(
+    summer: Summer, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no font fits")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, fail)
+        result = summer.job.run(KEYS[0], KEYS[-1])
+    assert all(check.passed for check in result.get_asset_check_evaluations())
+    before, after = (by_window(run, "regional_windows") for run in (summer.result, result))
+    for window, numbers in after.items():
+        assert numbers["anomalies"] == before[window]["anomalies"]
+        assert set(before[window]) - set(numbers) <= {"plot: Lake Tahoe"}
+    told = [
+        entry.user_message
+        for entry in summer.job.instance.all_logs(result.run_id)
+        if entry.dagster_event is None and entry.level == logging.WARNING
+    ]
+    shown = [window for window, numbers in before.items() if "plot: Lake Tahoe" in numbers]
+    assert shown
+    for window in shown:
+        assert sum(text.startswith(f"The plot of Lake Tahoe, window {window} is missing") for text in told) == 1
+    assert all("RuntimeError: no font fits" in text and "Materialize the window again" in text for text in told)
+    assert len(told) == 2 * len(shown)
+    assert "plot: Lake Tahoe" in by_window(summer.job.run(shown[-1], shown[-1]), "regional_windows")[shown[-1]]
 
 
 def test_the_runs_log_tells_its_story(summer: Summer) -> None:

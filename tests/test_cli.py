@@ -52,6 +52,12 @@ def test_settings_are_read_from_the_file_env(site: Site) -> None:
     assert "AQI_PM25_THRESHOLD='much'" in site.run("status", check=False).stderr
 
 
+def test_a_misspelt_setting_is_told_on_the_command_line(site: Site) -> None:
+    (site.folder / ".env").write_text("AQI_FIRST_WINDOWS=2022-07-18\n")
+    told = site.run("materialize", "--from", "2022-07-18", "--to", "2022-07-18", check=False).stderr
+    assert told.count("AQI_FIRST_WINDOWS is set, but is no setting: did you mean AQI_FIRST_WINDOW?") == 1
+
+
 def test_the_broker_prints_its_address_and_ends_on_interrupt(tmp_path: Path, unused_port: int) -> None:
     process = subprocess.Popen(
         [COMMAND, "broker", "--port", str(unused_port)],

@@ -1,5 +1,6 @@
 """The pictures on the asset pages: what is in them, what is left out, and how large they are."""
 
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 
@@ -20,7 +21,7 @@ from aqi_dagster.pipeline.plots import (
     region_series,
     scored_series,
 )
-from aqi_dagster.pipeline.regions import GeocodedRegions, OneRegion
+from aqi_dagster.pipeline.regions import CountyRegions, OneRegion
 from aqi_dagster.pipeline.verdicts import RegionalWindow
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.conftest import at
@@ -77,6 +78,19 @@ def test_more_sensors_than_can_be_told_apart_are_not_named() -> None:
     assert plot_scores(WINDOW, many, LIMITS) == plot_scores(WINDOW, many[:MAX_NAMED], LIMITS)
 
 
+def test_anomalies_of_sensors_without_a_colour_are_marked_too() -> None:
+    named = [series("x" * number, 10, anomalies=100 - number) for number in range(1, MAX_NAMED + 1)]
+    calm, anomalous = (series("other", 10, anomalies=anomalies) for anomalies in (0, 20))
+    # Both have the same line, above all the others.
+    calm = replace(anomalous, anomalous=calm.anomalous, pm25=anomalous.pm25 * 3)
+    anomalous = replace(anomalous, pm25=calm.pm25)
+    marked, plain = (
+        count(pixels(plot_region(regional_window(["x"]), [*named, one], LIMITS)), "#b0b0b0")
+        for one in (anomalous, calm)
+    )
+    assert marked > plain + 100
+
+
 def test_the_worst_noise_still_makes_a_small_picture() -> None:
     noisy = [series("x" * number, 30, anomalies=max(0, 40 - number), noise=1.0) for number in range(1, 150)]
     for png in (plot_region(regional_window(["x"]), noisy, LIMITS), plot_scores(WINDOW, noisy, LIMITS)):
@@ -131,23 +145,11 @@ def test_series_hold_both_windows_and_mark_only_the_newer_ones_anomalies(connect
     assert (calm.sensor, calm.anomalies) == ("calm", 0)
 
 
-class Server:
-    """A geocoder that must not be asked for the sake of a picture."""
-
-    method = "server"
-    remote = True
-
-    def county(self, latitude: float, longitude: float) -> str | None:
-        raise AssertionError("asked")
-
-
-def test_a_regions_picture_asks_no_server_for_the_neighbours_regions(connection: DuckDBPyConnection) -> None:
-    for sensor in ("45.1, -122", "45.2, -122", "45.3, -122"):
+def test_a_regions_picture_leaves_out_sensors_whose_county_was_never_asked_for(connection: DuckDBPyConnection) -> None:
+    for sensor in ("45.1, -122", "45.2, -122", "45.3, -122", "45.4, -122"):
         score(connection, sensor, 5, 500, 0.9)
-    for sensor, region in (("45.2, -122", "Tahoe"), ("45.3, -122", "Elsewhere")):
-        connection.execute("INSERT INTO sensor_regions VALUES (?, 'server', ?, ?)", [sensor, region, WINDOW])
-    regions = GeocodedRegions(connection, Server(), "Elsewhere")
+    regions = CountyRegions({"45.2, -122": "Tahoe", "45.3, -122": None}, "Elsewhere")
     shown = region_series(connection, regional_window(["45.1, -122"]), regions, LIMITS)
     assert {one.sensor for one in shown} == {"45.1, -122", "45.2, -122"}
     everyone = region_series(connection, regional_window(["45.1, -122"]), OneRegion("Tahoe"), LIMITS)
-    assert len(everyone) == 3
+    assert len(everyone) == 4

@@ -8,8 +8,11 @@ import pytest
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.pipeline.anomalies import Thresholds
 from aqi_dagster.pipeline.detectors import DetectorParameters
+from aqi_dagster.setting_names import strange_names
 from aqi_dagster.settings import Settings, librdkafka_settings, librdkafka_variables, load_settings
 from tests.conftest import at
+
+EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
 VARIABLES = [str(field.alias) for field in Settings.model_fields.values()]
 
@@ -176,3 +179,39 @@ def test_the_settings_name_the_brokers_whatever_kafka_config_says(monkeypatch: p
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "right:9092")
     monkeypatch.setenv("KAFKA_CONFIG_BOOTSTRAP_SERVERS", "wrong:9092")
     assert librdkafka_settings(load_settings())["bootstrap.servers"] == "right:9092"
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("AQI_FIRST_WINDOWS", "AQI_FIRST_WINDOW"),
+        ("AQI_DATADIR", "AQI_DATA_DIR"),
+        ("AQI_KAFKA_TOPIC", "KAFKA_TOPIC"),
+        ("AQI_FOO", None),
+        ("KAFKA_BOOTSTRAP_SERVER", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("KAFKA_TOPICS", "KAFKA_TOPIC"),
+        ("KAFKA_SASL_PASSWORD", "KAFKA_CONFIG_SASL_PASSWORD"),
+        ("KAFKA_CONF_SASL_PASSWORD", "KAFKA_CONFIG_SASL_PASSWORD"),
+        ("KAFKA_CONFIGSSL_CA_LOCATION", "KAFKA_CONFIG_SSL_CA_LOCATION"),
+        ("SLACK_WEBHOOK", "SLACK_WEBHOOK_URL"),
+    ],
+)
+def test_a_misspelt_name_is_told_once_with_the_nearest_setting_and_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, nearest: str | None
+) -> None:
+    monkeypatch.setenv(name, "hunter2")
+    assert load_settings() == load_settings()
+    (told,) = caplog.messages
+    assert told.startswith(f"{name} is set, but is no setting: ")
+    assert (f"did you mean {nearest}?" if nearest else "remove it.") in told
+    assert "hunter2" not in told
+
+
+def test_names_that_others_give_are_not_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    example = [line.removeprefix("# ").split("=")[0] for line in EXAMPLE.read_text().splitlines() if "=" in line]
+    others = ["KAFKA_HOME", "KAFKA_OPTS", "KAFKA_HEAP_OPTS", "KAFKA_PORT_9092_TCP", "KAFKA_LOG_DIRS", "SLACK_BOT_TOKEN"]
+    for name in [*others, "KAFKA_CONFIG_ANYTHING", "KAFKA_CONFIG_SASL_PASSWORD", "KAFKA_SASL_PASSWORD", "AQINET"]:
+        monkeypatch.setenv(name, "x")
+    load_settings()
+    assert caplog.messages == []
+    assert strange_names([name for name in example if name.isupper()], [*VARIABLES, "SLACK_WEBHOOK_URL"]) == {}

@@ -218,13 +218,31 @@ def test_a_store_that_another_program_has_open_is_named(store: Store) -> None:
     add(store, "b")
 
 
-def test_a_store_of_a_newer_release_is_refused(store: Store) -> None:
+def test_a_store_of_a_newer_release_is_refused_to_writers_and_readers_and_left_as_it_is(store: Store) -> None:
     add(store, "a")
     with store.exclusive() as connection:
         connection.execute("UPDATE schema_version SET version = version + 1")
-    with pytest.raises(StoreError, match=f"schema version {SCHEMA_VERSION + 1}; this release knows {SCHEMA_VERSION}"):
-        add(store, "b")
-    assert sensors(store) == ["a"]
+    store.publish()
+    told = f"schema version {SCHEMA_VERSION + 1}; this release knows {SCHEMA_VERSION}. Install the release"
+    for attempt, path in [
+        (store.exclusive, store.private),
+        (store.inspect, store.private),
+        (store.reader, store.published),
+    ]:
+        with pytest.raises(StoreError, match=f"The store {path} has {told}"), attempt() as connection:
+            connection.execute("DELETE FROM sensors")
+    with duckdb.connect(str(store.private), read_only=True) as connection:
+        assert rows(connection, "SELECT sensor FROM sensors") == [("a",)]
+
+
+def test_a_store_without_tables_and_a_file_that_is_no_store_are_named(store: Store) -> None:
+    store.private.parent.mkdir()
+    duckdb.connect(str(store.private)).close()
+    with pytest.raises(StoreError, match="schema version none"), store.inspect():
+        pass
+    store.published.write_text("no DuckDB file")
+    with pytest.raises(StoreError, match=r"published copy .*aqi\.duckdb cannot be opened"), store.reader():
+        pass
 
 
 def test_a_new_store_has_the_views_for_people(store: Store) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -12,7 +13,9 @@ from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.checks import COPY_EQUALS_STORE, VERDICTS_UP_TO_DATE, copy_equals_store, verdicts_up_to_date
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
+from aqi_dagster.assets.pictures import attempted
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
+from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.plots import plot_region, region_series
 from aqi_dagster.pipeline.verdicts import RegionalWindow
@@ -54,6 +57,8 @@ def regional_windows(
     windows = requested_windows(context)
     limits = thresholds.thresholds
     stages = Stages()
+    with stages.stage("regions"):
+        regions.look_up(warehouse.store, windows)
     with warehouse.exclusive() as connection:
         known = regions.regions(connection)
         with stages.stage("classify"):
@@ -62,14 +67,20 @@ def regional_windows(
         alerts = alert_numbers(connection, windows)
         found = list(chain.from_iterable(classified.values()))
         newest = found[-NEWEST_SHOWN:]
-        series = [region_series(connection, window, known, limits) for window in newest]
+        series = [
+            attempted(context, _told(window), partial(region_series, connection, window, known, limits))
+            for window in newest
+        ]
     with stages.stage("publish"):
         differences = warehouse.store.publish_and_compare(windows)
     of_windows = {start: _numbers(classified[start]) | alerts.get(start, {}) for start in windows}
     with stages.stage("plot"):
         for window, shown in zip(newest, series, strict=True):
-            plot = image(plot_region(window, shown, limits), f"PM2.5 in {window.region}")
-            of_windows[window.window_start][f"plot: {window.region}"] = plot
+            if shown is not None:
+                png = attempted(context, _told(window), partial(plot_region, window, shown, limits))
+                if png is not None:
+                    plot = image(png, f"PM2.5 in {window.region}")
+                    of_windows[window.window_start][f"plot: {window.region}"] = plot
     describe_windows(context, of_windows, of_run=stages.metadata)
     verdicts = Counter(window.verdict for window in found)
     context.log.info(
@@ -82,12 +93,12 @@ def regional_windows(
     )
     for window in newest:
         context.log.info(
-            "%s in %s, window %s: %d sensors, %d anomalies, up to %.0f ug/m3",
+            "%s in %s: %d anomalies by %d %s, up to %.0f ug/m3",
             window.verdict,
-            window.region,
-            window_key(window.window_start),
-            window.count_sensors,
+            _told(window),
             window.count_anomalies,
+            window.count_sensors,
+            "sensor" if window.count_sensors == 1 else "sensors",
             window.max_pm25,
         )
     return dg.MaterializeResult(
@@ -96,9 +107,15 @@ def regional_windows(
     )
 
 
+def _told(window: RegionalWindow) -> str:
+    return f"{window.region}, window {window_key(window.window_start)}"
+
+
 def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
     """The numbers of one window, whose regional windows are ``found``."""
     verdicts = Counter(window.verdict for window in found)
+    # What a broken sensor reads is not the air.
+    indices = [window.aqi_of_max for window in found if window.verdict == "smoke" and window.aqi_of_max is not None]
     return {
         "dagster/partition_row_count": len(found),
         "smoke": verdicts["smoke"],
@@ -107,4 +124,5 @@ def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
         "pending_alerts": 0,
         "sent_alerts": 0,
         **({"max_pm25": max(window.max_pm25 for window in found)} if found else {}),
+        **({"aqi_of_smoke": max(indices), "aqi_category": category(max(indices)).name} if indices else {}),
     }

@@ -1,10 +1,13 @@
 """An anomaly score for every reading, by the detector of its sensor."""
 
+from functools import partial
+
 import dagster as dg
 
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
+from aqi_dagster.assets.pictures import attempted
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.plots import plot_scores, scored_series
@@ -13,6 +16,7 @@ from aqi_dagster.pipeline.scoring import score_windows
 from aqi_dagster.pipeline.window_numbers import score_numbers
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
+from aqi_dagster.windows import window_key
 
 
 @dg.asset(
@@ -51,7 +55,10 @@ def scored_readings(
             numbers = score_numbers(connection, windows, limits)
             up_to_date = scores_up_to_date(connection)
         to_show = [start for start in windows if numbers.get(start, {}).get("above_thresholds")][-NEWEST_SHOWN:]
-        series = {start: scored_series(connection, start, limits) for start in to_show}
+        series = {
+            start: attempted(context, window_key(start), partial(scored_series, connection, start, limits))
+            for start in to_show
+        }
     of_windows = {
         window.start: {
             "dagster/partition_row_count": window.readings,
@@ -62,8 +69,11 @@ def scored_readings(
         for window in scored
     }
     with stages.stage("plot"):
-        for start in to_show:
-            of_windows[start]["plot"] = image(plot_scores(start, series[start], limits), "Scores and PM2.5")
+        for start, shown in series.items():
+            if shown is not None:
+                png = attempted(context, window_key(start), partial(plot_scores, start, shown, limits))
+                if png is not None:
+                    of_windows[start]["plot"] = image(png, "Scores and PM2.5")
     describe_windows(context, of_windows, of_run=stages.metadata)
     context.log.info(
         "Scored %d readings of %d windows, %d of them for the first time; dropped %d old states",

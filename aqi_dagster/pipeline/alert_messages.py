@@ -190,7 +190,7 @@ def _window(alert: Alert) -> str:
 
 
 def _index(aqi: int) -> str:
-    """The index, which officially ends at 500."""
+    """The index; what exceeds 500 is what EPA calls beyond the AQI."""
     return "over 500" if aqi > 500 else str(aqi)
 
 

@@ -44,7 +44,7 @@ CATEGORIES = (
     Category("Very Unhealthy", "purple", "#8F3F97", 125.5, 225.4, 201, 300),
     Category("Hazardous", "maroon", "#7E0023", 225.5, 325.4, 301, 500),
 )
-"""From good to bad. The last has no upper end: beyond 500 the index goes on along the same line."""
+"""From good to bad. The last has no upper end: EPA has values beyond 500 calculated along the same line (table 6)."""
 
 
 def corrected_pm25(pm25_cf1: float, humidity: float | None) -> float | None:
@@ -76,8 +76,12 @@ def corrected_pm25(pm25_cf1: float, humidity: float | None) -> float | None:
 def aqi(pm25: float) -> int:
     """The index of a PM2.5 concentration (ug/m3, 0 or more), which is first cut to one decimal.
 
+    It exceeds 500 from 325.7 ug/m3 on: EPA calls that "beyond the AQI", and still Hazardous.
+
     >>> aqi(35.9)
     102
+    >>> aqi(400.0)
+    649
     """
     tenths = math.floor(pm25 * 10)
     band = next((category for category in CATEGORIES if tenths <= _tenths(category.highest_pm25)), CATEGORIES[-1])

@@ -146,17 +146,19 @@ def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDA
         if len(drawn) < len(others):
             label += f" (the {MAX_GREY} highest)"
         axes.plot(times, heights, color=_GREY, linewidth=0.7, antialiased=False, label=label, zorder=1)
+        _mark(axes, drawn, values, _GREY, zorder=1)
     for one, (colour, style) in zip(named, _STYLES, strict=False):
         axes.plot(*_with_gaps(one.times, values(one)), color=colour, linestyle=style, linewidth=1.2, label=one.sensor)
-        axes.plot(
-            one.times[one.anomalous],
-            values(one)[one.anomalous],
-            linestyle="",
-            marker="o",
-            markersize=6,
-            color=colour,
-            zorder=3,
-        )
+        _mark(axes, [one], values, colour, zorder=3)
+
+
+def _mark(
+    axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDArray[np.float64]], colour: str, zorder: int
+) -> None:
+    """A dot at each anomaly."""
+    times = np.concatenate([one.times[one.anomalous] for one in series])
+    heights = np.concatenate([values(one)[one.anomalous] for one in series])
+    axes.plot(times, heights, linestyle="", marker="o", markersize=6, color=colour, zorder=zorder)
 
 
 def _with_gaps(

@@ -1,24 +1,13 @@
 """Which region a sensor belongs to.
 
-There are three ways: one region for all (:class:`OneRegion`), polygons (:class:`~.polygons.PolygonRegions`), and a
-geocoder that names a sensor's county (:class:`GeocodedRegions`). The latter two keep a sensor that is in no region,
-or whose text is not two coordinates, under a leftover region, so that no anomaly is lost.
+There are three ways: one region for all (:class:`OneRegion`), polygons (:class:`~.polygons.PolygonRegions`), and the
+county that a geocoder names (:class:`CountyRegions`; ``counties`` has it asked). The latter two keep a sensor that is
+in no region, or whose text is not two coordinates, under a leftover region, so that no anomaly is lost.
 """
 
-import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-
-from duckdb import DuckDBPyConnection
-
-from aqi_dagster.errors import GeocodingError
-from aqi_dagster.pipeline.messages import coordinates
-from aqi_dagster.windows import utc_now
-
-MAX_FAILURES = 3
-"""Questions in a row that a geocoder may leave unanswered; then a run asks it no more."""
-
-_log = logging.getLogger(__name__)
 
 
 class Regions(Protocol):
@@ -28,7 +17,7 @@ class Regions(Protocol):
         """Name of the region of ``sensor``, whose text is ``"latitude, longitude"`` in degrees."""
 
     def known_region_of(self, sensor: str) -> str | None:
-        """The same, or None if that would have to be asked for outside of this process."""
+        """The same, or None if it was never asked for."""
 
 
 class Geocoder(Protocol):
@@ -62,54 +51,17 @@ class OneRegion:
     known_region_of = region_of
 
 
-class GeocodedRegions:
-    """Regions are the counties that a geocoder names.
+@dataclass(frozen=True)
+class CountyRegions:
+    """Regions are ``counties``, by sensor: None where a geocoder knows of none. All other sensors are ``elsewhere``."""
 
-    An answer is kept in the table ``sensor_regions`` at once and never asked for again. A sensor whose county cannot be
-    told now is in the region ``elsewhere`` for as long as this object lives, and is asked for again by the next one.
-    """
-
-    def __init__(self, connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere: str) -> None:
-        self._connection = connection
-        self._geocoder = geocoder
-        self._elsewhere = elsewhere
-        self._failures = 0
-        self._counties: dict[str, str | None] = dict(
-            connection.execute(
-                "SELECT sensor, region FROM sensor_regions WHERE method = ?", [geocoder.method]
-            ).fetchall()
-        )
+    counties: Mapping[str, str | None]
+    elsewhere: str
 
     def region_of(self, sensor: str) -> str:
         """The county of ``sensor``, or the leftover region."""
-        if sensor not in self._counties:
-            self._counties[sensor] = self._look_up(sensor)
-        return self._counties[sensor] or self._elsewhere
+        return self.counties.get(sensor) or self.elsewhere
 
     def known_region_of(self, sensor: str) -> str | None:
-        """The county of ``sensor`` or the leftover region, or None if a server would have to be asked."""
-        return None if self._geocoder.remote and sensor not in self._counties else self.region_of(sensor)
-
-    def _look_up(self, sensor: str) -> str | None:
-        place = coordinates(sensor)
-        if place is None:
-            return None
-        if self._failures >= MAX_FAILURES:
-            _log.warning("Sensor %s is in region %s for now: the geocoder fails", sensor, self._elsewhere)
-            return None
-        try:
-            county = self._geocoder.county(*place)
-        except GeocodingError as error:
-            self._failures += 1
-            _log.warning(
-                "Sensor %s is in region %s for now. %s The next run over its window asks again.",
-                sensor,
-                self._elsewhere,
-                error,
-            )
-            return None
-        self._failures = 0
-        self._connection.execute(
-            "INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", [sensor, self._geocoder.method, county, utc_now()]
-        )
-        return county
+        """The county of ``sensor`` or the leftover region, or None if no geocoder was asked for it."""
+        return self.region_of(sensor) if sensor in self.counties else None

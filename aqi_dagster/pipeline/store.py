@@ -56,10 +56,14 @@ class Store:
 
     @contextmanager
     def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The private store, to be read only; writers queue behind this too."""
+        """The private store, to be read only; writers queue behind this too.
+
+        Raises what :meth:`exclusive` raises, and :class:`StoreError` if nothing was ever written.
+        """
         with self._lock():
             connection = self._connect(read_only=True)
             try:
+                _require_version(connection, self.private)
                 yield connection
             finally:
                 connection.close()
@@ -96,14 +100,23 @@ class Store:
 
     @contextmanager
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A read-only connection to the published copy; :class:`StoreError` if nothing was published yet."""
+        """A read-only connection to the published copy.
+
+        Raises :class:`StoreError` if nothing was published yet, or not by this release, or if it cannot be read.
+        """
         if not self.published.exists():
             raise StoreError(
                 f"There is no published copy at {self.published} yet: run `aqi-dagster materialize` or a backfill "
                 "first, or point AQI_DATA_DIR at the folder that holds it."
             )
-        connection = duckdb.connect(str(self.published), read_only=True)
         try:
+            connection = duckdb.connect(str(self.published), read_only=True)
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"The published copy {self.published} cannot be opened: {error}. The next run publishes it anew."
+            ) from error
+        try:
+            _require_version(connection, self.published)
             yield connection
         finally:
             connection.close()
@@ -112,6 +125,12 @@ class Store:
     def dispatching(self) -> Iterator[None]:
         """Held by whoever sends alerts, so that no alert is sent by two at once; it leaves the store to others."""
         with self._lock("dispatch.lock"):
+            yield
+
+    @contextmanager
+    def looking_up(self) -> Iterator[None]:
+        """Held by whoever asks a geocoder, so that no two ask it at once; it leaves the store to others."""
+        with self._lock("lookup.lock"):
             yield
 
     @contextmanager
@@ -145,11 +164,20 @@ class Store:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if not scalar(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'"):
+    if not _has_tables(connection):
         with transaction(connection):
             run_script(connection, "schema.sql")
             run_script(connection, "views.sql")
-    version = scalar(connection, "SELECT version FROM schema_version")
+    _require_version(connection, path)
+
+
+def _has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
+    return bool(scalar(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'"))
+
+
+def _require_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise :class:`StoreError` unless the tables are those that this release knows."""
+    version = scalar(connection, "SELECT version FROM schema_version") if _has_tables(connection) else "none"
     if version != SCHEMA_VERSION:
         raise StoreError(
             f"The store {path} has schema version {version}; this release knows {SCHEMA_VERSION}. Install the release "

@@ -1,14 +1,18 @@
 """Regions as a Dagster resource."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
+from aqi_dagster.pipeline.counties import county_regions, look_up_counties
 from aqi_dagster.pipeline.geocoding import NearestTown, NominatimServer
 from aqi_dagster.pipeline.polygons import PolygonRegions
-from aqi_dagster.pipeline.regions import GeocodedRegions, OneRegion, Regions
+from aqi_dagster.pipeline.regions import Geocoder, OneRegion, Regions
+from aqi_dagster.pipeline.store import Store
 
 
 class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -25,16 +29,27 @@ class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     elsewhere: str = Field(default="Elsewhere", description="Region of the sensors that are in no other")
 
+    def look_up(self, store: Store, windows: Sequence[datetime]) -> None:
+        """Have the counties that ``windows`` (starts, consecutive) need looked up; ``store`` is free meanwhile."""
+        geocoder = self._geocoder()
+        if geocoder is not None:
+            look_up_counties(store, geocoder, windows, self.elsewhere)
+
     def regions(self, connection: DuckDBPyConnection) -> Regions:
-        """The regions as the pipeline takes them; counties that were looked up are kept behind ``connection``."""
-        match self.method, self.file:
-            case "name", _:
-                return OneRegion(self.name)
-            case "polygons", str(file):
-                return PolygonRegions(Path(file), self.elsewhere)
-            case "county", _:
-                return GeocodedRegions(connection, NearestTown(), self.elsewhere)
-            case "nominatim", _:
-                server = NominatimServer(self.nominatim_url, self.nominatim_user_agent)
-                return GeocodedRegions(connection, server, self.elsewhere)
+        """The regions as the pipeline takes them; counties are those that were looked up before."""
+        geocoder = self._geocoder()
+        if geocoder is not None:
+            return county_regions(connection, geocoder, self.elsewhere)
+        if self.method == "name":
+            return OneRegion(self.name)
+        if self.method == "polygons" and self.file is not None:
+            return PolygonRegions(Path(self.file), self.elsewhere)
         raise ValueError(f"no regions by method {self.method!r} and file {self.file!r}")
+
+    def _geocoder(self) -> Geocoder | None:
+        match self.method:
+            case "county":
+                return NearestTown()
+            case "nominatim":
+                return NominatimServer(self.nominatim_url, self.nominatim_user_agent)
+        return None

@@ -80,7 +80,7 @@ FROM (
 );
 COMMENT ON VIEW   corrected_readings                IS 'Readings with their PM2.5 as EPA corrects PurpleAir sensors, and the index it stands for';
 COMMENT ON COLUMN corrected_readings.pm25_corrected IS 'PM2.5 mass by EPA''s correction (Barkjohn 2021 and 2022) of pm25_cf1 and humidity, ug/m3; NULL where these do not allow it';
-COMMENT ON COLUMN corrected_readings.aqi_of_reading IS 'US AQI (breakpoints of May 2024) that a whole day of pm25_corrected would have; the AQI proper is of 24-hour averages';
+COMMENT ON COLUMN corrected_readings.aqi_of_reading IS 'US AQI (breakpoints of May 2024) that a whole day of pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages';
 
 CREATE TABLE rejected_messages (
     reason           VARCHAR   NOT NULL,
@@ -253,7 +253,7 @@ COMMENT ON COLUMN regional_windows.max_pm25           IS 'Greatest PM2.5 (CF=1) 
 COMMENT ON COLUMN regional_windows.variation          IS 'Coefficient of variation of the PM2.5 values; NULL unless one sensor has 10 anomalies or more';
 COMMENT ON COLUMN regional_windows.verdict            IS 'smoke or malfunction';
 COMMENT ON COLUMN regional_windows.max_pm25_corrected IS 'Greatest corrected_readings.pm25_corrected among the anomalies, ug/m3; NULL if none is known';
-COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have; the AQI proper is of 24-hour averages';
+COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages';
 COMMENT ON COLUMN regional_windows.aqi_category       IS 'EPA category of aqi_of_max, Good to Hazardous';
 
 CREATE TABLE sensor_regions (

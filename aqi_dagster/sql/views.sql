@@ -43,7 +43,7 @@ COMMENT ON COLUMN smoke_spells.windows      IS 'Number of windows';
 COMMENT ON COLUMN smoke_spells.most_sensors IS 'Most sensors that had an anomaly in the same window';
 COMMENT ON COLUMN smoke_spells.anomalies    IS 'Number of anomalies';
 COMMENT ON COLUMN smoke_spells.max_pm25     IS 'Greatest PM2.5 (CF=1) among them, ug/m3';
-COMMENT ON COLUMN smoke_spells.aqi_of_max   IS 'Greatest regional_windows.aqi_of_max';
+COMMENT ON COLUMN smoke_spells.aqi_of_max   IS 'Greatest regional_windows.aqi_of_max; above 500 is beyond the AQI';
 
 CREATE VIEW hourly_pm25 AS
 SELECT
