@@ -75,7 +75,7 @@ class Settings(BaseModel):
         description="silence of a broker or partition that is an error",
     )
     kafka_chunk_messages: int = Field(
-        131_072, ge=1, alias="KAFKA_CHUNK_MESSAGES", description="messages that one transaction takes in"
+        245_760, ge=1, alias="KAFKA_CHUNK_MESSAGES", description="messages that one transaction takes in"
     )
     kafka_on_recreated_topic: Literal["fail", "reread"] = Field(
         "fail", alias="KAFKA_ON_RECREATED_TOPIC", description="what to do about a topic that was made anew"

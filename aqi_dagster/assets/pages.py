@@ -15,7 +15,7 @@ from aqi_dagster.windows import window_key
 
 GROUP = "air_quality"
 
-NEWEST_SHOWN = 4
+NEWEST_SHOWN = 2
 """Plots of an asset, and verdicts told one by one, in a run: the newest. Dagster's event log keeps them for ever."""
 
 _SCORED = ["sensor", "created_at", "window_start", "pm25_cf1"]

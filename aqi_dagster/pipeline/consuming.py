@@ -26,11 +26,11 @@ POLL_SECONDS = 0.05
 POLL_MESSAGES = 2_000
 """Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
 
-BATCH_MESSAGES, BATCH_BYTES = 1 << 14, 8 << 20
+BATCH_MESSAGES, BATCH_BYTES = 15_360, 8 << 20
 """Where a batch ends: few enough messages that what they are decoded to stays near the processor."""
 
-CHUNK_MESSAGES = 1 << 17
-"""A little more than the 122,880 rows of a DuckDB row group: that many are written once, and not to its log first."""
+CHUNK_MESSAGES = 16 * BATCH_MESSAGES
+"""Two row groups of DuckDB: whole ones are written at once, neither to its log first nor anew by a checkpoint."""
 
 _FETCH_DEFAULTS = {
     # Large fetches: reading a backlog is bound by the number of round trips otherwise.
@@ -79,7 +79,7 @@ class TopicReader:
     topic: str
     timeout: float = 30.0
     chunk_messages: int = CHUNK_MESSAGES
-    chunk_bytes: int = 64 << 20
+    chunk_bytes: int = 128 << 20
 
     @property
     def servers(self) -> str:

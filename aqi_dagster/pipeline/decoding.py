@@ -76,7 +76,7 @@ def _by_shape(values: pa.Array, sensors: pa.Array, newest: datetime) -> Iterator
             continue
         fits, decoded = shape.decode(values if len(rest) == len(values) else values.take(rest))
         timely = pc.less_equal(decoded["created_at"], pa.scalar(newest, pa.timestamp("us")))
-        yield rest[fits][timely], decoded.filter(timely)
+        yield (rest[fits], decoded) if pc.all(timely).as_py() else (rest[fits][timely], decoded.filter(timely))
         rest = rest[~fits]
 
 
