@@ -34,7 +34,7 @@ BACKFILL_WINDOWS = 120
 
 @click.command()
 @click.option("--messages", default=1_000_000, show_default=True, help="Messages to generate.")
-@click.option("--sensors", default=200, show_default=True, help="Sensors that send them.")
+@click.option("--sensors", default=generator.SENSORS, show_default=True, help="Sensors that send them.")
 @click.option("--file", type=click.Path(exists=True, path_type=Path), help="Send the messages of this file instead.")
 @click.option("--repeat", default=3, show_default=True, help="Runs of each; the medians are shown.")
 @click.option(
@@ -109,8 +109,10 @@ def _require_complete(name: str, runs: list[Figures], count: int, expected: list
 def _history(repeat: int) -> None:
     rows = []
     for readings in (1_000_000, 10_000_000, 50_000_000):
+        slots = readings // generator.SENSORS
+        set_range(generator.START - slots * generator.CADENCE, generator.START)
         with filled_topic(iter(())) as (servers, _):
-            figures = measure("history", servers, readings, repeat)
+            figures = measure("history", servers, repeat)
         rows.append([f"{readings:,}", figures["work"], figures["idle"], figures["idle_run"], figures["size"] / 1e6])
     for row in rows:
         row.insert(2, row[1] / rows[0][1])

@@ -11,6 +11,8 @@ START = datetime(2022, 7, 18)  # noqa: DTZ001 (naive UTC, as everywhere)
 
 CADENCE = timedelta(minutes=10)
 
+SENSORS = 200
+
 _FIELDS = (
     "PM1.0_CF1_ug/m3",
     "PM2.5_CF1_ug/m3",

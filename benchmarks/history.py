@@ -4,6 +4,7 @@ import os
 import statistics
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -14,52 +15,64 @@ from aqi_dagster.pipeline.detectors import FORMAT_VERSION, RIVER_VERSION, Detect
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.producer import produce
 from aqi_dagster.runs import use_dagster_home
-from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key
 from benchmarks import generator
 from benchmarks.pipeline import materialize
 
-SENSORS = 200
-
-READINGS_A_WINDOW = SENSORS * (WINDOW_LENGTH // generator.CADENCE)
+READINGS_A_WINDOW = generator.SENSORS * (WINDOW_LENGTH // generator.CADENCE)
 
 WARM_UP = 3
 """Runs until the store has a published copy, a spare, and files in the page cache, as one in operation has."""
 
 
-def run(servers: str, topic: str, readings: str, repeat: str) -> dict[str, float]:
-    """Median seconds of a run of the newest two windows, as the schedule starts it; new messages in one of them."""
-    windows = int(readings) // READINGS_A_WINDOW
-    first = generator.START + windows * WINDOW_LENGTH
-    os.environ["AQI_FIRST_WINDOW"] = window_key(generator.START)
+def run(servers: str, topic: str, repeat: str) -> dict[str, float]:
+    """Median seconds of a run of the newest two windows, as the schedule starts it; new messages in one of them.
+
+    The history before ``generator.START`` begins with ``AQI_FIRST_WINDOW``.
+    """
+    begin = parse_key(os.environ["AQI_FIRST_WINDOW"])
+    windows = (generator.START - begin) // WINDOW_LENGTH
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ.update(KAFKA_BOOTSTRAP_SERVERS=servers, KAFKA_TOPIC=topic, AQI_DATA_DIR=f"{folder}/data")
         os.environ["DAGSTER_HOME"] = f"{folder}/dagster"
         use_dagster_home()
         store = Store(Path(folder) / "data")
-        _fill(store, windows)
+        _fill(store, begin, windows)
         with dg.DagsterInstance.get() as instance:
             for number in range(WARM_UP + int(repeat)):
-                start = first + number * WINDOW_LENGTH
-                news = generator.messages(READINGS_A_WINDOW, SENSORS, start, seed=number)
+                start = generator.START + number * WINDOW_LENGTH
+                news = generator.messages(READINGS_A_WINDOW, generator.SENSORS, start, seed=number)
                 produce({"bootstrap.servers": servers}, topic, news)
                 keys = window_key(start - WINDOW_LENGTH), window_key(start)
                 seconds.append(materialize(instance, *keys))
             started = time.monotonic()
             idle = materialize(instance, *keys)
             whole = time.monotonic() - started
+        _require_complete(store, (windows + WARM_UP + int(repeat)) * READINGS_A_WINDOW)
         size = store.private.stat().st_size
     return {"work": statistics.median(seconds[WARM_UP:]), "idle": idle, "idle_run": whole, "size": size}
 
 
-def _fill(store: Store, windows: int) -> None:
-    """Readings, scores and states of ``windows`` windows, as the pipeline would have left them."""
+def _require_complete(store: Store, readings: int) -> None:
+    with store.reader() as connection:
+        (counts,) = connection.execute(
+            "SELECT (SELECT count(*) FROM readings), (SELECT count(*) FROM scored_readings)"
+        ).fetchall()
+    if counts != (readings, readings):
+        raise RuntimeError(f"the store holds {counts} readings and scored readings instead of {readings} of each")
+
+
+def _fill(store: Store, begin: datetime, windows: int) -> None:
+    """Readings, scores and states of ``windows`` windows from ``begin`` on, as the pipeline would have left them."""
     parameters = DetectorParameters()
     bank = detector_bank(parameters)
     bank.add([None])
     bank.score_and_learn([0], [300], np.random.default_rng(1).gamma(4.0, 2.0, 300))
     with store.exclusive() as connection:
-        connection.execute("CREATE TEMP TABLE names AS SELECT unnest(?) AS sensor", [generator.sensor_names(SENSORS)])
+        connection.execute(
+            "CREATE TEMP TABLE names AS SELECT unnest(?) AS sensor", [generator.sensor_names(generator.SENSORS)]
+        )
         connection.execute(
             """
             INSERT INTO readings BY NAME
@@ -76,7 +89,7 @@ def _fill(store: Store, windows: int) -> None:
                 FROM range($slots) AS t(slot), names
             )
             """,
-            {"start": generator.START, "slots": windows * READINGS_A_WINDOW // SENSORS},
+            {"start": begin, "slots": windows * READINGS_A_WINDOW // generator.SENSORS},
         )
         connection.execute(
             "INSERT INTO scored_readings BY NAME "

@@ -39,6 +39,8 @@ _FETCH_DEFAULTS = {
     "max.partition.fetch.bytes": 4_194_304,
     # By default the client rests for a second whenever that queue is full.
     "fetch.queue.backoff.ms": 10,
+    # How long a broker holds back the answer that a partition has nothing more.
+    "fetch.wait.max.ms": 50,
 }
 
 _FETCH_FIXED = {

@@ -2,23 +2,26 @@
 -- `rejected` to rejected_messages.
 -- $generation: making of the topic, $now: time of the pull (naive UTC).
 
+-- Only a reading that is not newer than the sensor's last one can have been there before: mostly none is.
+CREATE OR REPLACE TEMP TABLE older AS
+SELECT decoded.sensor, decoded.created_at, decoded.window_start
+FROM decoded JOIN sensors USING (sensor)
+WHERE decoded.created_at <= sensors.last_reading;
+
+-- Variables, because what is known before a query is planned keeps it from reading all that was ever stored.
+SET VARIABLE first_older = (SELECT min(window_start) FROM older);
+SET VARIABLE last_older = (SELECT max(window_start) FROM older);
+
 CREATE OR REPLACE TEMP TABLE repeats AS
 WITH first_in_chunk AS (
     SELECT sensor, created_at, min((kafka_partition, kafka_offset)) AS place
     FROM decoded
     GROUP BY ALL
     HAVING count(*) > 1
-), older AS (
-    -- Only a reading that is not newer than the sensor's last one can have been there before: mostly none is.
-    SELECT decoded.sensor, decoded.created_at, decoded.window_start
-    FROM decoded JOIN sensors USING (sensor)
-    WHERE decoded.created_at <= sensors.last_reading
-), span AS (
-    SELECT min(window_start) AS first_window, max(window_start) AS last_window FROM older
 ), stored AS (
-    SELECT readings.sensor, readings.created_at
-    FROM readings, span
-    WHERE readings.window_start BETWEEN span.first_window AND span.last_window
+    SELECT sensor, created_at
+    FROM readings
+    WHERE window_start BETWEEN getvariable('first_older') AND getvariable('last_older')
 )
 SELECT decoded.kafka_partition, decoded.kafka_offset
 FROM decoded JOIN first_in_chunk USING (sensor, created_at)
