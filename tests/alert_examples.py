@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from aqi_dagster.pipeline.alert_messages import Alert, Block, digest_message, message
+from aqi_dagster.pipeline.alert_messages import Alert, Block, digest_message, message, reason
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.conftest import at
 from tests.slack_server import block_texts
@@ -21,6 +21,7 @@ SMOKE = Alert(
     verdict="smoke",
     previous_verdict=None,
     told_at=None,
+    told_before=None,
     status="pending",
     sensors=["38.939, -119.977", "38.957, -120.109", "39.096, -120.032"],
     min_event=at("2026-11-22 06:12"),
@@ -50,6 +51,7 @@ WITHDRAWN = replace(
     verdict="withdrawn",
     previous_verdict="smoke",
     told_at=at("2026-11-22 12:10"),
+    told_before=reason(SMOKE),
     sensors=None,
     min_event=None,
     max_pm25=None,
@@ -87,7 +89,13 @@ EXAMPLES = {
     "Malfunction: too few anomalies": message(MALFUNCTION, DAGSTER_URL),
     "Malfunction: the readings scatter": message(replace(MALFUNCTION, count_anomalies=30, variation=0.45), DAGSTER_URL),
     "A correction": message(
-        replace(SMOKE, previous_verdict="malfunction", told_at=at("2026-11-22 12:10")), DAGSTER_URL
+        replace(
+            SMOKE,
+            previous_verdict="malfunction",
+            told_at=at("2026-11-22 12:10"),
+            told_before=reason(replace(MALFUNCTION, min_event=at("2026-11-22 06:12"))),
+        ),
+        DAGSTER_URL,
     ),
     "A withdrawn alert": message(WITHDRAWN, DAGSTER_URL),
     "A digest": digest_message(

@@ -59,7 +59,8 @@ Block = dict[str, Any]
 class Alert:
     """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn.
 
-    ``told_at`` is when Slack took ``previous_verdict``, naive UTC; both are None in a window's first message.
+    ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the :func:`reason` it was given;
+    all are None in a window's first message, the last also where it was sent by a release that did not keep it.
     """
 
     alert_id: int
@@ -68,6 +69,7 @@ class Alert:
     verdict: str
     previous_verdict: str | None
     told_at: datetime | None
+    told_before: str | None
     status: str
     sensors: list[str] | None
     min_event: datetime | None
@@ -172,9 +174,10 @@ def _context(text: str) -> Block:
 
 
 def _correction(alert: Alert) -> str:
-    told = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
+    told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
+    why = "" if alert.told_before is None else f": {alert.told_before}"
     now = "That no longer holds" if alert.verdict == "withdrawn" else f"The verdict is now {TITLES[alert.verdict]}"
-    return f"*Correction:* this window was told{told} as {TITLES[alert.previous_verdict or '']}. {now}."
+    return f"*Correction:* this window was told{told_at} as {TITLES[alert.previous_verdict or '']}{why}. {now}."
 
 
 def _symbol(alert: Alert) -> str:

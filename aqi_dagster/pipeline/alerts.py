@@ -14,7 +14,7 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import SlackError, SlackRefusedError
-from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message
+from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message, reason
 from aqi_dagster.pipeline.database import run_script, transaction
 from aqi_dagster.pipeline.store import Store
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
@@ -98,10 +98,11 @@ def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Al
 
 def _due(connection: DuckDBPyConnection) -> list[Alert]:
     rows = connection.execute(
-        "WITH told AS (SELECT region, window_start, max(sent_at) AS told_at FROM slack_alerts GROUP BY ALL) "
-        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, told_at, status, sensors, "
-        "min_event, max_pm25, count_anomalies, variation, max_pm25_corrected, aqi_of_max, aqi_category "
-        "FROM slack_alerts JOIN told USING (region, window_start) "
+        "WITH earlier AS (SELECT region, window_start, max(sent_at) AS told_at, arg_max(told, sent_at) AS told_before "
+        "FROM slack_alerts GROUP BY ALL) "
+        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, told_at, told_before, status, "
+        "sensors, min_event, max_pm25, count_anomalies, variation, max_pm25_corrected, aqi_of_max, aqi_category "
+        "FROM slack_alerts JOIN earlier USING (region, window_start) "
         "LEFT JOIN regional_windows USING (region, window_start) "
         "WHERE status IN ('pending', 'not_sent') ORDER BY window_start, region, alert_id"
     ).fetchall()
@@ -124,6 +125,12 @@ def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, di
             {"status": status, "outcome": outcome, "digest": digest, "now": now, "ids": ids},
         )
         if status == "sent":
+            connection.execute(
+                "UPDATE slack_alerts SET told = words.told "
+                "FROM (SELECT unnest($ids) AS alert_id, unnest($words) AS told) AS words "
+                "WHERE slack_alerts.alert_id = words.alert_id",
+                {"ids": ids, "words": [reason(alert) for alert in alerts]},
+            )
             # These verdicts changed while Slack took the old ones: what is to follow must correct what was told.
             for region, window_start in overtaken:
                 connection.execute(
