@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from aqi_dagster.pipeline.alert_messages import Alert, Block, digest_message, message, reason
+from aqi_dagster.pipeline.neighbours import Neighbours
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.conftest import at
 from tests.slack_server import block_texts
@@ -31,6 +32,9 @@ SMOKE = Alert(
     max_pm25_corrected=401.4,
     aqi_of_max=535,
     aqi_category="Hazardous",
+    neighbours=Neighbours(
+        [9.3, 14.0, 148.2, 231.7, 295.5], ["39.168, -120.224: the same 0.00 ug/m3 from 00:00 to 11:50"]
+    ),
 )
 
 MALFUNCTION = replace(
@@ -44,6 +48,7 @@ MALFUNCTION = replace(
     max_pm25_corrected=None,
     aqi_of_max=None,
     aqi_category=None,
+    neighbours=Neighbours([3.1, 4.4, 5.0, 5.2, 6.1, 7.3, 8.8], []),
 )
 
 WITHDRAWN = replace(
@@ -69,12 +74,14 @@ _EVERYWHERE = replace(
         for longitude in (-12014, -12009, -12003, -11998)
     ],
     count_anomalies=797,
+    neighbours=Neighbours([188.0], []),
 )
 
 _LONE = replace(
     SMOKE,
     sensors=SMOKE.sensors[:1] if SMOKE.sensors else None,
     count_anomalies=19,
+    neighbours=Neighbours([4.2, 5.0, 5.6, 6.9, 9.3, 11.4, 18.0], []),
     variation=0.08,
     max_pm25=401.0,
     max_pm25_corrected=212.4,

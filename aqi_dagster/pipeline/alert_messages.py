@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.pipeline.messages import coordinates
-from aqi_dagster.pipeline.verdicts import MAX_VARIATION, MIN_ANOMALIES
+from aqi_dagster.pipeline.neighbours import Neighbours
+from aqi_dagster.pipeline.verdicts import MAX_VARIATION, MIN_ANOMALIES, RegionalWindow
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 
 MAX_TEXT = 3_000
@@ -26,6 +27,9 @@ MAX_NAME = 100
 
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
+
+FAULTS_NAMED = 3
+"""Sensors not to be believed that a message names."""
 
 DIGEST_LINES = 40
 """Windows that a digest names one by one, the newest ones."""
@@ -61,6 +65,7 @@ class Alert:
 
     ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the :func:`reason` it was given;
     all are None in a window's first message, the last also where it was sent by a release that did not keep it.
+    ``neighbours`` are None where nobody looked.
     """
 
     alert_id: int
@@ -79,16 +84,7 @@ class Alert:
     max_pm25_corrected: float | None
     aqi_of_max: int | None
     aqi_category: str | None
-
-    @property
-    def aqi(self) -> int | None:
-        """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
-        return self.aqi_of_max if self.verdict == "smoke" else None
-
-    @property
-    def category(self) -> str:
-        """Category of :attr:`aqi`; empty if there is none."""
-        return "" if self.aqi is None else self.aqi_category or ""
+    neighbours: Neighbours | None = None
 
     @property
     def window_end(self) -> datetime:
@@ -102,7 +98,7 @@ def headline(alert: Alert) -> str:
     return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {_window(alert)}: {reason(alert)}{before}"
 
 
-def reason(alert: Alert) -> str:
+def reason(alert: Alert | RegionalWindow) -> str:
     """Why the verdict is what it is, by the rule that decided it."""
     if alert.sensors is None or alert.min_event is None:
         return "no anomaly of this region is in the window any more"
@@ -111,12 +107,33 @@ def reason(alert: Alert) -> str:
         f"since {alert.min_event:%H:%M}, up to {alert.max_pm25:,.0f} ug/m3"
     )
     if alert.verdict == "smoke":
-        index = "" if alert.aqi is None else f", AQI {_index(alert.aqi)} '{alert.category}'"
+        aqi = _aqi(alert)
+        index = "" if aqi is None else f", AQI {_index(aqi)} '{_category(alert)}'"
         steady = "" if alert.variation is None else f"; its readings are steady (variation {alert.variation:.2f})"
         return f"{facts}{index}{steady}"
     if alert.variation is None:
         return f"{facts}: too few for smoke ({MIN_ANOMALIES} or more)"
     return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
+
+
+def surroundings(neighbours: Neighbours) -> str:
+    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken."""
+    others = [f"{pm25:,.0f}" for pm25 in neighbours.others]
+    match others:
+        case []:
+            text = "No other sensor of the region is known to have measured meanwhile."
+        case [one]:
+            text = f"The region's other sensor read {one} ug/m3 meanwhile."
+        case [lowest, *_, highest]:
+            text = (
+                f"The region's {len(others):,} other sensors read {lowest} to {highest} ug/m3 meanwhile, "
+                f"median {neighbours.median:,.0f}."
+            )
+    faults = [_line(fault) for fault in neighbours.implausible]
+    if faults:
+        more = f"; and {len(faults) - FAULTS_NAMED} more" if len(faults) > FAULTS_NAMED else ""
+        text += f" Not to be believed: {'; '.join(faults[:FAULTS_NAMED])}{more}."
+    return text
 
 
 def message(alert: Alert, dagster_url: str | None = None) -> Block:
@@ -127,7 +144,9 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
     if alert.sensors is not None:
         lines = [f"• {_map_link(sensor)}" for sensor in alert.sensors]
         details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
-    if alert.aqi is not None:
+    if alert.neighbours is not None:
+        details.append(_section(html.escape(surroundings(alert.neighbours), quote=False)))
+    if _aqi(alert) is not None:
         details.append(
             _context(
                 f"AQI: what a whole day of {alert.max_pm25_corrected:,.0f} ug/m3 would have, the greatest reading that "
@@ -138,7 +157,7 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
         partition = quote(window_key(alert.window_start))
         address = f"{_windows_page(dagster_url)}&partition={partition}"
         details.append(_context(f"<{html.escape(address)}|This window in Dagster>"))
-    colour = _CATEGORY_COLOURS.get(alert.category, _COLOURS[alert.verdict])
+    colour = _CATEGORY_COLOURS.get(_category(alert), _COLOURS[alert.verdict])
     return _payload(headline(alert), f"{_symbol(alert)} {TITLES[alert.verdict]}", colour, details)
 
 
@@ -181,7 +200,7 @@ def _correction(alert: Alert) -> str:
 
 
 def _symbol(alert: Alert) -> str:
-    return _CIRCLES.get(alert.category, _SYMBOLS[alert.verdict])
+    return _CIRCLES.get(_category(alert), _SYMBOLS[alert.verdict])
 
 
 def _windows_page(dagster_url: str) -> str:
@@ -203,10 +222,25 @@ def _above(value: float, limit: float) -> str:
     return next((text for text in texts if float(text) > limit), str(value))
 
 
+def _aqi(alert: Alert | RegionalWindow) -> int | None:
+    """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
+    return alert.aqi_of_max if alert.verdict == "smoke" else None
+
+
+def _category(alert: Alert | RegionalWindow) -> str:
+    """EPA's name for :func:`_aqi`; empty if there is none."""
+    return "" if _aqi(alert) is None else alert.aqi_category or ""
+
+
+def _line(text: str) -> str:
+    """A text in one line, cut if it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
+
+
 def _name(text: str) -> str:
     """A name in one line, cut if it is long, without the three characters that Slack's markup claims."""
-    line = " ".join(text.split())
-    return html.escape(line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…", quote=False)
+    return html.escape(_line(text), quote=False)
 
 
 def _map_link(sensor: str) -> str:

@@ -7,17 +7,19 @@ never arrived whole, can repeat a message; nothing loses one.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import SlackError, SlackRefusedError
+from aqi_dagster.errors import AqiError, SlackError, SlackRefusedError
 from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message, reason
 from aqi_dagster.pipeline.database import run_script, transaction
+from aqi_dagster.pipeline.neighbours import find_neighbours
+from aqi_dagster.pipeline.regions import Regions
 from aqi_dagster.pipeline.store import Store
-from aqi_dagster.windows import WINDOW_LENGTH, utc_now
+from aqi_dagster.windows import utc_now
 
 NO_WEBHOOK = "no webhook is configured"
 
@@ -35,26 +37,39 @@ class DispatchReport:
     not_sent: int = 0
 
 
+RegionsOf = Callable[[DuckDBPyConnection], Regions]
+"""Gives the regions, as far as they are known behind a connection to the store."""
+
+
 def dispatch(
-    store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None = None
+    store: Store,
+    post: Post | None,
+    digest_after: timedelta,
+    dagster_url: str | None = None,
+    regions_of: RegionsOf | None = None,
 ) -> DispatchReport:
     """Send every alert that is due through ``post``, or note that there is no webhook if ``post`` is None.
 
     Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
     a webhook are sent later only while they are more recent than that. Messages link to the Dagster UI at
-    ``dagster_url``, if there is one. Raises :class:`SlackError` if Slack does not take a message: at once if it may
-    later, after the other messages if it refuses just this one. What is not sent stays pending.
+    ``dagster_url``, if there is one, and tell what a region's other sensors read, if ``regions_of`` knows them. Raises
+    :class:`SlackError` if Slack does not take a message: at once if it may later, after the other messages if it
+    refuses just this one. What is not sent stays pending.
     """
     with store.dispatching():
-        return _dispatch(store, post, digest_after, dagster_url)
+        return _dispatch(store, post, digest_after, dagster_url, regions_of)
 
 
-def _dispatch(store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None) -> DispatchReport:
+def _dispatch(
+    store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None, regions_of: RegionsOf | None
+) -> DispatchReport:
+    oldest = utc_now() - digest_after
     with store.exclusive() as connection:
         alerts = _due(connection)
-    oldest = utc_now() - digest_after
-    recent = [alert for alert in alerts if alert.window_start + WINDOW_LENGTH >= oldest]
-    old = [alert for alert in alerts if alert not in recent and alert.status == "pending"]
+        if post is not None and regions_of is not None:
+            alerts = _with_neighbours(connection, alerts, oldest, regions_of)
+    recent = [alert for alert in alerts if alert.window_end >= oldest]
+    old = [alert for alert in alerts if alert.window_end < oldest and alert.status == "pending"]
     report = DispatchReport()
     if post is None:
         waiting = [alert for alert in alerts if alert.status == "pending"]
@@ -107,6 +122,26 @@ def _due(connection: DuckDBPyConnection) -> list[Alert]:
         "WHERE status IN ('pending', 'not_sent') ORDER BY window_start, region, alert_id"
     ).fetchall()
     return [Alert(*row) for row in rows]
+
+
+def _with_neighbours(
+    connection: DuckDBPyConnection, alerts: Sequence[Alert], oldest: datetime, regions_of: RegionsOf
+) -> list[Alert]:
+    """``alerts``, those of windows that ended from ``oldest`` on with what the region's other sensors read."""
+    told = [alert for alert in alerts if alert.sensors is not None and alert.window_end >= oldest]
+    if not told:
+        return list(alerts)
+    try:
+        regions = regions_of(connection)
+    except AqiError as error:
+        # Smoke must be told even where the regions cannot be read any more.
+        _log.warning("Alerts do not tell what other sensors read: %s", error)
+        return list(alerts)
+    found = {
+        alert.alert_id: find_neighbours(connection, alert.region, alert.window_start, alert.sensors or [], regions)
+        for alert in told
+    }
+    return [replace(alert, neighbours=found.get(alert.alert_id)) for alert in alerts]
 
 
 def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, digest: bool = False) -> set[int]:
