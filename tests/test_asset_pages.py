@@ -167,13 +167,33 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer:
     for table, stages in {"readings": ["pull", "check"], "scored_readings": ["score", "check", "plot"]}.items():
         assert all(metadata[table][KEYS[-1]][f"{stage}_ms"] >= 0 for stage in stages)
     windows = metadata["regional_windows"].values()
-    for name, count in (*verdicts.items(), ("pending_alerts", len(anomalies))):
+    for name, count in (*verdicts.items(), ("alerts_to_send", len(anomalies))):
         assert sum(window[name] for window in windows) == count
     assert max(window.get("max_pm25", 0) for window in windows) == worst
     assert indices
     shown = [window["aqi_of_smoke"] for window in windows if "aqi_of_smoke" in window]
     assert shown == [index for _, index in sorted(indices)]
     assert all(window["aqi_category"] == "Hazardous" for window in windows if window.get("aqi_of_smoke", 0) > 500)
+
+
+def test_the_page_of_a_window_begins_with_its_verdict_and_why(summer: Summer) -> None:
+    """Whoever follows an alert's link reads this first."""
+    told = {}
+    for key, metadata in by_window(summer.result, "regional_windows").items():
+        names = list(metadata)
+        if metadata["anomalies"]:
+            assert names[0] == "verdict: Lake Tahoe"
+            told[key] = metadata[names[0]]
+        else:
+            assert names[0] == "dagster/partition_row_count"
+    newest = list(told)[-NEWEST_SHOWN:]
+    assert all(("meanwhile" in text) == (key in newest) for key, text in told.items())
+    malfunction, smoke = told.values()
+    assert malfunction.startswith("Malfunctioning Sensor: 1 sensor, ")
+    assert "The region's 24 other sensors read " in malfunction
+    assert smoke.startswith("Suspected Smoke Event: 25 sensors, ")
+    log = [entry.user_message for entry in summer.job.instance.all_logs(summer.result.run_id)]
+    assert [entry for entry in log if entry.endswith(smoke)] == [f"Lake Tahoe, window {list(told)[-1]}: {smoke}"]
 
 
 def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Summer) -> None:

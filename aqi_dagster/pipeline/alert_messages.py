@@ -136,6 +136,12 @@ def surroundings(neighbours: Neighbours) -> str:
     return text
 
 
+def story(window: RegionalWindow, neighbours: Neighbours | None) -> str:
+    """The verdict, its reason and, if somebody looked, its surroundings: what the window's page and the log show."""
+    told = f"{TITLES[window.verdict]}: {reason(window)}."
+    return told if neighbours is None else f"{told} {surroundings(neighbours)}"
+
+
 def message(alert: Alert, dagster_url: str | None = None) -> Block:
     """The Slack payload that tells one alert; with ``dagster_url`` it links the window's page in the Dagster UI."""
     details = [_section(f"*{_name(alert.region)}*, {_window(alert)}\n{_sentence(reason(alert))}")]

@@ -76,14 +76,14 @@ def anomaly_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime])
 
 
 def alert_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -> Numbers:
-    """Of ``slack_alerts``: alerts that wait to be sent, and alerts that Slack took."""
+    """Of ``slack_alerts``: alerts that wait to be sent, and alerts that Slack took before."""
     return _by_window(
         connection,
         """
         SELECT
             window_start,
-            count(*) FILTER (status = 'pending') AS pending_alerts,
-            count(*) FILTER (status = 'sent') AS sent_alerts
+            count(*) FILTER (status = 'pending') AS alerts_to_send,
+            count(*) FILTER (status = 'sent') AS alerts_sent_before
         FROM slack_alerts
         WHERE window_start BETWEEN $first AND $last
         GROUP BY window_start
