@@ -174,8 +174,9 @@ def dev(port: int) -> None:
     broker beside it and the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import serve, use_dagster_home
+    from aqi_dagster.runs import require_free, serve, use_dagster_home
 
+    require_free(port)
     if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         use_dagster_home()
         serve(port)

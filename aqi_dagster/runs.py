@@ -6,6 +6,7 @@ Each run is recorded like one that was launched in the UI: its events, logs and 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -48,6 +49,24 @@ def use_dagster_home(default: Path = Path(".dagster")) -> None:
     if INSTANCE_SETTINGS.exists() and not (home / INSTANCE_SETTINGS.name).exists():
         shutil.copy(INSTANCE_SETTINGS, home)
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+def require_free(port: int) -> None:
+    """Raise :class:`RunFailedError` if something listens on ``port`` of 127.0.0.1.
+
+    ``dagster dev`` itself says so in one line among many and goes on without its pages.
+    """
+    with socket.socket() as probe:
+        # As the webserver does: connections that were closed a moment ago do not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            raise RunFailedError(
+                f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}): end what listens there, perhaps another "
+                f"`make dev`, or take another port: make dev PORT={port + 1}, or aqi-dagster dev --port {port + 1}."
+            ) from error
 
 
 def serve(port: int, folder: Path = Path()) -> None:
