@@ -23,6 +23,7 @@ from aqi_dagster.demo import summer as synthetic
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.pipeline.alerts import DispatchReport
 from aqi_dagster.pipeline.columns import stored_columns
 from aqi_dagster.pipeline.messages import KNOWN_FIELDS
 from aqi_dagster.producer import produce
@@ -281,3 +282,19 @@ def test_late_and_repeated_readings_are_counted_by_window(summer: Summer) -> Non
     again = by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]
     assert (again["late_readings"], again["repeated_readings"], again["sensors"]) == (1, 1, 26)
     assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["late_readings"] == 0
+
+
+def test_the_outbox_tells_what_a_run_sent_and_what_waits(summer: Summer) -> None:
+    job = defs().resolve_job_def("tell_slack")
+    for not_sent, log in [(2, "Alerts: 2 not sent, as no webhook is configured"), (0, "Alerts: none was pending")]:
+        result = job.execute_in_process(instance=summer.job.instance)
+        (event,) = result.asset_materializations_for_node("slack_alerts")
+        metadata = {name: value.value for name, value in event.metadata.items()}
+        assert (metadata["sent"], metadata["digested"], metadata["not_sent"]) == (0, 0, not_sent)
+        assert (metadata["dagster/row_count"], metadata["still_pending"], metadata["ever_not_sent"]) == (2, 0, 2)
+        told = [entry.user_message for entry in summer.job.instance.all_logs(result.run_id)]
+        assert log in told
+
+
+def test_the_report_of_a_dispatch_in_words() -> None:
+    assert str(DispatchReport(sent=2, digested=12)) == "Alerts: 2 sent, 12 folded into a digest"

@@ -36,6 +36,14 @@ class DispatchReport:
     digested: int = 0
     not_sent: int = 0
 
+    def __str__(self) -> str:
+        outcomes = {
+            "sent": self.sent,
+            "folded into a digest": self.digested,
+            f"not sent, as {NO_WEBHOOK}": self.not_sent,
+        }
+        return "Alerts: " + (", ".join(f"{n} {outcome}" for outcome, n in outcomes.items() if n) or "none was pending")
+
 
 RegionsOf = Callable[[DuckDBPyConnection], Regions]
 """Gives the regions, as far as they are known behind a connection to the store."""

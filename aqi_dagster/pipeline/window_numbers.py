@@ -92,6 +92,15 @@ def alert_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -
     )
 
 
+def outbox_numbers(connection: DuckDBPyConnection) -> dict[str, int]:
+    """Of ``slack_alerts`` as a whole: rows, and alerts that wait to be sent or for a webhook."""
+    names = ("rows", "pending", "not_sent")
+    (numbers,) = connection.execute(
+        "SELECT count(*), count(*) FILTER (status = 'pending'), count(*) FILTER (status = 'not_sent') FROM slack_alerts"
+    ).fetchall()
+    return dict(zip(names, numbers, strict=True))
+
+
 def _by_window(connection: DuckDBPyConnection, query: str, windows: Sequence[datetime], **parameters: Any) -> Numbers:
     result = connection.execute(query, {"first": windows[0], "last": windows[-1], **parameters})
     names = [column[0] for column in result.description or []][1:]
