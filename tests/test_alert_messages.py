@@ -95,6 +95,20 @@ def test_without_an_address_of_dagster_there_is_no_link() -> None:
     assert linked in str(digest_message([SMOKE], "https://example.org/dagster"))
 
 
+def test_a_digest_links_each_window_to_its_own_page_and_counts_in_plural() -> None:
+    windows = [replace(SMOKE, window_start=SMOKE.window_start + index * WINDOW_LENGTH) for index in (0, 1)]
+    digest = digest_message([*windows, MALFUNCTION], "https://example.org")
+    page = "<https://example.org/assets/regional_windows?view=partitions&amp;partition="
+    for start, window in [
+        ("2026-11-22T00%3A00", "2026-11-22 00:00 to 12:00"),
+        ("12%3A00", "2026-11-22 12:00 to 00:00"),
+    ]:
+        assert f"{start}|{window} UTC>: 3 sensors" in block_texts(digest)
+    assert block_texts(digest).count(page) == 3
+    assert digest["text"].endswith(": 2 Suspected Smoke Events, 1 Malfunctioning Sensor")
+    assert "<" not in digest["text"]
+
+
 @pytest.mark.parametrize("alert", [SMOKE, MALFUNCTION, WITHDRAWN], ids=lambda alert: alert.verdict)
 @pytest.mark.parametrize("name", ["Lake Tahoe", LONG], ids=["short names", "long names"])
 @pytest.mark.parametrize("number", [1, 500])

@@ -40,6 +40,12 @@ TITLES = {
     "withdrawn": "Alert Withdrawn",
 }
 
+_PLURALS = {
+    "smoke": "Suspected Smoke Events",
+    "malfunction": "Malfunctioning Sensors",
+    "withdrawn": "Alerts Withdrawn",
+}
+
 _GREY = "#5f6368"
 _COLOURS = {"smoke": "#b3261e", "malfunction": "#9a6b00", "withdrawn": _GREY}
 _SYMBOLS = {"smoke": ":fire:", "malfunction": ":wrench:", "withdrawn": ":white_circle:"}
@@ -94,8 +100,12 @@ class Alert:
 
 def headline(alert: Alert) -> str:
     """The alert in one line: what notifications and logs show."""
+    return _headline(alert, _window(alert))
+
+
+def _headline(alert: Alert, window: str) -> str:
     before = "" if alert.previous_verdict is None else f' (told before as "{TITLES[alert.previous_verdict]}")'
-    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {_window(alert)}: {reason(alert)}{before}"
+    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {window}: {reason(alert)}{before}"
 
 
 def reason(alert: Alert | RegionalWindow) -> str:
@@ -160,9 +170,7 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
             )
         )
     if dagster_url is not None:
-        partition = quote(window_key(alert.window_start))
-        address = f"{_windows_page(dagster_url)}&partition={partition}"
-        details.append(_context(f"<{html.escape(address)}|This window in Dagster>"))
+        details.append(_context(_window_link(alert, dagster_url, "This window in Dagster")))
     colour = _CATEGORY_COLOURS.get(_category(alert), _COLOURS[alert.verdict])
     return _payload(headline(alert), f"{_symbol(alert)} {TITLES[alert.verdict]}", colour, details)
 
@@ -173,12 +181,14 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     title = f"{_count(len(alerts), 'older window')} classified"
     span = f"{first.window_start:%Y-%m-%d %H:%M} to {last.window_end:%Y-%m-%d %H:%M} UTC"
     verdicts = Counter(alert.verdict for alert in alerts)
-    summary = ", ".join(f"{number} {TITLES[verdict]}" for verdict, number in verdicts.most_common())
+    summary = ", ".join(
+        _count(number, TITLES[verdict], _PLURALS[verdict]) for verdict, number in verdicts.most_common()
+    )
     details = [_section(f"{span}: {summary}.")]
     named = alerts[-DIGEST_LINES:]
     if len(named) < len(alerts):
         details.append(_context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
-    details += [_section(text) for text in _pages([f"{_symbol(alert)} {headline(alert)}" for alert in named])]
+    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in named])]
     if dagster_url is not None:
         details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
     return _payload(f"{title}, {span}: {summary}", title, _GREY, details)
@@ -207,6 +217,19 @@ def _correction(alert: Alert) -> str:
 
 def _symbol(alert: Alert) -> str:
     return _CIRCLES.get(_category(alert), _SYMBOLS[alert.verdict])
+
+
+def _digest_line(alert: Alert, dagster_url: str | None) -> str:
+    """The alert's headline, whose window links to its page."""
+    window = _window(alert)
+    linked = window if dagster_url is None else _window_link(alert, dagster_url, window)
+    return f"{_symbol(alert)} {_headline(alert, linked)}"
+
+
+def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
+    """``text`` as a link to the page of the alert's window."""
+    address = f"{_windows_page(dagster_url)}&partition={quote(window_key(alert.window_start))}"
+    return f"<{html.escape(address)}|{text}>"
 
 
 def _windows_page(dagster_url: str) -> str:
