@@ -191,8 +191,10 @@ def test_the_page_of_a_window_begins_with_its_verdict_and_why(summer: Summer) ->
     assert all(("meanwhile" in text) == (key in newest) for key, text in told.items())
     malfunction, smoke = told.values()
     assert malfunction.startswith("Malfunctioning Sensor: 1 sensor, ")
-    assert "The region's 24 other sensors read " in malfunction
+    assert malfunction.count("; and ") == 0
+    assert ". Sensors: 39.0679, -120.1286. The region's 24 other sensors read " in malfunction
     assert smoke.startswith("Suspected Smoke Event: 25 sensors, ")
+    assert "; and 22 more. No other sensor" in smoke
     log = [entry.user_message for entry in summer.job.instance.all_logs(summer.result.run_id)]
     assert [entry for entry in log if entry.endswith(smoke)] == [f"Lake Tahoe, window {list(told)[-1]}: {smoke}"]
 

@@ -82,8 +82,6 @@ def regional_windows(
     shown_neighbours = [None] * (len(found) - len(newest)) + neighbours
     for window, others in zip(found, shown_neighbours, strict=True):
         of_windows[window.window_start][f"verdict: {window.region}"] = story(window, others)
-    for start in windows:
-        of_windows[start] |= _numbers(classified[start]) | alerts.get(start, {})
     with stages.stage("plot"):
         for window, shown in zip(newest, series, strict=True):
             if shown is not None:
@@ -91,6 +89,8 @@ def regional_windows(
                 if png is not None:
                     plot = image(png, f"PM2.5 in {window.region}")
                     of_windows[window.window_start][f"plot: {window.region}"] = plot
+    for start in windows:
+        of_windows[start] |= _numbers(classified[start]) | alerts.get(start, {})
     published = dg.MetadataValue.path(str(warehouse.store.published))
     describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
     verdicts = Counter(window.verdict for window in found)

@@ -28,8 +28,8 @@ MAX_NAME = 100
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
 
-FAULTS_NAMED = 3
-"""Sensors not to be believed that a message names."""
+NAMED_IN_SENTENCE = 3
+"""Sensors that a sentence names one by one."""
 
 DIGEST_LINES = 40
 """Windows that a digest names one by one, the newest ones."""
@@ -139,16 +139,12 @@ def surroundings(neighbours: Neighbours) -> str:
                 f"The region's {len(others):,} other sensors read {lowest} to {highest} ug/m3 meanwhile, "
                 f"median {neighbours.median:,.0f}."
             )
-    faults = [_line(fault) for fault in neighbours.implausible]
-    if faults:
-        more = f"; and {len(faults) - FAULTS_NAMED} more" if len(faults) > FAULTS_NAMED else ""
-        text += f" Not to be believed: {'; '.join(faults[:FAULTS_NAMED])}{more}."
-    return text
+    return f"{text} {_some('Not to be believed', neighbours.implausible)}." if neighbours.implausible else text
 
 
 def story(window: RegionalWindow, neighbours: Neighbours | None) -> str:
     """The verdict, its reason and, if somebody looked, its surroundings: what the window's page and the log show."""
-    told = f"{TITLES[window.verdict]}: {reason(window)}."
+    told = f"{TITLES[window.verdict]}: {reason(window)}. {_some('Sensors', window.sensors)}."
     return told if neighbours is None else f"{told} {surroundings(neighbours)}"
 
 
@@ -280,6 +276,12 @@ def _map_link(sensor: str) -> str:
     latitude, longitude = place
     address = f"https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
     return f"<{html.escape(address)}|{_name(sensor)}>"
+
+
+def _some(title: str, things: Sequence[str]) -> str:
+    """The first few of ``things`` in a line, which hold commas themselves."""
+    more = [f"and {len(things) - NAMED_IN_SENTENCE} more"] if len(things) > NAMED_IN_SENTENCE else []
+    return f"{title}: {'; '.join([*map(_line, things[:NAMED_IN_SENTENCE]), *more])}"
 
 
 def _listed(title: str, lines: list[str], most: int) -> str:
