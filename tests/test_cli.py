@@ -1,5 +1,6 @@
 """The command line's answers to what users get wrong, and the broker in the foreground."""
 
+import shlex
 import signal
 import socket
 import subprocess
@@ -101,3 +102,7 @@ def test_the_demo_runs_a_newcomers_own_files(tmp_path: Path) -> None:
     assert "2022-07-19 00:00" in told or "2022-07-19 12:00" in told
     assert "malfunction" in told
     assert "1 older window classified" in told
+    ask = next(line.partition(":")[2] for line in told.splitlines() if line.startswith("Ask it in SQL"))
+    answer = subprocess.run(shlex.split(ask), cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "verdict" in answer
+    assert "malfunction" in answer
