@@ -40,6 +40,8 @@ def test_asset_page(page: "Page", installation: Installation) -> None:
 def test_partitions_and_their_metadata(page: "Page", installation: Installation) -> None:
     path = f"/assets/regional_windows?view=partitions&partition={SMOKE}"
     show(page, installation, path, "Materialized (10)", "Missing (2)", "published_copy")
+    first = page.get_by_role("row").filter(has=page.get_by_text("verdict: Lake Tahoe", exact=True))
+    assert first.get_by_text(re.compile("^Suspected Smoke Event: 25 sensors, .* anomalies since ")).is_visible()
     row = page.get_by_role("row").filter(has=page.get_by_text("smoke", exact=True))
     assert row.get_by_text("1", exact=True).is_visible()
 
