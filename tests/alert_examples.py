@@ -5,7 +5,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from aqi_dagster.pipeline.alert_messages import Alert, Block, digest_message, message, reason
+from aqi_dagster.pipeline.alert_messages import Block, digest_message, message
+from aqi_dagster.pipeline.alert_words import Alert, reason
 from aqi_dagster.pipeline.neighbours import Neighbours
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.conftest import at

@@ -9,13 +9,12 @@ from aqi_dagster.pipeline.alert_messages import (
     DIGEST_LINES,
     MAX_TEXT,
     SENSORS_NAMED,
-    Alert,
     Block,
     digest_message,
     headline,
     message,
-    reason,
 )
+from aqi_dagster.pipeline.alert_words import Alert, reason
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.alert_examples import DOCUMENT, MALFUNCTION, SMOKE, WITHDRAWN, render

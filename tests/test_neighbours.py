@@ -7,7 +7,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.pipeline.alert_messages import surroundings
+from aqi_dagster.pipeline.alert_words import surroundings
 from aqi_dagster.pipeline.alerts import DispatchReport, dispatch
 from aqi_dagster.pipeline.database import scalar
 from aqi_dagster.pipeline.neighbours import Neighbours, find_neighbours

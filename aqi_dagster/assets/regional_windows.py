@@ -15,7 +15,7 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.assets.pictures import attempted
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
-from aqi_dagster.pipeline.alert_messages import story
+from aqi_dagster.pipeline.alert_words import story
 from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.classifying import classify_windows
 from aqi_dagster.pipeline.neighbours import find_neighbours

@@ -1,4 +1,4 @@
-"""The outbox: which windows Slack is to be told, and what came of it (``alert_messages`` has the words).
+"""The outbox: which windows Slack is to be told, and what came of it (``alert_words`` and ``alert_messages`` say what).
 
 ``classifying`` puts an alert into ``slack_alerts`` in the same transaction as its verdict. :func:`dispatch` sends what
 is pending and records each outcome at once. Only a crash between Slack's answer and its record, or an answer that
@@ -14,7 +14,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import AqiError, SlackError, SlackRefusedError
-from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message, reason
+from aqi_dagster.pipeline.alert_messages import digest_message, headline, message
+from aqi_dagster.pipeline.alert_words import Alert, reason
 from aqi_dagster.pipeline.database import run_script, transaction
 from aqi_dagster.pipeline.neighbours import find_neighbours
 from aqi_dagster.pipeline.regions import Regions
