@@ -36,6 +36,9 @@ _DEV_ENVIRONMENT = {
     "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
 }
 
+_OF_CODE_LOCATION = {".dagster/repository": "__repository__@aqi_dagster.definitions"}
+"""By this tag the UI finds the runs of a job; what a webserver or a daemon starts has it from Dagster."""
+
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -134,7 +137,11 @@ def _run(job: str, tags: dict[str, str]) -> None:
         give_up_dead_runs(instance)
         with announced(instance, run_id):
             result = definition.execute_in_process(
-                run_config=_QUIET, instance=instance, run_id=run_id, tags=tags | BY_COMMAND, raise_on_error=False
+                run_config=_QUIET,
+                instance=instance,
+                run_id=run_id,
+                tags=tags | BY_COMMAND | _OF_CODE_LOCATION,
+                raise_on_error=False,
             )
     if result.success:
         return

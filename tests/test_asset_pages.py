@@ -293,7 +293,7 @@ def test_the_outbox_tells_what_a_run_sent_and_what_waits(summer: Summer) -> None
         (event,) = result.asset_materializations_for_node("slack_alerts")
         metadata = {name: value.value for name, value in event.metadata.items()}
         assert (metadata["sent"], metadata["digested"], metadata["not_sent"]) == (0, 0, not_sent)
-        assert (metadata["dagster/row_count"], metadata["still_pending"], metadata["ever_not_sent"]) == (2, 0, 2)
+        assert (metadata["dagster/row_count"], metadata["still_pending"], metadata["recorded_as_not_sent"]) == (2, 0, 2)
         told = [entry.user_message for entry in summer.job.instance.all_logs(result.run_id)]
         assert log in told
 

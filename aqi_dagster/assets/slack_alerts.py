@@ -42,7 +42,7 @@ def slack_alerts(
             "not_sent": report.not_sent,
             "dagster/row_count": numbers["rows"],
             "still_pending": numbers["pending"],
-            "ever_not_sent": numbers["not_sent"],
+            "recorded_as_not_sent": numbers["not_sent"],
             **stages.metadata,
         }
     )

@@ -60,6 +60,10 @@ def test_alert_links_to_its_window(page: "Page", installation: Installation) -> 
     page.get_by_text(SMOKE, exact=True).filter(visible=True).nth(1).wait_for()
 
 
+def test_runs_of_the_command_line_show_at_their_job(page: "Page", installation: Installation) -> None:
+    show(page, installation, f"{LOCATION}/jobs/micro_batch/runs", re.compile("started_by: command line"), "Success")
+
+
 def test_schedule(page: "Page", installation: Installation) -> None:
     show(
         page,
