@@ -1,5 +1,6 @@
 """Names in the environment that look like settings of ours and are none: mostly misspelt ones."""
 
+import logging
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
@@ -16,6 +17,20 @@ _NEAR, _VERY_NEAR = 0.6, 0.8
 
 _LIBRDKAFKA = re.compile(r"KAFKA_(?:CONF[A-Z]*_?)?((?:SASL|SSL|SECURITY)_\w+)")
 """What was meant to be a setting of librdkafka, without its whole prefix."""
+
+_log = logging.getLogger(__name__)
+
+_told: set[str] = set()
+"""Names that this process was warned of."""
+
+
+def warn_of_strange_names(given: Collection[str], known: Collection[str]) -> None:
+    """Log each of :func:`strange_names`, once in a process, and never its value, which may be a secret."""
+    for name, nearest in strange_names(given, known).items():
+        if name not in _told:
+            _told.add(name)
+            meant = f"did you mean {nearest}?" if nearest else "remove it."
+            _log.warning("%s is set, but is no setting: %s .env.example lists them all.", name, meant)
 
 
 def strange_names(given: Collection[str], known: Collection[str]) -> dict[str, str | None]:

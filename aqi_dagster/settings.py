@@ -4,10 +4,8 @@ Read once when Dagster loads the code location or the command line starts. Secre
 ``EnvVar`` hands them to the resources when a run starts.
 """
 
-import logging
 import os
 import re
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,14 +14,10 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, strange_names
+from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
 from aqi_dagster.windows import window_start
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
-
-_log = logging.getLogger(__name__)
-_told: set[str] = set()
-"""Strange names that this process was warned of."""
 
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 
@@ -197,16 +191,6 @@ def _shown(value: Any) -> str:
     return re.sub(r"//[^/]*@", "//...@", repr(value))
 
 
-def _warn_of_strange_names(given: Collection[str]) -> None:
-    known = [str(field.alias) for field in Settings.model_fields.values()]
-    for name, nearest in strange_names(given, [*known, SLACK_WEBHOOK_URL]).items():
-        if name not in _told:
-            _told.add(name)
-            # Its value may be a secret.
-            meant = f"did you mean {nearest}?" if nearest else "remove it."
-            _log.warning("%s is set, but is no setting: %s .env.example lists them all.", name, meant)
-
-
 def load_settings() -> Settings:
     """The settings as the environment has them now; a name that seems misspelt is a warning, once in a process.
 
@@ -214,7 +198,7 @@ def load_settings() -> Settings:
     """
     given = {name: value for name, value in os.environ.items() if value != ""}
     known = {field.alias: value for field in Settings.model_fields.values() if (value := given.get(field.alias or ""))}
-    _warn_of_strange_names(given)
+    warn_of_strange_names(given, [*(str(field.alias) for field in Settings.model_fields.values()), SLACK_WEBHOOK_URL])
     settings, faults = None, []
     try:
         settings = Settings.model_validate(known)

@@ -53,6 +53,16 @@ def test_every_column_of_a_table_has_type_and_comment(graph: AssetGraph, table: 
         assert len(column.description or "") > 5, column.name
 
 
+def test_the_topics_fields_are_shown_with_their_meaning_too(graph: AssetGraph) -> None:
+    columns = {c.name: c for c in graph.get(dg.AssetKey("sensor_data")).metadata["dagster/column_schema"].columns}
+    assert set(columns) == {"key", *KNOWN_FIELDS} - {"Humidity"}
+    assert (
+        columns["PM2.5_CF1_ug/m3"].description == "PM2.5 mass, factory calibration CF=1, ug/m3; what the detectors see"
+    )
+    required = {name for name, column in columns.items() if not column.constraints.nullable}
+    assert required == {"key", "created_at", "PM2.5_CF1_ug/m3"}
+
+
 def test_comments_are_those_of_the_database(graph: AssetGraph) -> None:
     columns = graph.get(dg.AssetKey("readings")).metadata["dagster/column_schema"].columns
     pm25 = next(column for column in columns if column.name == "pm25_cf1")

@@ -57,7 +57,7 @@ class NominatimServer:
             domain=f"{parts.netloc}{parts.path}",
             user_agent=user_agent,
             timeout=timeout,
-            # By itself it would try again as often and as late as the server says, while the store is locked.
+            # By itself it would try again as often and as late as the server says, while the run waits.
             adapter_factory=partial(RequestsAdapter, max_retries=0),
         )
         self._reverse = RateLimiter(
