@@ -18,6 +18,7 @@ setup: $(VENV)/installed
 
 # Made anew whenever what is to be installed changes; otherwise a second call does nothing.
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): a minute or two, without a word ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[broker,dev]'
 	touch $@
