@@ -1,6 +1,7 @@
 # make setup   make .venv with everything (the other targets do it when needed)
 # make demo    the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
-# make dev     Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md)
+# make dev     Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md);
+#              PORT=3001 for another port
 # make test    format, lint, types and tests
 # make stress  kill, spoil and break in large numbers; takes a quarter of an hour
 # make format  rewrite the code in its one format
@@ -17,6 +18,7 @@ setup: $(VENV)/installed
 
 # Made anew whenever what is to be installed changes; otherwise a second call does nothing.
 $(VENV)/installed: pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): a minute or two, without a word ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[broker,dev]'
 	touch $@
@@ -25,7 +27,7 @@ demo: setup
 	$(BIN)/aqi-dagster demo $(if $(DATA),"$(DATA)")
 
 dev: setup
-	$(BIN)/aqi-dagster dev
+	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT))
 
 test: lint
 	$(BIN)/pytest --numprocesses auto

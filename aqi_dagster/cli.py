@@ -47,7 +47,10 @@ def main() -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="TCP port on 127.0.0.1.")
 def broker(port: int) -> None:
-    """Run the embedded Kafka-protocol broker until interrupted. It keeps everything in memory."""
+    """Run a Kafka-protocol broker in memory.
+
+    It runs until it is interrupted, and forgets everything then.
+    """
     from aqi_dagster.demo.broker import EmbeddedBroker
 
     with EmbeddedBroker(port) as running:
@@ -63,10 +66,10 @@ def broker(port: int) -> None:
 @FILES
 @click.option("--partitions", type=click.IntRange(1), default=4, show_default=True, help="If the topic must be made.")
 def produce_files(files: Sequence[Path], partitions: int) -> None:
-    """Load readings from FILES (or folders) into the topic, which is created if need be.
+    """Load readings from files into the topic.
 
-    Either NDJSON, plain or .gz, with lines {"key": "lat, long", "value": {...}}, or classic PurpleAir CSV downloads,
-    whose names hold the coordinates.
+    FILES may be folders, too; the topic is created if need be. Either NDJSON, plain or .gz, with lines
+    {"key": "lat, long", "value": {...}}, or classic PurpleAir CSV downloads, whose names hold the coordinates.
     """
     settings = load_settings()
     if not files:
@@ -85,7 +88,10 @@ def produce_files(files: Sequence[Path], partitions: int) -> None:
 )
 @click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
 def materialize(first: str, last: str) -> None:
-    """Run a range of windows through the Dagster instance, as a backfill would, and print what they came to."""
+    """Run a range of windows, and print them.
+
+    They run through the Dagster instance as a backfill's do, and show in its pages.
+    """
     from aqi_dagster.runs import run_windows, use_dagster_home
 
     use_dagster_home()
@@ -103,26 +109,33 @@ def materialize(first: str, last: str) -> None:
     headers = ["region", "window (UTC)", "verdict", "sensors", "anomalies", "first event (UTC)", "max PM2.5, ug/m3"]
     click.echo(tabulate(rows, headers, floatfmt=".2f") if rows else "No window of the range holds an anomaly.")
     if pending:
+        alerts = "1 alert is pending" if pending == 1 else f"{pending} alerts are pending"
         click.echo(
-            f"{pending} alerts are pending: the sensor of a running `dagster dev` sends them, or `aqi-dagster alert`."
+            f"{alerts}: a running `make dev` sends what is pending within a minute, `aqi-dagster alert` at once."
         )
 
 
 @main.command()
 def alert() -> None:
-    """Send the alerts that are pending, as the Slack sensor has a running Dagster do."""
+    """Send the alerts that are pending.
+
+    A running Dagster does so by itself, within a minute.
+    """
     from aqi_dagster.runs import run_alerts, use_dagster_home
 
     use_dagster_home()
     run_alerts()
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
-    click.echo(tabulate(rows, ["alerts", "number"]))
+    click.echo(tabulate(rows, ["alerts so far", "number"]))
 
 
 @main.command()
 def status() -> None:
-    """Offsets, lag, windows and pending alerts, from the published copy and the broker."""
+    """Tell offsets, lag, windows and alerts.
+
+    They are read from the published copy and asked of the broker; nothing runs.
+    """
     settings = load_settings()
     reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
     with Store(settings.data_dir).reader() as connection:
@@ -156,9 +169,9 @@ def status() -> None:
 @main.command()
 @FILES
 def demo(files: Sequence[Path]) -> None:
-    """Show the whole pipeline at work, on a synthetic summer or on the readings in FILES.
+    """Show the whole pipeline at work.
 
-    Everything lives in the folder .demo, which is made anew.
+    On a synthetic summer, or on the readings in FILES. Everything lives in the folder .demo, which is made anew.
     """
     from aqi_dagster.demo.showcase import run_demo
 
@@ -168,14 +181,15 @@ def demo(files: Sequence[Path]) -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
 def dev(port: int) -> None:
-    """Start `dagster dev` on 127.0.0.1.
+    """Serve Dagster's pages on 127.0.0.1.
 
     With KAFKA_BOOTSTRAP_SERVERS set it serves your own settings; otherwise the demo's readings, with the embedded
     broker beside it and the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import serve, use_dagster_home
+    from aqi_dagster.runs import require_free, serve, use_dagster_home
 
+    require_free(port)
     if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         use_dagster_home()
         serve(port)

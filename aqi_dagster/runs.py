@@ -6,6 +6,7 @@ Each run is recorded like one that was launched in the UI: its events, logs and 
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -35,6 +36,9 @@ _DEV_ENVIRONMENT = {
     "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
 }
 
+_OF_CODE_LOCATION = {".dagster/repository": "__repository__@aqi_dagster.definitions"}
+"""By this tag the UI finds the runs of a job; what a webserver or a daemon starts has it from Dagster."""
+
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -48,6 +52,24 @@ def use_dagster_home(default: Path = Path(".dagster")) -> None:
     if INSTANCE_SETTINGS.exists() and not (home / INSTANCE_SETTINGS.name).exists():
         shutil.copy(INSTANCE_SETTINGS, home)
     os.environ["DAGSTER_HOME"] = str(home)
+
+
+def require_free(port: int) -> None:
+    """Raise :class:`RunFailedError` if something listens on ``port`` of 127.0.0.1.
+
+    ``dagster dev`` itself says so in one line among many and goes on without its pages.
+    """
+    with socket.socket() as probe:
+        # As the webserver does: connections that were closed a moment ago do not matter.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+            probe.listen()
+        except OSError as error:
+            raise RunFailedError(
+                f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}): end what listens there, perhaps another "
+                f"`make dev`, or take another port: make dev PORT={port + 1}, or aqi-dagster dev --port {port + 1}."
+            ) from error
 
 
 def serve(port: int, folder: Path = Path()) -> None:
@@ -115,7 +137,11 @@ def _run(job: str, tags: dict[str, str]) -> None:
         give_up_dead_runs(instance)
         with announced(instance, run_id):
             result = definition.execute_in_process(
-                run_config=_QUIET, instance=instance, run_id=run_id, tags=tags | BY_COMMAND, raise_on_error=False
+                run_config=_QUIET,
+                instance=instance,
+                run_id=run_id,
+                tags=tags | BY_COMMAND | _OF_CODE_LOCATION,
+                raise_on_error=False,
             )
     if result.success:
         return

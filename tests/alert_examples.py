@@ -5,7 +5,9 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from aqi_dagster.pipeline.alert_messages import Alert, Block, digest_message, message
+from aqi_dagster.pipeline.alert_messages import Block, digest_message, message
+from aqi_dagster.pipeline.alert_words import Alert, reason
+from aqi_dagster.pipeline.neighbours import Neighbours
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.conftest import at
 from tests.slack_server import block_texts
@@ -21,6 +23,7 @@ SMOKE = Alert(
     verdict="smoke",
     previous_verdict=None,
     told_at=None,
+    told_before=None,
     status="pending",
     sensors=["38.939, -119.977", "38.957, -120.109", "39.096, -120.032"],
     min_event=at("2026-11-22 06:12"),
@@ -30,6 +33,9 @@ SMOKE = Alert(
     max_pm25_corrected=401.4,
     aqi_of_max=535,
     aqi_category="Hazardous",
+    neighbours=Neighbours(
+        [9.3, 14.0, 148.2, 231.7, 295.5], ["39.168, -120.224: the same 0.00 ug/m3 from 00:00 to 11:50"]
+    ),
 )
 
 MALFUNCTION = replace(
@@ -43,6 +49,7 @@ MALFUNCTION = replace(
     max_pm25_corrected=None,
     aqi_of_max=None,
     aqi_category=None,
+    neighbours=Neighbours([3.1, 4.4, 5.0, 5.2, 6.1, 7.3, 8.8], []),
 )
 
 WITHDRAWN = replace(
@@ -50,6 +57,7 @@ WITHDRAWN = replace(
     verdict="withdrawn",
     previous_verdict="smoke",
     told_at=at("2026-11-22 12:10"),
+    told_before=reason(SMOKE),
     sensors=None,
     min_event=None,
     max_pm25=None,
@@ -67,12 +75,14 @@ _EVERYWHERE = replace(
         for longitude in (-12014, -12009, -12003, -11998)
     ],
     count_anomalies=797,
+    neighbours=Neighbours([188.0], []),
 )
 
 _LONE = replace(
     SMOKE,
     sensors=SMOKE.sensors[:1] if SMOKE.sensors else None,
     count_anomalies=19,
+    neighbours=Neighbours([4.2, 5.0, 5.6, 6.9, 9.3, 11.4, 18.0], []),
     variation=0.08,
     max_pm25=401.0,
     max_pm25_corrected=212.4,
@@ -87,7 +97,13 @@ EXAMPLES = {
     "Malfunction: too few anomalies": message(MALFUNCTION, DAGSTER_URL),
     "Malfunction: the readings scatter": message(replace(MALFUNCTION, count_anomalies=30, variation=0.45), DAGSTER_URL),
     "A correction": message(
-        replace(SMOKE, previous_verdict="malfunction", told_at=at("2026-11-22 12:10")), DAGSTER_URL
+        replace(
+            SMOKE,
+            previous_verdict="malfunction",
+            told_at=at("2026-11-22 12:10"),
+            told_before=reason(replace(MALFUNCTION, min_event=at("2026-11-22 06:12"))),
+        ),
+        DAGSTER_URL,
     ),
     "A withdrawn alert": message(WITHDRAWN, DAGSTER_URL),
     "A digest": digest_message(

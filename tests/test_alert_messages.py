@@ -9,13 +9,12 @@ from aqi_dagster.pipeline.alert_messages import (
     DIGEST_LINES,
     MAX_TEXT,
     SENSORS_NAMED,
-    Alert,
     Block,
     digest_message,
     headline,
     message,
-    reason,
 )
+from aqi_dagster.pipeline.alert_words import Alert, reason
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.alert_examples import DOCUMENT, MALFUNCTION, SMOKE, WITHDRAWN, render
@@ -93,6 +92,20 @@ def test_without_an_address_of_dagster_there_is_no_link() -> None:
     linked = "<https://example.org/dagster/assets/regional_windows?view=partitions"
     assert linked in str(message(SMOKE, "https://example.org/dagster/"))
     assert linked in str(digest_message([SMOKE], "https://example.org/dagster"))
+
+
+def test_a_digest_links_each_window_to_its_own_page_and_counts_in_plural() -> None:
+    windows = [replace(SMOKE, window_start=SMOKE.window_start + index * WINDOW_LENGTH) for index in (0, 1)]
+    digest = digest_message([*windows, MALFUNCTION], "https://example.org")
+    page = "<https://example.org/assets/regional_windows?view=partitions&amp;partition="
+    for start, window in [
+        ("2026-11-22T00%3A00", "2026-11-22 00:00 to 12:00"),
+        ("12%3A00", "2026-11-22 12:00 to 00:00"),
+    ]:
+        assert f"{start}|{window} UTC>: 3 sensors" in block_texts(digest)
+    assert block_texts(digest).count(page) == 3
+    assert digest["text"].endswith(": 2 Suspected Smoke Events, 1 Malfunctioning Sensor")
+    assert "<" not in digest["text"]
 
 
 @pytest.mark.parametrize("alert", [SMOKE, MALFUNCTION, WITHDRAWN], ids=lambda alert: alert.verdict)

@@ -78,7 +78,8 @@ def test_a_correction_mentions_what_was_told_before(store: Store, slack: Slack, 
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=1)
     assert "Correction" not in slack.shown(0)
     assert (
-        f"*Correction:* this window was told at {first_told:%Y-%m-%d %H:%M} UTC as Malfunctioning Sensor. "
+        f"*Correction:* this window was told at {first_told:%Y-%m-%d %H:%M} UTC as Malfunctioning Sensor: 1 sensor, "
+        f"1 anomaly since {ENDED:%H:%M}, up to 500 ug/m3: too few for smoke (10 or more). "
         "The verdict is now Suspected Smoke Event."
     ) in slack.shown(1)
     classify(store, ended=NOTHING)
@@ -87,8 +88,8 @@ def test_a_correction_mentions_what_was_told_before(store: Store, slack: Slack, 
     assert slack.texts[2].startswith("Alert Withdrawn in Lake Tahoe")
     assert slack.shown(2).splitlines()[2:] == [
         "No anomaly of this region is in the window any more.",
-        f"*Correction:* this window was told at {second_told:%Y-%m-%d %H:%M} UTC as Suspected Smoke Event. "
-        "That no longer holds.",
+        f"*Correction:* this window was told at {second_told:%Y-%m-%d %H:%M} UTC as Suspected Smoke Event: 2 sensors, "
+        f"2 anomalies since {ENDED:%H:%M}, up to 501 ug/m3. That no longer holds.",
     ]
 
 
@@ -182,7 +183,7 @@ def test_a_verdict_that_changes_while_its_alert_is_sent_is_corrected(store: Stor
     dispatch(store, post, DIGEST_AFTER)
     dispatch(store, post, DIGEST_AFTER)
     assert [text.split(" in ")[0] for text in slack.texts] == ["Malfunctioning Sensor", "Suspected Smoke Event"]
-    assert "as Malfunctioning Sensor. The verdict is now" in slack.shown(1)
+    assert "as Malfunctioning Sensor: 1 sensor, 1 anomaly since" in slack.shown(1)
 
 
 def test_a_verdict_that_comes_back_while_its_correction_is_sent_is_told_again(

@@ -23,6 +23,7 @@ from aqi_dagster.demo import summer as synthetic
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.pipeline.alerts import DispatchReport
 from aqi_dagster.pipeline.columns import stored_columns
 from aqi_dagster.pipeline.messages import KNOWN_FIELDS
 from aqi_dagster.producer import produce
@@ -177,13 +178,35 @@ def test_each_window_carries_its_numbers_and_the_newest_those_of_the_run(summer:
     for table, stages in {"readings": ["pull", "check"], "scored_readings": ["score", "check", "plot"]}.items():
         assert all(metadata[table][KEYS[-1]][f"{stage}_ms"] >= 0 for stage in stages)
     windows = metadata["regional_windows"].values()
-    for name, count in (*verdicts.items(), ("pending_alerts", len(anomalies))):
+    for name, count in (*verdicts.items(), ("alerts_to_send", len(anomalies))):
         assert sum(window[name] for window in windows) == count
     assert max(window.get("max_pm25", 0) for window in windows) == worst
     assert indices
     shown = [window["aqi_of_smoke"] for window in windows if "aqi_of_smoke" in window]
     assert shown == [index for _, index in sorted(indices)]
     assert all(window["aqi_category"] == "Hazardous" for window in windows if window.get("aqi_of_smoke", 0) > 500)
+
+
+def test_the_page_of_a_window_begins_with_its_verdict_and_why(summer: Summer) -> None:
+    """Whoever follows an alert's link reads this first."""
+    told = {}
+    for key, metadata in by_window(summer.result, "regional_windows").items():
+        names = list(metadata)
+        if metadata["anomalies"]:
+            assert names[0] == "verdict: Lake Tahoe"
+            told[key] = metadata[names[0]]
+        else:
+            assert names[0] == "dagster/partition_row_count"
+    newest = list(told)[-NEWEST_SHOWN:]
+    assert all(("meanwhile" in text) == (key in newest) for key, text in told.items())
+    malfunction, smoke = told.values()
+    assert malfunction.startswith("Malfunctioning Sensor: 1 sensor, ")
+    assert malfunction.count("; and ") == 0
+    assert ". Sensors: 39.0679, -120.1286. The region's 24 other sensors read " in malfunction
+    assert smoke.startswith("Suspected Smoke Event: 25 sensors, ")
+    assert "; and 22 more. No other sensor" in smoke
+    log = [entry.user_message for entry in summer.job.instance.all_logs(summer.result.run_id)]
+    assert [entry for entry in log if entry.endswith(smoke)] == [f"Lake Tahoe, window {list(told)[-1]}: {smoke}"]
 
 
 def test_only_the_newest_windows_with_something_to_see_have_pictures(summer: Summer) -> None:
@@ -271,3 +294,19 @@ def test_late_and_repeated_readings_are_counted_by_window(summer: Summer) -> Non
     again = by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]
     assert (again["late_readings"], again["repeated_readings"], again["sensors"]) == (1, 1, 26)
     assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["late_readings"] == 0
+
+
+def test_the_outbox_tells_what_a_run_sent_and_what_waits(summer: Summer) -> None:
+    job = defs().resolve_job_def("tell_slack")
+    for not_sent, log in [(2, "Alerts: 2 not sent, as no webhook is configured"), (0, "Alerts: none was pending")]:
+        result = job.execute_in_process(instance=summer.job.instance)
+        (event,) = result.asset_materializations_for_node("slack_alerts")
+        metadata = {name: value.value for name, value in event.metadata.items()}
+        assert (metadata["sent"], metadata["digested"], metadata["not_sent"]) == (0, 0, not_sent)
+        assert (metadata["dagster/row_count"], metadata["still_pending"], metadata["recorded_as_not_sent"]) == (2, 0, 2)
+        told = [entry.user_message for entry in summer.job.instance.all_logs(result.run_id)]
+        assert log in told
+
+
+def test_the_report_of_a_dispatch_in_words() -> None:
+    assert str(DispatchReport(sent=2, digested=12)) == "Alerts: 2 sent, 12 folded into a digest"

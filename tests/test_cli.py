@@ -1,6 +1,8 @@
 """The command line's answers to what users get wrong, and the broker in the foreground."""
 
+import shlex
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -31,6 +33,16 @@ def test_a_wrong_call_says_what_is_wrong_without_a_traceback(site: Site, argumen
     assert finished.returncode != 0
     assert told in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def test_a_port_that_is_taken_is_told_before_anything_starts(site: Site) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        finished = site.run("dev", "--port", str(port), check=False)
+    assert finished.returncode == 1
+    assert f"Port {port} of 127.0.0.1 cannot be had" in finished.stderr
+    assert f"make dev PORT={port + 1}" in finished.stderr
+    assert "dagster" not in finished.stdout
 
 
 def test_a_run_that_fails_tells_its_cause_and_exits_with_an_error(site: Site) -> None:
@@ -90,3 +102,7 @@ def test_the_demo_runs_a_newcomers_own_files(tmp_path: Path) -> None:
     assert "2022-07-19 00:00" in told or "2022-07-19 12:00" in told
     assert "malfunction" in told
     assert "1 older window classified" in told
+    ask = next(line.partition(":")[2] for line in told.splitlines() if line.startswith("Ask it in SQL"))
+    answer = subprocess.run(shlex.split(ask), cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "verdict" in answer
+    assert "malfunction" in answer

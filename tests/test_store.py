@@ -18,6 +18,11 @@ from aqi_dagster.pipeline.database import scalar, transaction
 from aqi_dagster.pipeline.store import SCHEMA_VERSION, Store
 from tests.conftest import rows
 
+COLUMNS = (
+    "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() WHERE NOT internal "
+    "ORDER BY ALL"
+)
+
 PREAMBLE = """
 import sys, time
 from pathlib import Path
@@ -233,6 +238,31 @@ def test_a_store_of_a_newer_release_is_refused_to_writers_and_readers_and_left_a
             connection.execute("DELETE FROM sensors")
     with duckdb.connect(str(store.private), read_only=True) as connection:
         assert rows(connection, "SELECT sensor FROM sensors") == [("a",)]
+
+
+def test_a_store_of_the_release_before_is_brought_up_to_date(store: Store) -> None:
+    """As its writer left it when it was killed: with what it did last in the log beside the file."""
+    add(store, "a")
+    store.publish()
+    make_old = (
+        "import duckdb, os\nc = duckdb.connect(str(store.private))\n"
+        "c.execute('ALTER TABLE slack_alerts DROP COLUMN told')\nc.execute('UPDATE schema_version SET version = 2')\n"
+        'c.execute("INSERT INTO slack_alerts (region, window_start, verdict, status, created_at) VALUES '
+        "('Tahoe', '2022-07-18', 'smoke', 'sent', '2022-07-18 12:10')\")\nsay('old')\nos.kill(os.getpid(), 9)"
+    )
+    with process(make_old, store.published.parent) as other:
+        assert hear(other) == "old"
+        other.wait(10)
+    with pytest.raises(StoreError, match=r"older release, with schema version 2; the next run"), store.inspect():
+        pass
+    with store.exclusive() as connection:
+        assert rows(connection, "SELECT region, told FROM slack_alerts") == [("Tahoe", None)]
+        old = rows(connection, COLUMNS)
+    assert store.publish()
+    with store.reader() as connection:
+        assert rows(connection, COLUMNS) == old
+    with Store(store.published.parent / "new", 1.0).exclusive() as connection:
+        assert rows(connection, COLUMNS) == old
 
 
 def test_a_store_without_tables_and_a_file_that_is_no_store_are_named(store: Store) -> None:

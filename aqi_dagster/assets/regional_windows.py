@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -15,8 +15,10 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
 from aqi_dagster.assets.pictures import attempted
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
+from aqi_dagster.pipeline.alert_words import story
 from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.classifying import classify_windows
+from aqi_dagster.pipeline.neighbours import find_neighbours
 from aqi_dagster.pipeline.plots import plot_region, region_series
 from aqi_dagster.pipeline.verdicts import RegionalWindow
 from aqi_dagster.pipeline.window_numbers import alert_numbers
@@ -67,13 +69,19 @@ def regional_windows(
         alerts = alert_numbers(connection, windows)
         found = list(chain.from_iterable(classified.values()))
         newest = found[-NEWEST_SHOWN:]
+        neighbours = [
+            find_neighbours(connection, window.region, window.window_start, window.sensors, known) for window in newest
+        ]
         series = [
             attempted(context, _told(window), partial(region_series, connection, window, known, limits))
             for window in newest
         ]
     with stages.stage("publish"):
         differences = warehouse.store.publish_and_compare(windows)
-    of_windows = {start: _numbers(classified[start]) | alerts.get(start, {}) for start in windows}
+    of_windows: dict[datetime, dict[str, Any]] = {start: {} for start in windows}
+    shown_neighbours = [None] * (len(found) - len(newest)) + neighbours
+    for window, others in zip(found, shown_neighbours, strict=True):
+        of_windows[window.window_start][f"verdict: {window.region}"] = story(window, others)
     with stages.stage("plot"):
         for window, shown in zip(newest, series, strict=True):
             if shown is not None:
@@ -81,30 +89,21 @@ def regional_windows(
                 if png is not None:
                     plot = image(png, f"PM2.5 in {window.region}")
                     of_windows[window.window_start][f"plot: {window.region}"] = plot
-    describe_windows(context, of_windows, of_run=stages.metadata)
+    for start in windows:
+        of_windows[start] |= _numbers(classified[start]) | alerts.get(start, {})
+    published = dg.MetadataValue.path(str(warehouse.store.published))
+    describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
     verdicts = Counter(window.verdict for window in found)
     context.log.info(
-        "Classified %d windows: %d of smoke, %d of a malfunction; %d alerts are pending; published %s",
+        "Classified %d windows: %d of smoke, %d of a malfunction; %d alerts to send",
         len(windows),
         verdicts["smoke"],
         verdicts["malfunction"],
-        sum(metadata["pending_alerts"] for metadata in of_windows.values()),
-        warehouse.store.published,
+        sum(metadata["alerts_to_send"] for metadata in of_windows.values()),
     )
-    for window in newest:
-        context.log.info(
-            "%s in %s: %d anomalies by %d %s, up to %.0f ug/m3",
-            window.verdict,
-            _told(window),
-            window.count_anomalies,
-            window.count_sensors,
-            "sensor" if window.count_sensors == 1 else "sensors",
-            window.max_pm25,
-        )
-    return dg.MaterializeResult(
-        metadata={"published_copy": dg.MetadataValue.path(str(warehouse.store.published))},
-        check_results=[up_to_date, copy_equals_store(differences)],
-    )
+    for window, others in zip(newest, neighbours, strict=True):
+        context.log.info("%s: %s", _told(window), story(window, others))
+    return dg.MaterializeResult(check_results=[up_to_date, copy_equals_store(differences)])
 
 
 def _told(window: RegionalWindow) -> str:
@@ -121,8 +120,8 @@ def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
         "smoke": verdicts["smoke"],
         "malfunction": verdicts["malfunction"],
         "anomalies": sum(window.count_anomalies for window in found),
-        "pending_alerts": 0,
-        "sent_alerts": 0,
+        "alerts_to_send": 0,
+        "alerts_sent_before": 0,
         **({"max_pm25": max(window.max_pm25 for window in found)} if found else {}),
         **({"aqi_of_smoke": max(indices), "aqi_category": category(max(indices)).name} if indices else {}),
     }

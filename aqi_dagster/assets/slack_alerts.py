@@ -5,6 +5,8 @@ import dagster as dg
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, table_metadata
 from aqi_dagster.assets.regional_windows import regional_windows
+from aqi_dagster.pipeline.window_numbers import outbox_numbers
+from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 
@@ -18,7 +20,7 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     metadata=table_metadata("slack_alerts"),
 )
 def slack_alerts(
-    context: dg.AssetExecutionContext, slack: SlackResource, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext, slack: SlackResource, regions: RegionsResource, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Alerts sent to Slack: one per region, window and verdict.
 
@@ -27,12 +29,20 @@ def slack_alerts(
     """
     stages = Stages()
     with stages.stage("send"):
-        report = slack.dispatch(warehouse.store)
+        report = slack.dispatch(warehouse.store, regions.regions)
     with stages.stage("publish"):
         warehouse.store.publish()
-    context.log.info(
-        "Sent %d alerts, folded %d into a digest, could not send %d", report.sent, report.digested, report.not_sent
-    )
+    with warehouse.store.reader() as copy:
+        numbers = outbox_numbers(copy)
+    context.log.info(str(report))
     return dg.MaterializeResult(
-        metadata={"sent": report.sent, "digested": report.digested, "not_sent": report.not_sent, **stages.metadata}
+        metadata={
+            "sent": report.sent,
+            "digested": report.digested,
+            "not_sent": report.not_sent,
+            "dagster/row_count": numbers["rows"],
+            "still_pending": numbers["pending"],
+            "recorded_as_not_sent": numbers["not_sent"],
+            **stages.metadata,
+        }
     )

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -235,5 +236,10 @@ def _print_messages(slack: WebhookReceiver) -> None:
 
 
 def _sql_hint() -> str:
-    query = "FROM regional_windows"
-    return f"""duckdb -readonly {FOLDER / "data" / "aqi.duckdb"} "{query}"   (or the same file from Python)"""
+    """What shows the windows on a machine like this one: not every one has the DuckDB shell."""
+    query = "SELECT window_start, region, verdict, count_sensors, max_pm25 FROM regional_windows ORDER BY ALL DESC"
+    file = FOLDER / "data" / "aqi.duckdb"
+    if shutil.which("duckdb"):
+        return f'duckdb -readonly {file} "{query}"'
+    python = f"import duckdb; print(duckdb.connect('{file}', read_only=True).sql('{query}'))"
+    return f'{os.path.relpath(sys.executable)} -c "{python}"'

@@ -7,33 +7,40 @@ grow is therefore cut here, and the message says how much was left out.
 import html
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
+from aqi_dagster.pipeline.alert_words import (
+    TITLES,
+    Alert,
+    counted,
+    in_one_line,
+    reason,
+    surroundings,
+    told_aqi,
+    told_category,
+)
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.pipeline.messages import coordinates
-from aqi_dagster.pipeline.verdicts import MAX_VARIATION, MIN_ANOMALIES
-from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from aqi_dagster.windows import window_key
 
 MAX_TEXT = 3_000
 """Characters that Slack takes in one text of a block."""
 
-MAX_NAME = 100
-"""Characters of a region's or sensor's name that are shown."""
 
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
 
+
 DIGEST_LINES = 40
 """Windows that a digest names one by one, the newest ones."""
 
-TITLES = {
-    "smoke": "Suspected Smoke Event",
-    "malfunction": "Malfunctioning Sensor",
-    "withdrawn": "Alert Withdrawn",
+
+_PLURALS = {
+    "smoke": "Suspected Smoke Events",
+    "malfunction": "Malfunctioning Sensors",
+    "withdrawn": "Alerts Withdrawn",
 }
 
 _GREY = "#5f6368"
@@ -55,66 +62,14 @@ _CIRCLES = {
 Block = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Alert:
-    """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn.
-
-    ``told_at`` is when Slack took ``previous_verdict``, naive UTC; both are None in a window's first message.
-    """
-
-    alert_id: int
-    region: str
-    window_start: datetime
-    verdict: str
-    previous_verdict: str | None
-    told_at: datetime | None
-    status: str
-    sensors: list[str] | None
-    min_event: datetime | None
-    max_pm25: float | None
-    count_anomalies: int | None
-    variation: float | None
-    max_pm25_corrected: float | None
-    aqi_of_max: int | None
-    aqi_category: str | None
-
-    @property
-    def aqi(self) -> int | None:
-        """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
-        return self.aqi_of_max if self.verdict == "smoke" else None
-
-    @property
-    def category(self) -> str:
-        """Category of :attr:`aqi`; empty if there is none."""
-        return "" if self.aqi is None else self.aqi_category or ""
-
-    @property
-    def window_end(self) -> datetime:
-        """End of the window, excluded."""
-        return self.window_start + WINDOW_LENGTH
-
-
 def headline(alert: Alert) -> str:
     """The alert in one line: what notifications and logs show."""
+    return _headline(alert, _window(alert))
+
+
+def _headline(alert: Alert, window: str) -> str:
     before = "" if alert.previous_verdict is None else f' (told before as "{TITLES[alert.previous_verdict]}")'
-    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {_window(alert)}: {reason(alert)}{before}"
-
-
-def reason(alert: Alert) -> str:
-    """Why the verdict is what it is, by the rule that decided it."""
-    if alert.sensors is None or alert.min_event is None:
-        return "no anomaly of this region is in the window any more"
-    facts = (
-        f"{_count(len(alert.sensors), 'sensor')}, {_count(alert.count_anomalies or 0, 'anomaly', 'anomalies')} "
-        f"since {alert.min_event:%H:%M}, up to {alert.max_pm25:,.0f} ug/m3"
-    )
-    if alert.verdict == "smoke":
-        index = "" if alert.aqi is None else f", AQI {_index(alert.aqi)} '{alert.category}'"
-        steady = "" if alert.variation is None else f"; its readings are steady (variation {alert.variation:.2f})"
-        return f"{facts}{index}{steady}"
-    if alert.variation is None:
-        return f"{facts}: too few for smoke ({MIN_ANOMALIES} or more)"
-    return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
+    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {window}: {reason(alert)}{before}"
 
 
 def message(alert: Alert, dagster_url: str | None = None) -> Block:
@@ -125,7 +80,9 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
     if alert.sensors is not None:
         lines = [f"• {_map_link(sensor)}" for sensor in alert.sensors]
         details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
-    if alert.aqi is not None:
+    if alert.neighbours is not None:
+        details.append(_section(html.escape(surroundings(alert.neighbours), quote=False)))
+    if told_aqi(alert) is not None:
         details.append(
             _context(
                 f"AQI: what a whole day of {alert.max_pm25_corrected:,.0f} ug/m3 would have, the greatest reading that "
@@ -133,25 +90,25 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
             )
         )
     if dagster_url is not None:
-        partition = quote(window_key(alert.window_start))
-        address = f"{_windows_page(dagster_url)}&partition={partition}"
-        details.append(_context(f"<{html.escape(address)}|This window in Dagster>"))
-    colour = _CATEGORY_COLOURS.get(alert.category, _COLOURS[alert.verdict])
+        details.append(_context(_window_link(alert, dagster_url, "This window in Dagster")))
+    colour = _CATEGORY_COLOURS.get(told_category(alert), _COLOURS[alert.verdict])
     return _payload(headline(alert), f"{_symbol(alert)} {TITLES[alert.verdict]}", colour, details)
 
 
 def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> Block:
     """The Slack payload that tells many old windows at once; ``alerts`` are in order of time."""
     first, last = alerts[0], alerts[-1]
-    title = f"{_count(len(alerts), 'older window')} classified"
+    title = f"{counted(len(alerts), 'older window')} classified"
     span = f"{first.window_start:%Y-%m-%d %H:%M} to {last.window_end:%Y-%m-%d %H:%M} UTC"
     verdicts = Counter(alert.verdict for alert in alerts)
-    summary = ", ".join(f"{number} {TITLES[verdict]}" for verdict, number in verdicts.most_common())
+    summary = ", ".join(
+        counted(number, TITLES[verdict], _PLURALS[verdict]) for verdict, number in verdicts.most_common()
+    )
     details = [_section(f"{span}: {summary}.")]
     named = alerts[-DIGEST_LINES:]
     if len(named) < len(alerts):
         details.append(_context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
-    details += [_section(text) for text in _pages([f"{_symbol(alert)} {headline(alert)}" for alert in named])]
+    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in named])]
     if dagster_url is not None:
         details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
     return _payload(f"{title}, {span}: {summary}", title, _GREY, details)
@@ -172,13 +129,27 @@ def _context(text: str) -> Block:
 
 
 def _correction(alert: Alert) -> str:
-    told = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
+    told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
+    why = "" if alert.told_before is None else f": {alert.told_before}"
     now = "That no longer holds" if alert.verdict == "withdrawn" else f"The verdict is now {TITLES[alert.verdict]}"
-    return f"*Correction:* this window was told{told} as {TITLES[alert.previous_verdict or '']}. {now}."
+    return f"*Correction:* this window was told{told_at} as {TITLES[alert.previous_verdict or '']}{why}. {now}."
 
 
 def _symbol(alert: Alert) -> str:
-    return _CIRCLES.get(alert.category, _SYMBOLS[alert.verdict])
+    return _CIRCLES.get(told_category(alert), _SYMBOLS[alert.verdict])
+
+
+def _digest_line(alert: Alert, dagster_url: str | None) -> str:
+    """The alert's headline, whose window links to its page."""
+    window = _window(alert)
+    linked = window if dagster_url is None else _window_link(alert, dagster_url, window)
+    return f"{_symbol(alert)} {_headline(alert, linked)}"
+
+
+def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
+    """``text`` as a link to the page of the alert's window."""
+    address = f"{_windows_page(dagster_url)}&partition={quote(window_key(alert.window_start))}"
+    return f"<{html.escape(address)}|{text}>"
 
 
 def _windows_page(dagster_url: str) -> str:
@@ -189,21 +160,9 @@ def _window(alert: Alert) -> str:
     return f"{alert.window_start:%Y-%m-%d %H:%M} to {alert.window_end:%H:%M} UTC"
 
 
-def _index(aqi: int) -> str:
-    """The index; what exceeds 500 is what EPA calls beyond the AQI."""
-    return "over 500" if aqi > 500 else str(aqi)
-
-
-def _above(value: float, limit: float) -> str:
-    """``value``, greater than ``limit``, with as many decimals (two or more) as it takes to see that it is."""
-    texts = (f"{value:.{digits}f}" for digits in range(2, 17))
-    return next((text for text in texts if float(text) > limit), str(value))
-
-
 def _name(text: str) -> str:
     """A name in one line, cut if it is long, without the three characters that Slack's markup claims."""
-    line = " ".join(text.split())
-    return html.escape(line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…", quote=False)
+    return html.escape(in_one_line(text), quote=False)
 
 
 def _map_link(sensor: str) -> str:
@@ -238,7 +197,3 @@ def _pages(lines: list[str]) -> list[str]:
 
 def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _count(number: int, noun: str, plural: str | None = None) -> str:
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

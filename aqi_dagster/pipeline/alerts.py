@@ -1,4 +1,4 @@
-"""The outbox: which windows Slack is to be told, and what came of it (``alert_messages`` has the words).
+"""The outbox: which windows Slack is to be told, and what came of it (``alert_words`` and ``alert_messages`` say what).
 
 ``classifying`` puts an alert into ``slack_alerts`` in the same transaction as its verdict. :func:`dispatch` sends what
 is pending and records each outcome at once. Only a crash between Slack's answer and its record, or an answer that
@@ -7,17 +7,20 @@ never arrived whole, can repeat a message; nothing loses one.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import SlackError, SlackRefusedError
-from aqi_dagster.pipeline.alert_messages import Alert, digest_message, headline, message
+from aqi_dagster.errors import AqiError, SlackError, SlackRefusedError
+from aqi_dagster.pipeline.alert_messages import digest_message, headline, message
+from aqi_dagster.pipeline.alert_words import Alert, reason
 from aqi_dagster.pipeline.database import run_script, transaction
+from aqi_dagster.pipeline.neighbours import find_neighbours
+from aqi_dagster.pipeline.regions import Regions
 from aqi_dagster.pipeline.store import Store
-from aqi_dagster.windows import WINDOW_LENGTH, utc_now
+from aqi_dagster.windows import utc_now
 
 NO_WEBHOOK = "no webhook is configured"
 
@@ -34,27 +37,48 @@ class DispatchReport:
     digested: int = 0
     not_sent: int = 0
 
+    def __str__(self) -> str:
+        outcomes = {
+            "sent": self.sent,
+            "folded into a digest": self.digested,
+            f"not sent, as {NO_WEBHOOK}": self.not_sent,
+        }
+        return "Alerts: " + (", ".join(f"{n} {outcome}" for outcome, n in outcomes.items() if n) or "none was pending")
+
+
+RegionsOf = Callable[[DuckDBPyConnection], Regions]
+"""Gives the regions, as far as they are known behind a connection to the store."""
+
 
 def dispatch(
-    store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None = None
+    store: Store,
+    post: Post | None,
+    digest_after: timedelta,
+    dagster_url: str | None = None,
+    regions_of: RegionsOf | None = None,
 ) -> DispatchReport:
     """Send every alert that is due through ``post``, or note that there is no webhook if ``post`` is None.
 
     Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
     a webhook are sent later only while they are more recent than that. Messages link to the Dagster UI at
-    ``dagster_url``, if there is one. Raises :class:`SlackError` if Slack does not take a message: at once if it may
-    later, after the other messages if it refuses just this one. What is not sent stays pending.
+    ``dagster_url``, if there is one, and tell what a region's other sensors read, if ``regions_of`` knows them. Raises
+    :class:`SlackError` if Slack does not take a message: at once if it may later, after the other messages if it
+    refuses just this one. What is not sent stays pending.
     """
     with store.dispatching():
-        return _dispatch(store, post, digest_after, dagster_url)
+        return _dispatch(store, post, digest_after, dagster_url, regions_of)
 
 
-def _dispatch(store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None) -> DispatchReport:
+def _dispatch(
+    store: Store, post: Post | None, digest_after: timedelta, dagster_url: str | None, regions_of: RegionsOf | None
+) -> DispatchReport:
+    oldest = utc_now() - digest_after
     with store.exclusive() as connection:
         alerts = _due(connection)
-    oldest = utc_now() - digest_after
-    recent = [alert for alert in alerts if alert.window_start + WINDOW_LENGTH >= oldest]
-    old = [alert for alert in alerts if alert not in recent and alert.status == "pending"]
+        if post is not None and regions_of is not None:
+            alerts = _with_neighbours(connection, alerts, oldest, regions_of)
+    recent = [alert for alert in alerts if alert.window_end >= oldest]
+    old = [alert for alert in alerts if alert.window_end < oldest and alert.status == "pending"]
     report = DispatchReport()
     if post is None:
         waiting = [alert for alert in alerts if alert.status == "pending"]
@@ -98,14 +122,35 @@ def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Al
 
 def _due(connection: DuckDBPyConnection) -> list[Alert]:
     rows = connection.execute(
-        "WITH told AS (SELECT region, window_start, max(sent_at) AS told_at FROM slack_alerts GROUP BY ALL) "
-        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, told_at, status, sensors, "
-        "min_event, max_pm25, count_anomalies, variation, max_pm25_corrected, aqi_of_max, aqi_category "
-        "FROM slack_alerts JOIN told USING (region, window_start) "
+        "WITH earlier AS (SELECT region, window_start, max(sent_at) AS told_at, arg_max(told, sent_at) AS told_before "
+        "FROM slack_alerts GROUP BY ALL) "
+        "SELECT alert_id, region, window_start, slack_alerts.verdict, previous_verdict, told_at, told_before, status, "
+        "sensors, min_event, max_pm25, count_anomalies, variation, max_pm25_corrected, aqi_of_max, aqi_category "
+        "FROM slack_alerts JOIN earlier USING (region, window_start) "
         "LEFT JOIN regional_windows USING (region, window_start) "
         "WHERE status IN ('pending', 'not_sent') ORDER BY window_start, region, alert_id"
     ).fetchall()
     return [Alert(*row) for row in rows]
+
+
+def _with_neighbours(
+    connection: DuckDBPyConnection, alerts: Sequence[Alert], oldest: datetime, regions_of: RegionsOf
+) -> list[Alert]:
+    """``alerts``, those of windows that ended from ``oldest`` on with what the region's other sensors read."""
+    told = [alert for alert in alerts if alert.sensors is not None and alert.window_end >= oldest]
+    if not told:
+        return list(alerts)
+    try:
+        regions = regions_of(connection)
+    except AqiError as error:
+        # Smoke must be told even where the regions cannot be read any more.
+        _log.warning("Alerts do not tell what other sensors read: %s", error)
+        return list(alerts)
+    found = {
+        alert.alert_id: find_neighbours(connection, alert.region, alert.window_start, alert.sensors or [], regions)
+        for alert in told
+    }
+    return [replace(alert, neighbours=found.get(alert.alert_id)) for alert in alerts]
 
 
 def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, digest: bool = False) -> set[int]:
@@ -124,6 +169,12 @@ def _record(store: Store, alerts: Sequence[Alert], status: str, outcome: str, di
             {"status": status, "outcome": outcome, "digest": digest, "now": now, "ids": ids},
         )
         if status == "sent":
+            connection.execute(
+                "UPDATE slack_alerts SET told = words.told "
+                "FROM (SELECT unnest($ids) AS alert_id, unnest($words) AS told) AS words "
+                "WHERE slack_alerts.alert_id = words.alert_id",
+                {"ids": ids, "words": [reason(alert) for alert in alerts]},
+            )
             # These verdicts changed while Slack took the old ones: what is to follow must correct what was told.
             for region, window_start in overtaken:
                 connection.execute(

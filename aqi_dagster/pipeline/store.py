@@ -20,7 +20,10 @@ from aqi_dagster.pipeline.comparing import differences
 from aqi_dagster.pipeline.database import run_script, scalar, transaction
 from aqi_dagster.pipeline.publishing import publish
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+
+_MIGRATIONS = {2: "from_2_to_3.sql"}
+"""What brings a store of each older version to the next one."""
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
@@ -168,6 +171,9 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         with transaction(connection):
             run_script(connection, "schema.sql")
             run_script(connection, "views.sql")
+    while script := _MIGRATIONS.get(scalar(connection, "SELECT version FROM schema_version")):
+        with transaction(connection):
+            run_script(connection, script)
     _require_version(connection, path)
 
 
@@ -178,6 +184,11 @@ def _has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
 def _require_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raise :class:`StoreError` unless the tables are those that this release knows."""
     version = scalar(connection, "SELECT version FROM schema_version") if _has_tables(connection) else "none"
+    if version in _MIGRATIONS:
+        raise StoreError(
+            f"The store {path} is of an older release, with schema version {version}; the next run brings it to "
+            f"{SCHEMA_VERSION}: materialize a window."
+        )
     if version != SCHEMA_VERSION:
         raise StoreError(
             f"The store {path} has schema version {version}; this release knows {SCHEMA_VERSION}. Install the release "

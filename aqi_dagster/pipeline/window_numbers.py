@@ -76,20 +76,29 @@ def anomaly_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime])
 
 
 def alert_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -> Numbers:
-    """Of ``slack_alerts``: alerts that wait to be sent, and alerts that Slack took."""
+    """Of ``slack_alerts``: alerts that wait to be sent, and alerts that Slack took before."""
     return _by_window(
         connection,
         """
         SELECT
             window_start,
-            count(*) FILTER (status = 'pending') AS pending_alerts,
-            count(*) FILTER (status = 'sent') AS sent_alerts
+            count(*) FILTER (status = 'pending') AS alerts_to_send,
+            count(*) FILTER (status = 'sent') AS alerts_sent_before
         FROM slack_alerts
         WHERE window_start BETWEEN $first AND $last
         GROUP BY window_start
         """,
         windows,
     )
+
+
+def outbox_numbers(connection: DuckDBPyConnection) -> dict[str, int]:
+    """Of ``slack_alerts`` as a whole: rows, and alerts that wait to be sent or for a webhook."""
+    names = ("rows", "pending", "not_sent")
+    (numbers,) = connection.execute(
+        "SELECT count(*), count(*) FILTER (status = 'pending'), count(*) FILTER (status = 'not_sent') FROM slack_alerts"
+    ).fetchall()
+    return dict(zip(names, numbers, strict=True))
 
 
 def _by_window(connection: DuckDBPyConnection, query: str, windows: Sequence[datetime], **parameters: Any) -> Numbers:

@@ -1,8 +1,8 @@
--- Version 2 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 3 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (2);
+INSERT INTO schema_version VALUES (3);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -280,7 +280,8 @@ CREATE TABLE slack_alerts (
     created_at       TIMESTAMP NOT NULL,
     attempts         INTEGER   NOT NULL DEFAULT 0,
     sent_at          TIMESTAMP,
-    digest           BOOLEAN   NOT NULL DEFAULT false
+    digest           BOOLEAN   NOT NULL DEFAULT false,
+    told             VARCHAR
 );
 COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
 COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
@@ -294,3 +295,4 @@ COMMENT ON COLUMN slack_alerts.created_at       IS 'When the verdict was reached
 COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it';
 COMMENT ON COLUMN slack_alerts.sent_at          IS 'When Slack took it, UTC';
 COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a digest of old windows';
+COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';

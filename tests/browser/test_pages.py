@@ -40,6 +40,8 @@ def test_asset_page(page: "Page", installation: Installation) -> None:
 def test_partitions_and_their_metadata(page: "Page", installation: Installation) -> None:
     path = f"/assets/regional_windows?view=partitions&partition={SMOKE}"
     show(page, installation, path, "Materialized (10)", "Missing (2)", "published_copy")
+    first = page.get_by_role("row").filter(has=page.get_by_text("verdict: Lake Tahoe", exact=True))
+    assert first.get_by_text(re.compile("^Suspected Smoke Event: 25 sensors, .* anomalies since ")).is_visible()
     row = page.get_by_role("row").filter(has=page.get_by_text("smoke", exact=True))
     assert row.get_by_text("1", exact=True).is_visible()
 
@@ -56,6 +58,10 @@ def test_alert_links_to_its_window(page: "Page", installation: Installation) -> 
     page.get_by_text("dagster/partition_row_count").wait_for()
     # In the list of partitions, and as the heading of the one that is shown.
     page.get_by_text(SMOKE, exact=True).filter(visible=True).nth(1).wait_for()
+
+
+def test_runs_of_the_command_line_show_at_their_job(page: "Page", installation: Installation) -> None:
+    show(page, installation, f"{LOCATION}/jobs/micro_batch/runs", re.compile("started_by: command line"), "Success")
 
 
 def test_schedule(page: "Page", installation: Installation) -> None:
