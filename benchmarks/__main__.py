@@ -8,13 +8,14 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aqi_dagster.input_files import Message, read_file
 from aqi_dagster.pipeline.messages import TIME_FORMAT
 from aqi_dagster.windows import WINDOW_LENGTH
-from benchmarks import generator
+from benchmarks import generator, scoring
 from benchmarks.expected import expected_windows
 from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median, set_range, show
 
@@ -29,6 +30,8 @@ CONTESTANTS = {
 
 OURS = ["pipeline", "pipeline_sqlite", "pipeline_plain"]
 
+TABLES = ["contestants", "history", "backfill", "sensors", "scoring"]
+
 BACKFILL_WINDOWS = 120
 
 
@@ -41,7 +44,7 @@ BACKFILL_WINDOWS = 120
     "--table",
     "tables",
     multiple=True,
-    type=click.Choice(["contestants", "history", "backfill", "sensors"]),
+    type=click.Choice(TABLES),
     help="Only this table; may be given more than once.",
 )
 @click.option("--contestant", "chosen", multiple=True, type=click.Choice([*CONTESTANTS]), help="Only this contestant.")
@@ -49,7 +52,7 @@ def main(
     messages: int, sensors: int, file: Path | None, repeat: int, tables: tuple[str, ...], chosen: tuple[str, ...]
 ) -> None:
     """Measure the pipeline against other ways to do the same, and against itself."""
-    wanted = tables or ("contestants", "history", "backfill", "sensors")
+    wanted = tables or TABLES
     if "contestants" in wanted:
         if file is None:
             _contestants(lambda: generator.messages(messages, sensors), repeat, chosen)
@@ -62,6 +65,8 @@ def main(
         _backfill(repeat)
     if "sensors" in wanted:
         _sensors(messages, repeat)
+    if "scoring" in wanted:
+        _scoring(messages, sensors, repeat)
 
 
 def _contestants(messages: Callable[[], Iterator[Message]], repeat: int, chosen: tuple[str, ...]) -> None:
@@ -153,6 +158,22 @@ def _sensors(messages: int, repeat: int) -> None:
         rows,
         ["sensors", "time, s", "time / first", "peak MB"],
         ["", ".2f", ".2f", ",.0f"],
+    )
+
+
+def _scoring(readings: int, sensors: int, repeat: int) -> None:
+    runs = [scoring.run(readings, sensors) for _ in range(repeat)]
+    rows: list[list[Any]] = []
+    for name in runs[0]:
+        score, states = (median([run[name] for run in runs], figure) for figure in ("score", "states"))
+        rows.append([name, score, states])
+    for row in rows:
+        row.insert(2, rows[0][1] / row[1])
+    show(
+        f"Scoring {readings:,} readings of {sensors} sensors, and pickling the detectors of each window",
+        rows,
+        ["", "score and learn, s", "times as fast", "pickle and compress, s"],
+        ["", ".2f", ".1f", ".2f"],
     )
 
 

@@ -28,14 +28,11 @@ from aqi_dagster.windows import window_key
 MAX_TEXT = 3_000
 """Characters that Slack takes in one text of a block."""
 
-
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
 
-
 DIGEST_LINES = 40
 """Windows that a digest names one by one, the newest ones."""
-
 
 _PLURALS = {
     "smoke": "Suspected Smoke Events",

@@ -111,9 +111,10 @@ class Shape:
         return fits, self._typed(strings)
 
     def _typed(self, strings: list[pa.Array]) -> pa.Table:
-        texts = {value.column: column.cast(pa.string()) for value, column in zip(self.values, strings, strict=True)}
+        """What the values mean, now that they are sure to be ASCII."""
+        texts = {value.column: column.view(pa.string()) for value, column in zip(self.values, strings, strict=True)}
         columns = {name: _TYPES.get(name, _number)(column) for name, column in texts.items() if name is not None}
-        if old_humidity := columns.pop("old_humidity", None):
+        if (old_humidity := columns.pop("old_humidity", None)) is not None:
             newer = columns.get("humidity")
             columns["humidity"] = old_humidity if newer is None else pc.coalesce(newer, old_humidity)
         for field in VALUE_SCHEMA:
