@@ -1,9 +1,7 @@
 """Sending messages to the topic: for the demo, for replays of files, for tests. The pipeline itself only reads it."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent import futures
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -13,14 +11,12 @@ from tqdm import tqdm
 
 from aqi_dagster.errors import ConfigurationError, KafkaError, KafkaUnavailableError, TopicMissingError
 from aqi_dagster.input_files import Message
+from aqi_dagster.pipeline.kafka_admin import REFUSALS, await_answer, refusal
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT_SECONDS = 30.0
 """Limit for a broker's answer and for a message's delivery, so that a broker that is away is an error, not a hang."""
-
-REFUSAL_SECONDS = 2.0
-"""Time after a refused login in which another broker, or another attempt, may still take it."""
 
 DELIVERY_SETTINGS: dict[str, Any] = {
     "acks": "all",
@@ -44,7 +40,6 @@ _UNAVAILABLE = {
     confluent_kafka.KafkaError._TIMED_OUT,
     confluent_kafka.KafkaError._TRANSPORT,
 }
-_REFUSED = {confluent_kafka.KafkaError._AUTHENTICATION, confluent_kafka.KafkaError._SSL}
 
 
 @contextmanager
@@ -67,24 +62,17 @@ def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool
     # log_level 0: a refused login is told in the error, and may have come back a hundred times.
     admin = _client(AdminClient, {**config, "log_level": 0, "error_cb": troubles.append})
     future = admin.create_topics([NewTopic(topic, num_partitions=partitions)], request_timeout=TIMEOUT_SECONDS)[topic]
-    refused_since = None
-    while not futures.wait([future], 0.1).done:
-        admin.poll(0)  # has the client tell its troubles: a refused login shows nowhere else
-        if refused_since is None and _refusal(troubles):
-            refused_since = time.monotonic()
-        if refused_since is not None and time.monotonic() - refused_since > REFUSAL_SECONDS:
-            break  # the client itself would go on trying for as long as it may
     failed = f"topic {topic} could not be created"
-    refusal = _refusal(troubles)
-    if refusal is not None and not future.done():
-        raise _domain_error(failed, config, refusal)
+    refused = await_answer(admin, future, troubles)
+    if refused is not None:
+        raise _domain_error(failed, config, refused)
     try:
         future.result()
     except confluent_kafka.KafkaException as exception:
         error = exception.args[0]
         if error.code() == confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
             return False
-        raise _domain_error(failed, config, refusal or error) from exception
+        raise _domain_error(failed, config, refusal(troubles) or error) from exception
     return True
 
 
@@ -199,14 +187,9 @@ def _client(kind: Callable[..., Client], settings: Mapping[str, Any]) -> Client:
     raise ConfigurationError(f"Kafka's client refuses its settings: {reason}. Mend the KAFKA_CONFIG_* variables.")
 
 
-def _refusal(troubles: Iterable[confluent_kafka.KafkaError]) -> confluent_kafka.KafkaError | None:
-    """The first of ``troubles`` that is a refused login."""
-    return next((trouble for trouble in troubles if trouble.code() in _REFUSED), None)
-
-
 def _domain_error(what: str, config: Mapping[str, str], error: confluent_kafka.KafkaError) -> KafkaError:
     servers = config.get("bootstrap.servers")
     if error.code() in _UNAVAILABLE:
         return KafkaUnavailableError(f"{what}: {servers} does not answer ({error.str()}). Is the broker running?")
-    advice = " Check the KAFKA_CONFIG_* variables." if error.code() in _REFUSED else ""
+    advice = " Check the KAFKA_CONFIG_* variables." if error.code() in REFUSALS else ""
     return KafkaError(f"{what} at {servers}: {error.str()} ({error.name()}).{advice}")

@@ -18,6 +18,7 @@ from confluent_kafka.admin import AdminClient
 
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.batches import Batch, BatchBuilder
+from aqi_dagster.pipeline.kafka_admin import await_answer, refusal
 from aqi_dagster.pipeline.kafka_faults import TopicFaults
 
 POLL_SECONDS = 0.05
@@ -106,13 +107,17 @@ class TopicReader:
         except KafkaException as exception:
             raise self._faults.refused(exception.args[0]) from None
         future = admin.describe_topics(TopicCollection([self.topic]), request_timeout=self.timeout)[self.topic]
+        refused = await_answer(admin, future, troubles)
+        if refused is not None:
+            raise self._faults.login_refused(refused)
         try:
             description = future.result()
         except KafkaException as exception:
             error = exception.args[0]
             if error.code() in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_TOPIC):
                 raise self._faults.missing() from None
-            admin.poll(0)  # has the client tell its troubles: a refused password shows nowhere else
+            if (refused := refusal(troubles)) is not None:
+                raise self._faults.login_refused(refused) from None
             causes = [trouble for trouble in troubles if trouble.code() != KafkaErrorCode._ALL_BROKERS_DOWN]
             timed_out = error.code() == KafkaErrorCode._TIMED_OUT
             raise self._faults.unavailable("describe", causes[-1] if timed_out and causes else error) from None

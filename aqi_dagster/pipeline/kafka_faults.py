@@ -30,6 +30,13 @@ class TopicFaults:
             f"Kafka's client refuses its settings: {error.str()}. Mend the KAFKA_CONFIG_* variables."
         )
 
+    def login_refused(self, error: KafkaErrorCode) -> KafkaUnavailableError:
+        """The broker, or the client itself, finds the login settings wrong."""
+        return KafkaUnavailableError(
+            f"The broker at {self.servers} does not let this client in to topic {self.topic!r}: {error.str()} "
+            f"({error.name()}). Check the KAFKA_CONFIG_* settings."
+        )
+
     def unavailable(self, do: str, error: KafkaErrorCode) -> KafkaUnavailableError:
         """The broker did not ``do`` something to the topic in time."""
         return KafkaUnavailableError(
