@@ -75,7 +75,10 @@ class Settings(BaseModel):
         description="silence of a broker or partition that is an error",
     )
     kafka_chunk_messages: int = Field(
-        245_760, ge=1, alias="KAFKA_CHUNK_MESSAGES", description="messages that one transaction takes in"
+        245_760,
+        ge=1,
+        alias="KAFKA_CHUNK_MESSAGES",
+        description="messages that one transaction takes in, and so what is held in memory",
     )
     kafka_on_recreated_topic: Literal["fail", "reread"] = Field(
         "fail", alias="KAFKA_ON_RECREATED_TOPIC", description="what to do about a topic that was made anew"
