@@ -34,10 +34,13 @@ class Chunk:
 
     @property
     def decoded(self) -> Decoded:
-        """What all batches were decoded to."""
+        """What all batches were decoded to.
+
+        In one piece: DuckDB would make row groups of the pieces, for a checkpoint to put together later.
+        """
+        readings = pa.concat_tables(part.readings for part in self.parts)
         return Decoded(
-            pa.concat_tables(part.readings for part in self.parts),
-            pa.concat_tables(part.rejected for part in self.parts),
+            readings.unify_dictionaries().combine_chunks(), pa.concat_tables(part.rejected for part in self.parts)
         )
 
 
