@@ -35,7 +35,9 @@ def resources(settings: Settings) -> dict[str, object]:
             skip_expired_offsets=settings.kafka_on_expired_offsets == "skip",
         ),
         "warehouse": WarehouseResource(
-            data_dir=str(settings.data_dir.absolute()), lock_timeout_seconds=settings.lock_timeout_seconds
+            data_dir=str(settings.data_dir.absolute()),
+            lock_timeout_seconds=settings.lock_timeout_seconds,
+            memory_limit_mb=settings.duckdb_memory_mb,
         ),
         "detector": DetectorResource(
             n_trees=settings.detector_n_trees,

@@ -122,6 +122,9 @@ class Settings(BaseModel):
         alias="AQI_FUTURE_ALLOWANCE_MINUTES",
         description="how far created_at may lie ahead of our clock",
     )
+    duckdb_memory_mb: int = Field(
+        512, ge=128, alias="AQI_DUCKDB_MEMORY_MB", description="MB of the private store that DuckDB may hold in memory"
+    )
     lock_timeout_seconds: float = Field(
         3600.0,
         gt=0,

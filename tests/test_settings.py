@@ -58,6 +58,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("AQI_REGION_FILE", __file__, "region_file", Path(__file__)),
         ("AQI_REGION_ELSEWHERE", "The Rest", "region_elsewhere", "The Rest"),
         ("AQI_NOMINATIM_URL", "http://127.0.0.1:8080/maps", "nominatim_url", "http://127.0.0.1:8080/maps"),
+        ("AQI_DUCKDB_MEMORY_MB", "2048", "duckdb_memory_mb", 2048),
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "0", "future_allowance_minutes", 0.0),
         ("AQI_MAX_REJECTED_SHARE", "0", "max_rejected_share", 0.0),
         ("AQI_OWNERS", "a@example.org , team:b", "owners", ("a@example.org", "team:b")),

@@ -211,6 +211,18 @@ def test_waiting_for_another_writer_ends_with_the_name_of_the_lock(store: Store,
     assert sensors(store) == ["committed"]
 
 
+def test_what_needs_more_memory_than_it_may_have_names_the_setting(store: Store, tmp_path: Path) -> None:
+    add(store, "before")
+    bounded = Store(tmp_path, memory_limit=128)
+    with (
+        pytest.raises(StoreError, match=r"more than the 128 MB .* Set AQI_DUCKDB_MEMORY_MB to more"),
+        bounded.exclusive() as connection,
+    ):
+        connection.execute("SELECT list(number) FROM range(50_000_000) AS numbers(number)")
+    add(store, "after")
+    assert sensors(store) == ["after", "before"]
+
+
 def test_a_store_that_another_program_has_open_is_named(store: Store) -> None:
     add(store, "a")
     open_elsewhere = "import duckdb\nc = duckdb.connect(str(store.private))\nsay('open')\nlisten()\nc.close()"

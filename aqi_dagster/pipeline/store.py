@@ -34,11 +34,15 @@ _log = logging.getLogger(__name__)
 class Store:
     """The private DuckDB file under ``data_dir``, its lock, and its published copy ``aqi.duckdb``."""
 
-    def __init__(self, data_dir: Path, lock_timeout: float = 3600.0) -> None:
-        """``lock_timeout``: seconds to queue behind another writer before :class:`StoreBusyError`."""
+    def __init__(self, data_dir: Path, lock_timeout: float = 3600.0, memory_limit: int = 512) -> None:
+        """``lock_timeout``: seconds to queue behind another writer before :class:`StoreBusyError`.
+
+        ``memory_limit``: MB that DuckDB may hold of the private store.
+        """
         self.published = data_dir / "aqi.duckdb"
         self.private = data_dir / "private" / "store.duckdb"
         self._lock_timeout = lock_timeout
+        self._memory_limit = memory_limit
         self._unpublished = False
 
     @contextmanager
@@ -46,7 +50,7 @@ class Store:
         """The only open connection to the private store; its schema exists and is current.
 
         Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
-        is open elsewhere or was written by a newer release.
+        is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
         """
         with self._lock():
             connection = self._connect()
@@ -54,6 +58,11 @@ class Store:
                 _migrate(connection, self.private)
                 self._unpublished = True
                 yield connection
+            except duckdb.OutOfMemoryException as error:
+                raise StoreError(
+                    f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {error}. "
+                    "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
+                ) from error
             finally:
                 connection.close()
 
@@ -157,7 +166,13 @@ class Store:
     def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         try:
             return duckdb.connect(
-                str(self.private), read_only, config={"storage_compatibility_version": STORAGE_VERSION}
+                str(self.private),
+                read_only,
+                config={
+                    "storage_compatibility_version": STORAGE_VERSION,
+                    # By default four fifths of the machine's memory, which it fills with what it has read or written.
+                    "memory_limit": f"{self._memory_limit}MB",
+                },
             )
         except duckdb.IOException as error:
             raise StoreError(

@@ -20,6 +20,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     data_dir: str = Field(description="Folder of the private store and the published aqi.duckdb")
     lock_timeout_seconds: float = Field(default=3600.0, description="How long to queue behind another writer")
+    memory_limit_mb: int = Field(default=512, description="What DuckDB may hold of the private store in memory")
 
     _store: Store | None = PrivateAttr(default=None)
 
@@ -27,7 +28,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def store(self) -> Store:
         """The store; nothing is opened or locked yet."""
         if self._store is None:
-            self._store = Store(Path(self.data_dir), self.lock_timeout_seconds)
+            self._store = Store(Path(self.data_dir), self.lock_timeout_seconds, self.memory_limit_mb)
         return self._store
 
     @contextmanager
