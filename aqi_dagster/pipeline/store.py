@@ -60,7 +60,7 @@ class Store:
                 yield connection
             except duckdb.OutOfMemoryException as error:
                 raise StoreError(
-                    f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {error}. "
+                    f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {str(error).splitlines()[0]}. "
                     "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
                 ) from error
             finally:
