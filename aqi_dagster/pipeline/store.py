@@ -59,8 +59,9 @@ class Store:
                 self._unpublished = True
                 yield connection
             except duckdb.OutOfMemoryException as error:
+                cause, *_ = str(error).splitlines()
                 raise StoreError(
-                    f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {str(error).splitlines()[0]}. "
+                    f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {cause}. "
                     "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
                 ) from error
             finally:
