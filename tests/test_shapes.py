@@ -116,6 +116,7 @@ def reading(**fields: object) -> bytes:
         pytest.param(b"[]", id="no object"),
         pytest.param(reading(entry_id="x"), id="no reading"),
         pytest.param(reading(place={"altitude": "3"}), id="nested"),
+        pytest.param(reading(place={PM25_FIELD: "900"})[:-1] + b', "place": 1}', id="nested in a repeated field"),
         pytest.param(reading(note='"'), id="escaped"),
     ],
 )
