@@ -259,6 +259,8 @@ def test_a_store_of_the_release_before_is_brought_up_to_date(store: Store) -> No
     make_old = (
         "import duckdb, os\nc = duckdb.connect(str(store.private))\n"
         "c.execute('ALTER TABLE slack_alerts DROP COLUMN told')\nc.execute('UPDATE schema_version SET version = 2')\n"
+        "for of in 'corrected_readings.aqi_of_reading', 'regional_windows.aqi_of_max', 'smoke_spells.aqi_of_max':\n"
+        "    c.execute(f\"COMMENT ON COLUMN {of} IS 'what it said then'\")\n"
         'c.execute("INSERT INTO slack_alerts (region, window_start, verdict, status, created_at) VALUES '
         "('Tahoe', '2022-07-18', 'smoke', 'sent', '2022-07-18 12:10')\")\nsay('old')\nos.kill(os.getpid(), 9)"
     )
