@@ -117,6 +117,7 @@ def reading(**fields: object) -> bytes:
         pytest.param(reading(entry_id="x"), id="no reading"),
         pytest.param(reading(place={"altitude": "3"}), id="nested"),
         pytest.param(reading(place={PM25_FIELD: "900"})[:-1] + b', "place": 1}', id="nested in a repeated field"),
+        pytest.param(reading(**{"Humidity_%": "40", "Humidity": False}), id="no number where it does not matter"),
         pytest.param(reading(note='"'), id="escaped"),
     ],
 )

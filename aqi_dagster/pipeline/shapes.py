@@ -175,6 +175,9 @@ def shape_of(sample: bytes) -> Shape | None:
             values.append(_Value(column, pattern, place + 1, len(bare[1]), len(bare[3])))
             constants.append(constant + bare[1])
             constant = bare[3]
+        elif column is not None and "null" not in between:
+            # True or false as the older humidity: refused wherever the newer one is empty, as here it is not.
+            return None
         else:
             # true, false or null: the same in each message of this shape.
             constant += between
