@@ -25,7 +25,7 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
     so have the thread and ``items``.
     """
     ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(AHEAD)
-    unwanted = threading.Event()
+    unwanted, ended = threading.Event(), threading.Event()
 
     def put(entry: tuple[Item] | BaseException | None) -> bool:
         while not unwanted.is_set():
@@ -47,18 +47,27 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
         else:
             put(None)
         finally:
-            items.close()
+            try:
+                items.close()
+            finally:
+                ended.set()
 
     thread = threading.Thread(target=make, name="read-ahead", daemon=True)
     switch_seconds = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     thread.start()
     try:
+        sys.setswitchinterval(_SWITCH_SECONDS)
         while (entry := ready.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
             yield entry[0]
     finally:
         unwanted.set()
-        thread.join()
-        sys.setswitchinterval(switch_seconds)
+        try:
+            ended.wait()
+        finally:
+            # Again, because an interrupt ends a wait: the caller closes what the thread may still use. And not by join
+            # alone, because Python 3.11 takes a thread for ended once a join of it was interrupted.
+            ended.wait()
+            thread.join()
+            sys.setswitchinterval(switch_seconds)

@@ -1,0 +1,52 @@
+"""Reading ahead ends with whoever reads, however that ends."""
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing
+
+import pytest
+
+from aqi_dagster.pipeline.read_ahead import read_ahead
+
+
+@pytest.fixture
+def interrupt() -> Iterator[threading.Event]:
+    """Once set, the main thread is interrupted twice, as by someone who presses Ctrl-C again after 0.1 s."""
+    begin, main = threading.Event(), threading.main_thread().ident
+    assert main is not None
+
+    def press() -> None:
+        begin.wait()
+        for _ in range(2):
+            time.sleep(0.1)
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
+    thread = threading.Thread(target=press)
+    thread.start()
+    yield begin
+    begin.set()
+    thread.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_the_thread_has_ended_before_even_a_second_interrupt_gets_through(interrupt: threading.Event) -> None:
+    closed = []
+
+    def slow() -> Generator[int]:
+        try:
+            yield 1
+            interrupt.set()
+            time.sleep(0.5)
+            yield 2
+        finally:
+            closed.append(True)
+
+    switch_seconds = sys.getswitchinterval()
+    with pytest.raises(KeyboardInterrupt), closing(read_ahead(slow())) as items:
+        list(items)
+    assert closed == [True]
+    assert sys.getswitchinterval() == switch_seconds
