@@ -1,10 +1,11 @@
 """Small helpers around a DuckDB connection: statement files, transactions, Arrow input."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import resources
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
@@ -34,8 +35,12 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
     connection.register(name, table)
     try:
         yield
-    finally:
-        connection.unregister(name)
+    except BaseException:
+        # In a transaction that has failed, letting go of the table fails too; rolling back does it then.
+        with suppress(duckdb.TransactionException):
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
 
 
 def scalar(connection: DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
