@@ -50,3 +50,26 @@ def test_the_thread_has_ended_before_even_a_second_interrupt_gets_through(interr
         list(items)
     assert closed == [True]
     assert sys.getswitchinterval() == switch_seconds
+
+
+def test_an_interrupt_while_the_thread_starts_ends_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, closed = threading.Thread.start, threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt
+
+    def endless() -> Generator[int]:
+        try:
+            while True:
+                time.sleep(0.01)
+                yield 1
+        finally:
+            closed.set()
+
+    items = endless()
+    next(items)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(read_ahead(items))
+    assert closed.is_set()

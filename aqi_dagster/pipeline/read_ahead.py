@@ -38,6 +38,8 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
 
     def make() -> None:
         try:
+            if unwanted.is_set():
+                return
             for item in items:
                 if not put((item,)):
                     return
@@ -54,9 +56,9 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
 
     thread = threading.Thread(target=make, name="read-ahead", daemon=True)
     switch_seconds = sys.getswitchinterval()
-    thread.start()
     try:
         sys.setswitchinterval(_SWITCH_SECONDS)
+        thread.start()
         while (entry := ready.get()) is not None:
             if isinstance(entry, BaseException):
                 raise entry
@@ -64,10 +66,15 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
     finally:
         unwanted.set()
         try:
-            ended.wait()
+            _await(ended, thread)
         finally:
-            # Again, because an interrupt ends a wait: the caller closes what the thread may still use. And not by join
-            # alone, because Python 3.11 takes a thread for ended once a join of it was interrupted.
-            ended.wait()
-            thread.join()
+            # Again, because an interrupt ends a wait: the caller closes what the thread may still use.
+            _await(ended, thread)
             sys.setswitchinterval(switch_seconds)
+
+
+def _await(ended: threading.Event, thread: threading.Thread) -> None:
+    """Wait for the end of a thread that sets ``ended``; one that has not begun will find itself unwanted."""
+    # Not by join, because Python 3.11 takes a thread for ended once a join of it was interrupted.
+    if thread.ident is not None:
+        ended.wait()
