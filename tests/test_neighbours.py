@@ -86,9 +86,12 @@ def test_surroundings_in_words(found: Neighbours, told: str) -> None:
     assert surroundings(found).endswith(told)
 
 
-def test_an_alert_tells_its_surroundings_and_is_sent_without_them_if_need_be(store: Store, slack: Slack) -> None:
+@pytest.mark.parametrize("error", [ConfigurationError("regions.geojson does not exist"), ValueError("no polygon")])
+def test_an_alert_tells_its_surroundings_and_is_sent_without_them_if_need_be(
+    store: Store, slack: Slack, error: Exception
+) -> None:
     def no_regions(_: DuckDBPyConnection) -> Regions:
-        raise ConfigurationError("regions.geojson does not exist")
+        raise error
 
     post = Webhook(slack.url, attempts=1).post
     with store.exclusive() as connection:

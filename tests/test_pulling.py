@@ -34,13 +34,13 @@ def messages(count: int, first: int = 0) -> list[RawMessage]:
 
 
 class Interrupted(TopicReader):
-    """Fails before it gives the third chunk, as a broker may that goes away."""
+    """Fails before it gives the third batch, as a broker may that goes away."""
 
     def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
-        for number, chunk in enumerate(super().batches(consumer, starts)):
+        for number, batch in enumerate(super().batches(consumer, starts)):
             if number == 2:
                 raise ConnectionAbortedError
-            yield chunk
+            yield batch
 
 
 def test_a_pull_takes_in_everything_and_the_next_one_nothing(topic: Topic, connection: DuckDBPyConnection) -> None:
@@ -189,7 +189,7 @@ def test_another_topic_than_before_is_refused(topic: Topic, connection: DuckDBPy
 
 def test_of_two_pulls_at_once_one_gives_up_and_nothing_is_doubled(topic: Topic, connection: DuckDBPyConnection) -> None:
     class Overtaken(TopicReader):
-        """Lets another pull read the whole topic before it gives its first chunk."""
+        """Lets another pull read the whole topic before it gives its first batch."""
 
         def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
             pull(connection.cursor(), topic.reader(), POLICY)

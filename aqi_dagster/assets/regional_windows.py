@@ -73,7 +73,7 @@ def regional_windows(
             find_neighbours(connection, window.region, window.window_start, window.sensors, known) for window in newest
         ]
         series = [
-            attempted(context, _told(window), partial(region_series, connection, window, known, limits))
+            attempted(context, _label(window), partial(region_series, connection, window, known, limits))
             for window in newest
         ]
     with stages.stage("publish"):
@@ -85,7 +85,7 @@ def regional_windows(
     with stages.stage("plot"):
         for window, shown in zip(newest, series, strict=True):
             if shown is not None:
-                png = attempted(context, _told(window), partial(plot_region, window, shown, limits))
+                png = attempted(context, _label(window), partial(plot_region, window, shown, limits))
                 if png is not None:
                     plot = image(png, f"PM2.5 in {window.region}")
                     of_windows[window.window_start][f"plot: {window.region}"] = plot
@@ -102,11 +102,11 @@ def regional_windows(
         sum(metadata["alerts_to_send"] for metadata in of_windows.values()),
     )
     for window, others in zip(newest, neighbours, strict=True):
-        context.log.info("%s: %s", _told(window), story(window, others))
+        context.log.info("%s: %s", _label(window), story(window, others))
     return dg.MaterializeResult(check_results=[up_to_date, copy_equals_store(differences)])
 
 
-def _told(window: RegionalWindow) -> str:
+def _label(window: RegionalWindow) -> str:
     return f"{window.region}, window {window_key(window.window_start)}"
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import AqiError, SlackError, SlackRefusedError
+from aqi_dagster.errors import SlackError, SlackRefusedError
 from aqi_dagster.pipeline.alert_messages import digest_message, headline, message
 from aqi_dagster.pipeline.alert_words import Alert, reason
 from aqi_dagster.pipeline.database import run_script, transaction
@@ -27,6 +27,9 @@ NO_WEBHOOK = "no webhook is configured"
 _log = logging.getLogger(__name__)
 
 Post = Callable[[dict[str, Any]], None]
+
+RegionsOf = Callable[[DuckDBPyConnection], Regions]
+"""Gives the regions, as far as they are known behind a connection to the store."""
 
 
 @dataclass
@@ -44,10 +47,6 @@ class DispatchReport:
             f"not sent, as {NO_WEBHOOK}": self.not_sent,
         }
         return "Alerts: " + (", ".join(f"{n} {outcome}" for outcome, n in outcomes.items() if n) or "none was pending")
-
-
-RegionsOf = Callable[[DuckDBPyConnection], Regions]
-"""Gives the regions, as far as they are known behind a connection to the store."""
 
 
 def dispatch(
@@ -142,14 +141,13 @@ def _with_neighbours(
         return list(alerts)
     try:
         regions = regions_of(connection)
-    except AqiError as error:
-        # Smoke must be told even where the regions cannot be read any more.
-        _log.warning("Alerts do not tell what other sensors read: %s", error)
+        found = {
+            alert.alert_id: find_neighbours(connection, alert.region, alert.window_start, alert.sensors or [], regions)
+            for alert in told
+        }
+    except Exception as error:  # noqa: BLE001 (smoke must be told, whatever is wrong with the regions)
+        _log.warning("Alerts do not tell what other sensors read: %s: %s", type(error).__name__, error)
         return list(alerts)
-    found = {
-        alert.alert_id: find_neighbours(connection, alert.region, alert.window_start, alert.sensors or [], regions)
-        for alert in told
-    }
     return [replace(alert, neighbours=found.get(alert.alert_id)) for alert in alerts]
 
 

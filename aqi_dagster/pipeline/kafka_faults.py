@@ -55,15 +55,15 @@ class TopicFaults:
     def went_away(self, partition: int | None, error: KafkaErrorCode) -> TopicMissingError:
         """The topic or partition is gone since it was assigned."""
         return TopicMissingError(
-            f"{self._where(partition)}, went away while it was read: {error.str()}. What was read before is kept. Run "
-            "again once the topic is there."
+            f"{self._where(partition)}, went away while it was read: {error.str()}. What was taken in before is kept. "
+            "Run again once the topic is there."
         )
 
     def failed(self, partition: int | None, offset: int | None, error: KafkaErrorCode) -> KafkaError:
         """Any other error of a fetch."""
         return KafkaError(
-            f"{self._where(partition)}, offset {offset}: {error.str()} ({error.name()}). What was read before is kept; "
-            "run again once the cause is mended."
+            f"{self._where(partition)}, offset {offset}: {error.str()} ({error.name()}). What was taken in before is "
+            "kept; run again once the cause is mended."
         )
 
     def out_of_range(self, partition: int, offset: int, low: int, high: int) -> KafkaError:
@@ -88,7 +88,7 @@ class TopicFaults:
         return PartitionStalledError(
             f"Topic {self.topic!r} at {self.servers}: no message and no end of log for {self.timeout:g} s from "
             f"partition {places}. The broker is down or does not serve the partition, or the offset lies beyond the "
-            "end of its log. What was read before is kept. Check the broker and run again; KAFKA_TIMEOUT_SECONDS "
+            "end of its log. What was taken in before is kept. Check the broker and run again; KAFKA_TIMEOUT_SECONDS "
             "sets how long to wait."
         )
 

@@ -144,7 +144,7 @@ def _require_same_making(topic: Topic, now: Topic) -> None:
     if now.topic_id != topic.topic_id:
         raise TopicRecreatedError(
             f"Topic {topic.name!r} was deleted and made again while it was read: its id was {topic.topic_id} and "
-            f"is now {now.topic_id}. What was read before is kept. If it shall be read from its beginning "
+            f"is now {now.topic_id}. What was taken in before is kept. If it shall be read from its beginning "
             "(readings that are already here count once), set KAFKA_ON_RECREATED_TOPIC=reread for one run."
         )
 

@@ -80,14 +80,14 @@ def recreate(topic: Topic) -> None:
 
 
 def meanwhile(topic: Topic, event: Callable[[], object], timeout: float = 30.0) -> TopicReader:
-    """A reader of ``topic`` by small fetches and chunks, before whose third chunk ``event`` happens."""
+    """A reader of ``topic`` by small fetches and batches, before whose third batch ``event`` happens."""
 
     class Interrupted(TopicReader):
         def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
-            for number, chunk in enumerate(super().batches(consumer, starts)):
+            for number, batch in enumerate(super().batches(consumer, starts)):
                 if number == 2:
                     event()
-                yield chunk
+                yield batch
 
     reader = topic.reader(Interrupted, chunk_messages=50, timeout=timeout)
     return dataclasses.replace(reader, librdkafka={**reader.librdkafka, **SMALL_FETCHES})
