@@ -119,8 +119,8 @@ class TopicReader:
             if (refused := refusal(troubles)) is not None:
                 raise self._faults.login_refused(refused) from None
             causes = [trouble for trouble in troubles if trouble.code() != KafkaErrorCode._ALL_BROKERS_DOWN]
-            timed_out = error.code() == KafkaErrorCode._TIMED_OUT
-            raise self._faults.unavailable("describe", causes[-1] if timed_out and causes else error) from None
+            vague = error.code() in (KafkaErrorCode._TIMED_OUT, KafkaErrorCode._TRANSPORT)
+            raise self._faults.unavailable("describe", causes[-1] if vague and causes else error) from None
         topic_id = str(description.topic_id) if description.topic_id is not None else _NO_TOPIC_ID
         partitions = tuple(sorted(partition.id for partition in description.partitions))
         return Topic(self.topic, None if topic_id == _NO_TOPIC_ID else topic_id, partitions)
