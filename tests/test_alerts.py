@@ -226,3 +226,7 @@ def test_an_alert_whose_verdict_changes_before_its_turn_is_not_sent(store: Store
     assert dispatch(store, post, DIGEST_AFTER) == DispatchReport(sent=1)
     assert [text.split(" in ")[0] for text in slack.texts] == ["Suspected Smoke Event", "Malfunctioning Sensor"]
     assert "Correction" not in slack.shown(1)
+
+
+def test_the_report_of_a_dispatch_in_words() -> None:
+    assert str(DispatchReport(sent=2, digested=12)) == "Alerts: 2 sent, 12 folded into a digest"

@@ -12,18 +12,15 @@ from dagster._core.definitions.freshness import FreshnessState
 from dagster._core.definitions.freshness_evaluator import CronFreshnessPolicyEvaluator
 from dagster._core.loader import LoadingContextForTest
 from dagster._core.test_utils import freeze_time
-from duckdb import DuckDBPyConnection
 
 from aqi_dagster.assets.checks import MOST_NAMED
 from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline import store as store_module
-from aqi_dagster.pipeline.comparing import differences
-from aqi_dagster.pipeline.health import implausible_sensors, newest_window, pulled_messages, sensors_reporting
 from aqi_dagster.pipeline.publishing import Publication
 from aqi_dagster.pipeline.publishing import publish as really_publish
 from aqi_dagster.windows import WINDOW_LENGTH, window_key, window_start
-from tests.conftest import NOW, RawMessage, Topic, at, message, rows, take_in
+from tests.conftest import RawMessage, Topic, message
 from tests.jobs import MicroBatch
 
 SENSORS = ["45.1, -122", "45.2, -122", "45.3, -122"]
@@ -215,89 +212,6 @@ def test_verdicts_from_before_a_run_that_died_after_scoring_are_told_with_the_ra
     job.run(KEYS[0], KEYS[1], ["regional_windows"])
     assert not job.checks(KEYS[3], KEYS[3])["verdicts_up_to_date"].passed, "their anomalies are still the old ones"
     assert job.checks(KEYS[0], KEYS[1])["verdicts_up_to_date"].passed
-
-
-def test_changed_values_of_the_windows_are_seen_and_of_others_not(tmp_path: Path) -> None:
-    pair = [store_module.Store(tmp_path / name) for name in ("one", "other")]
-    with pair[0].exclusive() as one, pair[1].exclusive() as other:
-        for connection in (one, other):
-            take_in(connection, [one for start in STARTS for one in readings(start)])
-        assert differences(one, other, STARTS[1:3]) == []
-        other.execute("UPDATE readings SET humidity = 1 WHERE window_start = ?", [STARTS[3]])
-        assert differences(one, other, STARTS[1:3]) == []
-        other.execute("UPDATE readings SET humidity = 1 WHERE window_start = ?", [STARTS[2]])
-        assert differences(one, other, STARTS[1:3]) == ["readings has as many rows in both, but not the same ones"]
-        other.execute("INSERT INTO thinned_states VALUES (now())")
-        assert len(differences(one, other, STARTS[1:3])) == 2
-
-
-@pytest.mark.parametrize(
-    ("minutes", "values", "found"),
-    [
-        ([0, 359], [3, 3], []),
-        ([0, 360], [3, 3], [(False, 3.0, 0, 360)]),
-        ([0, 180, 360], [3, 4, 3], []),
-        ([0, 180, 360, 720 - 1], [0, 0, 0, 5], [(False, 0.0, 0, 360)]),
-        ([0, 119], [2001, 2500], []),
-        ([0, 60, 120], [2001, 2500, -1], [(True, 2001.0, 0, 120)]),
-        ([0, 60, 120], [2001, 2000, -1], []),
-        ([0, 60, 120, 180, 400], [5, -3, -3, -4, 5], [(True, -3.0, 60, 180)]),
-    ],
-)
-def test_only_hours_of_the_same_or_of_the_impossible_count(
-    connection: DuckDBPyConnection,
-    minutes: list[int],
-    values: list[float],
-    found: list[tuple[bool, float, int, int]],
-) -> None:
-    start = at("2022-08-01")
-    take_in(
-        connection,
-        [message("45.1, -122", start + timedelta(minutes=m), v) for m, v in zip(minutes, values, strict=True)],
-    )
-    stretches = implausible_sensors(connection, start)
-    assert [
-        (
-            one.impossible,
-            one.pm25,
-            (one.first - start) // timedelta(minutes=1),
-            (one.last - start) // timedelta(minutes=1),
-        )
-        for one in stretches
-    ] == found
-    assert implausible_sensors(connection, start + WINDOW_LENGTH) == []
-
-
-def test_a_sensor_that_is_back_or_long_gone_is_not_silent(connection: DuckDBPyConnection) -> None:
-    window = at("2022-08-02 12:00")
-    last = {
-        "45.1, -122": window - timedelta(days=1, seconds=1),
-        "45.2, -122": window - timedelta(days=1),
-        "45.3, -122": window - timedelta(seconds=1),
-        "45.4, -122": window,
-        "45.5, -122": window + timedelta(days=2),
-    }
-    take_in(connection, [message(sensor, moment, 5) for sensor, moment in last.items()])
-    found = sensors_reporting(connection, window)
-    assert found.reporting == 2
-    assert found.silent == {sensor: last[sensor] for sensor in ("45.2, -122", "45.3, -122")}
-
-
-def test_the_newest_window_is_the_newest_that_was_scored_or_asked_for(connection: DuckDBPyConnection) -> None:
-    assert newest_window(connection, STARTS[0]) == STARTS[0]
-    connection.execute(
-        "INSERT INTO windows (window_start, readings, scored) VALUES (?, 1, 1), (?, 1, NULL)", STARTS[1:3]
-    )
-    assert newest_window(connection, STARTS[0]) == STARTS[1]
-    assert newest_window(connection, STARTS[2]) == STARTS[2]
-
-
-def test_what_was_pulled_before_does_not_count(connection: DuckDBPyConnection) -> None:
-    take_in(connection, [SPOILT, *readings(STARTS[0])])
-    assert pulled_messages(connection, NOW).rejected == {"value is not JSON": 1}
-    later = pulled_messages(connection, NOW + timedelta(seconds=1))
-    assert (later.messages, later.rejected, later.rejected_share) == (0, {}, 0.0)
-    assert rows(connection, "SELECT count(*) FROM rejected_messages") == [(1,)]
 
 
 def test_no_more_sensors_than_can_be_read_are_named(job: MicroBatch) -> None:
