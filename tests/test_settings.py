@@ -7,7 +7,9 @@ import pytest
 
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.pipeline.anomalies import Thresholds
+from aqi_dagster.pipeline.consuming import TopicReader
 from aqi_dagster.pipeline.detectors import DetectorParameters
+from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.setting_names import strange_names
 from aqi_dagster.settings import Settings, librdkafka_settings, librdkafka_variables, load_settings
 from tests.conftest import at
@@ -28,6 +30,12 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
     return str(caught.value)
+
+
+def test_the_limits_of_memory_are_the_same_with_and_without_dagster() -> None:
+    settings = load_settings()
+    assert settings.kafka_chunk_messages == TopicReader({}, "any").chunk_messages
+    assert settings.duckdb_memory_mb == WarehouseResource(data_dir="any").memory_limit_mb
 
 
 def test_without_any_variable_the_notebooks_parameters_hold() -> None:

@@ -1,7 +1,6 @@
 """What all asset pages show: tables and their columns, lineage, numbers of each window, time of each stage."""
 
 import time
-from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -92,11 +91,6 @@ def describe_windows(
     for start, metadata in windows.items():
         # One call a window: each one walks over all windows of the run.
         context.add_asset_metadata({**metadata, **(of_run if start == newest else {})}, partition_key=window_key(start))
-
-
-def image(png: bytes, text: str) -> dg.MarkdownMetadataValue:
-    """``png`` as Markdown, with ``text`` for whoever cannot see it."""
-    return dg.MetadataValue.md(f"![{text}](data:image/png;base64,{b64encode(png).decode()})")
 
 
 class Stages:

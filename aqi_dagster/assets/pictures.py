@@ -1,11 +1,13 @@
 """Plots on the asset pages: what is nice to see must not cost what was computed."""
 
+from base64 import b64encode
 from collections.abc import Callable
 from typing import TypeVar
 
 import dagster as dg
 
 Made = TypeVar("Made")
+Shown = TypeVar("Shown")
 
 
 def attempted(context: dg.AssetExecutionContext, plot: str, make: Callable[[], Made]) -> Made | None:
@@ -22,3 +24,14 @@ def attempted(context: dg.AssetExecutionContext, plot: str, make: Callable[[], M
             "Matplotlib and Pillow as constraints.txt has them (`make setup`)."
         )
         return None
+
+
+def picture(
+    context: dg.AssetExecutionContext, plot: str, text: str, shown: Shown | None, draw: Callable[[Shown], bytes]
+) -> dg.MarkdownMetadataValue | None:
+    """The PNG that ``draw`` makes of ``shown``, as Markdown with ``text`` for whoever cannot see it.
+
+    None if there is nothing to be ``shown``, or if it cannot be drawn.
+    """
+    png = None if shown is None else attempted(context, plot, lambda: draw(shown))
+    return None if png is None else dg.MetadataValue.md(f"![{text}](data:image/png;base64,{b64encode(png).decode()})")

@@ -12,8 +12,8 @@ import dagster as dg
 from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.checks import COPY_EQUALS_STORE, VERDICTS_UP_TO_DATE, copy_equals_store, verdicts_up_to_date
 from aqi_dagster.assets.failures import log_cause
-from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
-from aqi_dagster.assets.pictures import attempted
+from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, table_metadata
+from aqi_dagster.assets.pictures import attempted, picture
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.alert_words import story
 from aqi_dagster.pipeline.aqi import category
@@ -69,7 +69,7 @@ def regional_windows(
         alerts = alert_numbers(connection, windows)
         found = list(chain.from_iterable(classified.values()))
         newest = found[-NEWEST_SHOWN:]
-        neighbours = [
+        surroundings = [
             find_neighbours(connection, window.region, window.window_start, window.sensors, known) for window in newest
         ]
         series = [
@@ -78,17 +78,17 @@ def regional_windows(
         ]
     with stages.stage("publish"):
         differences = warehouse.store.publish_and_compare(windows)
+    others = [None] * (len(found) - len(newest)) + surroundings
+    stories = [story(window, neighbours) for window, neighbours in zip(found, others, strict=True)]
     of_windows: dict[datetime, dict[str, Any]] = {start: {} for start in windows}
-    shown_neighbours = [None] * (len(found) - len(newest)) + neighbours
-    for window, others in zip(found, shown_neighbours, strict=True):
-        of_windows[window.window_start][f"verdict: {window.region}"] = story(window, others)
+    for window, told in zip(found, stories, strict=True):
+        of_windows[window.window_start][f"verdict: {window.region}"] = told
     with stages.stage("plot"):
         for window, shown in zip(newest, series, strict=True):
-            if shown is not None:
-                png = attempted(context, _label(window), partial(plot_region, window, shown, limits))
-                if png is not None:
-                    plot = image(png, f"PM2.5 in {window.region}")
-                    of_windows[window.window_start][f"plot: {window.region}"] = plot
+            draw = partial(plot_region, window, thresholds=limits)
+            plot = picture(context, _label(window), f"PM2.5 in {window.region}", shown, draw)
+            if plot is not None:
+                of_windows[window.window_start][f"plot: {window.region}"] = plot
     for start in windows:
         of_windows[start] |= _numbers(classified[start]) | alerts.get(start, {})
     published = dg.MetadataValue.path(str(warehouse.store.published))
@@ -101,8 +101,8 @@ def regional_windows(
         verdicts["malfunction"],
         sum(metadata["alerts_to_send"] for metadata in of_windows.values()),
     )
-    for window, others in zip(newest, neighbours, strict=True):
-        context.log.info("%s: %s", _label(window), story(window, others))
+    for window, told in zip(newest, stories[-NEWEST_SHOWN:], strict=True):
+        context.log.info("%s: %s", _label(window), told)
     return dg.MaterializeResult(check_results=[up_to_date, copy_equals_store(differences)])
 
 

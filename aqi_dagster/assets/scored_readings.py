@@ -6,8 +6,8 @@ import dagster as dg
 
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
 from aqi_dagster.assets.failures import log_cause
-from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, image, table_metadata
-from aqi_dagster.assets.pictures import attempted
+from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, table_metadata
+from aqi_dagster.assets.pictures import attempted, picture
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.plots import plot_scores, scored_series
@@ -70,10 +70,10 @@ def scored_readings(
     }
     with stages.stage("plot"):
         for start, shown in series.items():
-            if shown is not None:
-                png = attempted(context, window_key(start), partial(plot_scores, start, shown, limits))
-                if png is not None:
-                    of_windows[start]["plot"] = image(png, "Scores and PM2.5")
+            draw = partial(plot_scores, start, thresholds=limits)
+            plot = picture(context, window_key(start), "Scores and PM2.5", shown, draw)
+            if plot is not None:
+                of_windows[start]["plot"] = plot
     describe_windows(context, of_windows, of_run=stages.metadata)
     context.log.info(
         "Scored %d readings of %d windows, %d of them for the first time; dropped %d old states",

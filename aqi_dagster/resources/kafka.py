@@ -6,7 +6,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
-from aqi_dagster.pipeline.consuming import TopicReader
+from aqi_dagster.pipeline.consuming import CHUNK_MESSAGES, TopicReader
 from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
 
 
@@ -19,7 +19,7 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default={}, description="Further librdkafka settings by their own names; secrets as EnvVar"
     )
     timeout_seconds: float = Field(default=30.0, description="Silence of a broker or partition that is an error")
-    chunk_messages: int = Field(default=245_760, description="Messages that one transaction takes in")
+    chunk_messages: int = Field(default=CHUNK_MESSAGES, description="Messages that one transaction takes in")
     future_allowance_minutes: float = Field(
         default=10.0, description="How far created_at may lie ahead of our clock before a message is rejected"
     )
