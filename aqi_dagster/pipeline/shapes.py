@@ -8,7 +8,7 @@ but what :mod:`messages` makes of it. A message that fails them is left to that 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -59,7 +59,7 @@ _Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True)
-class _Value:
+class Value:
     """Where one value lies: which segment between quotation marks, less what stands around it there.
 
     ``column`` of the readings, or None if the field is not known; ``pattern`` is what the value must match.
@@ -71,14 +71,28 @@ class _Value:
     lead: int = 0
     trail: int = 0
 
+    @property
+    def quoted(self) -> bool:
+        """Whether it stands in quotation marks; a bare one has a colon in front."""
+        return not self.lead
+
 
 @dataclass(frozen=True)
 class Shape:
     """The values of a message and the ``constants``, the text before each of them and after the last one."""
 
-    values: tuple[_Value, ...]
+    values: tuple[Value, ...]
     constants: tuple[bytes, ...]
     segments: int
+
+    def spans(self, sample: bytes) -> Iterator[tuple[Value, int, int]]:
+        """Each value with its begin and end in ``sample``, which has this shape."""
+        segments = sample.split(b'"')
+        end = 0
+        for value, constant in zip(self.values, self.constants, strict=False):
+            begin = end + len(constant)
+            end = begin + len(segments[value.segment]) - value.lead - value.trail
+            yield value, begin, end
 
     def decode(self, messages: pa.Array) -> tuple[_Mask, pa.Table]:
         """Which of ``messages`` (binary, none null or empty) have this shape, and what these hold.
@@ -165,14 +179,14 @@ def shape_of(sample: bytes) -> Shape | None:
         column = _COLUMN_OF_FIELD.get(name)
         constant += f'"{name}"'
         if between.strip() == ":":
-            values.append(_Value(column, _QUOTED.get(column, _QUOTED_OPTIONAL_NUMBER), place + 2))
+            values.append(Value(column, _QUOTED.get(column, _QUOTED_OPTIONAL_NUMBER), place + 2))
             constants.append(f'{constant}{between}"')
             constant = f'"{segments[place + 3]}'
             place += 4
             continue
         if bare := _BARE_VALUE.fullmatch(between):
             pattern = _BARE_INTEGER if column == "entry_id" else _BARE_NUMBER
-            values.append(_Value(column, pattern, place + 1, len(bare[1]), len(bare[3])))
+            values.append(Value(column, pattern, place + 1, len(bare[1]), len(bare[3])))
             constants.append(constant + bare[1])
             constant = bare[3]
         elif column is not None and "null" not in between:
