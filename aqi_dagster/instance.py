@@ -1,22 +1,22 @@
 """The Dagster instance of ``dagster.yaml``: events that belong together are stored together.
 
-A backfill of many windows is many events: two for each asset and window. Dagster can hand them to its storage in batches,
-but its SQLite storage takes a batch apart and commits each event by itself, in two files.
+A backfill of many windows is many events: two for each asset and window. Dagster can hand them to its storage in
+batches, but its SQLite storage takes a batch apart and commits each event by itself, in two files.
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import dagster as dg
-import yaml
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 EVENTS_AT_ONCE = 1_000
 """Events of a batch, unless DAGSTER_EVENT_BATCH_SIZE says otherwise; 0 is one by one."""
@@ -34,7 +34,7 @@ class BatchingInstance(dg.DagsterInstance):
     def config_defaults(base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
         """What ``dagster.yaml`` leaves open: Dagster's own defaults, but for the storage of events."""
         storage = ConfigurableClassData(
-            BatchingSqliteStorage.__module__, BatchingSqliteStorage.__name__, yaml.dump({"base_dir": base_dir})
+            BatchingSqliteStorage.__module__, BatchingSqliteStorage.__name__, json.dumps({"base_dir": base_dir})
         )
         return {**InstanceRef.config_defaults(base_dir), "storage": storage}
 
@@ -65,19 +65,20 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
         """
         (run_id,) = {event.run_id for event in events}
         rows = [self._event_to_row(event) for event in events]
-        with self.run_connection(run_id) as run_file:
-            run_file.execute(SqlEventLogStorageTable.insert(), rows)
+        # First the file that many processes write to: if it cannot be had, nothing was stored twice.
         with self.index_connection() as index:
             index.execute(SqlEventLogStorageTable.insert(), rows)
             # SQLite numbers the rows of one transaction without a gap.
             (last_id,) = index.execute(text("SELECT last_insert_rowid()")).one()
-            ids = range(last_id - len(rows) + 1, last_id + 1)
-            numbered = [*zip(events, ids, strict=True)]
-            of_assets = [(event, id) for event, id in numbered if event.dagster_event_type in ASSET_EVENTS]
-            self._store_asset_event_tags(index, *zip(*of_assets, strict=True))
+            numbered = [*zip(events, range(last_id - len(rows) + 1, last_id + 1), strict=True)]
+            of_assets = [(event, number) for event, number in numbered if event.dagster_event_type in ASSET_EVENTS]
+            self._store_asset_event_tags(index, [event for event, _ in of_assets], [number for _, number in of_assets])
             # Of each asset the last event is told, whatever came before.
-            for event, id in {event.get_dagster_event().asset_key: (event, id) for event, id in of_assets}.values():
-                self._store_asset_event(index, event, id)
-        for event, id in numbered:
+            last = {event.get_dagster_event().asset_key: (event, number) for event, number in of_assets}
+            for event, number in last.values():
+                self._store_asset_event(index, event, number)
+        with self.run_connection(run_id) as run_file:
+            run_file.execute(SqlEventLogStorageTable.insert(), rows)
+        for event, number in numbered:
             if event.dagster_event_type in ASSET_CHECK_EVENTS:
-                self.store_asset_check_event(event, id)
+                self.store_asset_check_event(event, number)

@@ -46,7 +46,7 @@ def test_the_thread_has_ended_before_even_a_second_interrupt_gets_through(interr
             closed.append(True)
 
     switch_seconds = sys.getswitchinterval()
-    with pytest.raises(KeyboardInterrupt), closing(read_ahead(slow())) as items:
+    with pytest.raises(KeyboardInterrupt), closing(read_ahead(slow(), ahead=4)) as items:
         list(items)
     assert closed == [True]
     assert sys.getswitchinterval() == switch_seconds
@@ -71,5 +71,5 @@ def test_an_interrupt_while_the_thread_starts_ends_it_too(monkeypatch: pytest.Mo
     next(items)
     monkeypatch.setattr(threading.Thread, "start", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        next(read_ahead(items))
+        next(read_ahead(items, ahead=4))
     assert closed.is_set()

@@ -54,22 +54,23 @@ class BatchBuilder:
         """Append ``messages``; returns the offset after the last of each partition among them."""
         if not messages:
             return {}
-        partitions = cast("list[int]", [message.partition() for message in messages])
-        offsets = cast("list[int]", [message.offset() for message in messages])
+        partitions = cast("list[int]", [*map(Message.partition, messages)])
+        offsets = cast("list[int]", [*map(Message.offset, messages)])
         part = pa.record_batch(
             [
-                pa.array(partitions, pa.int32()),
-                pa.array(offsets, pa.int64()),
-                pa.array([message.key() for message in messages], pa.binary()),
-                pa.array([message.value() for message in messages], pa.binary()),
+                np.array(partitions, np.int32),
+                np.array(offsets, np.int64),
+                pa.array([*map(Message.key, messages)], pa.binary()),
+                pa.array([*map(Message.value, messages)], pa.binary()),
             ],
             schema=MESSAGES_SCHEMA,
         )
         self._parts.append(part)
         self.size += len(messages)
         self.bytes += part.nbytes
-        # Offsets rise within a partition, so the last pair of each partition wins.
-        advanced = {partition: offset + 1 for partition, offset in zip(partitions, offsets, strict=True)}
+        # Offsets rise within a partition, so the last one of each partition counts.
+        last = dict(zip(partitions, offsets, strict=True))
+        advanced = {partition: offset + 1 for partition, offset in last.items()}
         self.next_offsets.update(advanced)
         return advanced
 

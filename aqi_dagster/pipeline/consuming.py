@@ -27,10 +27,10 @@ POLL_SECONDS = 0.05
 POLL_MESSAGES = 2_000
 """Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
 
-BATCH_MESSAGES, BATCH_BYTES = 30_720, 16 << 20
-"""Where a batch ends: few enough messages that what they are decoded to stays near the processor."""
+BATCH_MESSAGES, BATCH_BYTES = 61_440, 32 << 20
+"""Where a batch ends: enough messages that the threads that read and decode seldom have to wait for each other."""
 
-CHUNK_MESSAGES = 8 * BATCH_MESSAGES
+CHUNK_MESSAGES = 4 * BATCH_MESSAGES
 """Two row groups of DuckDB: whole ones are written at once, neither to its log first nor anew by a checkpoint."""
 
 _FETCH_DEFAULTS = {

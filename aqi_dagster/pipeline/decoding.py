@@ -1,10 +1,9 @@
 """From raw messages to columns: each message of a batch becomes one reading or one rejected message.
 
-Free of the database. Messages of the same shape are decoded together (:mod:`shapes`), all others one by one, as
+Free of the database. Ordinary messages are decoded together (:mod:`ordinary`), all others one by one, as
 :mod:`messages` defines it.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -14,16 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aqi_dagster.pipeline.layouts import Columns, Layout, Rows, Values
 from aqi_dagster.pipeline.messages import VALUE_SCHEMA, RejectedMessageError, decode_key, decode_value
-from aqi_dagster.pipeline.shapes import shape_of
 from aqi_dagster.windows import WINDOW_LENGTH
-
-MOST_LAYOUTS, FEW, MOST_STRANGERS = 128, 100, 4
-"""Samples whose layouts are tried on a batch, until so many of them were those of but a few messages."""
-
-MOST_SHAPES = 16
-"""Samples whose shapes are tried on the rest; messages that have none of them are decoded one by one."""
 
 
 @dataclass(frozen=True)
@@ -43,85 +34,47 @@ def decode(messages: pa.Table, now: datetime, future_allowance: timedelta) -> De
 
     ``now`` is naive UTC; a ``created_at`` beyond ``now + future_allowance`` is rejected.
     """
+    # Not imported above: it takes a quarter of a second, and many a pull finds nothing new.
+    from aqi_dagster.pipeline.ordinary import scan
+
     newest = now + future_allowance
-    # Arrow looks up rows of a column in many pieces a hundred times as slowly.
+    # In one piece: of a column in many, Arrow looks up rows a hundred times as slowly.
     messages = messages.combine_chunks()
-    key, values = (messages[name].combine_chunks() for name in ("key", "value"))
+    key, value = (messages[name].combine_chunks() for name in ("key", "value"))
     sensors = _sensors(key)
-    ordinary = pc.and_(pc.is_valid(sensors), pc.greater(pc.binary_length(values), 0)).fill_null(False)
-    together = _by_layout(values, np.flatnonzero(ordinary))
-    parts = [_timely(rows, readings, newest) for rows, readings in together]
-    rest = _missing([rows for rows, _ in parts], messages.num_rows)
-    readings, reasons = _one_by_one(messages.take(rest), newest)
-    accepted = np.array([reason is None for reason in reasons], np.bool_)
-    parts.append((rest[accepted], readings))
-    rejected = messages.take(rest[~accepted]).append_column("reason", pa.array(filter(None, reasons), pa.string()))
-    rows = np.concatenate([rows for rows, _ in parts])
-    found = pa.concat_tables([readings for _, readings in parts])
-    places = messages.select(["kafka_partition", "kafka_offset"])
-    if not np.array_equal(rows, np.arange(messages.num_rows)):
-        sensors, places = sensors.take(rows), places.take(rows)
+    ordinary, readings = scan(value)
+    timely = pc.less_equal(readings["created_at"], pa.scalar(newest, pa.timestamp("us"))).to_numpy()
+    sound = timely & sensors.is_valid().to_numpy(zero_copy_only=False)[ordinary]
+    if not sound.all():
+        readings = readings.filter(pa.array(sound))
+        ordinary[ordinary] = sound
+    if ordinary.all():
+        return Decoded(_with_places(messages, sensors, readings), _rejected(messages.slice(0, 0), []))
+    rows, rest = np.flatnonzero(ordinary), np.flatnonzero(~ordinary)
+    odd_ones = messages.take(rest)
+    odd_readings, reasons = _one_by_one(odd_ones, newest)
+    refused = np.array([reason is not None for reason in reasons])
+    rows = np.append(rows, rest[~refused])
+    readings = pa.concat_tables([readings, odd_readings])
+    return Decoded(
+        _with_places(messages.take(rows), sensors.take(rows), readings),
+        _rejected(odd_ones.filter(pa.array(refused)), [*filter(None, reasons)]),
+    )
+
+
+def _with_places(messages: pa.Table, sensors: pa.DictionaryArray, readings: pa.Table) -> pa.Table:
+    """The ``readings`` of ``messages`` with where they were measured and where they come from."""
     columns = {
         "sensor": sensors,
-        "window_start": pc.floor_temporal(found["created_at"], WINDOW_LENGTH // timedelta(hours=1), "hour"),
-        **{name: places[name] for name in places.column_names},
-        **{name: found[name] for name in found.column_names},
+        "window_start": pc.floor_temporal(readings["created_at"], WINDOW_LENGTH // timedelta(hours=1), "hour"),
+        **{name: messages[name] for name in ("kafka_partition", "kafka_offset")},
+        **{name: readings[name] for name in readings.column_names},
     }
-    return Decoded(pa.table(columns), rejected)
+    return pa.table(columns)
 
 
-def _by_layout(values: pa.Array, rest: Rows) -> Iterator[tuple[Rows, pa.Table]]:
-    """Of the rows ``rest`` of ``values``, none null or empty, those that have a layout or a shape of a sample, and what
-    they hold.
-    """
-    texts, columns = Values(values), Columns(len(values))
-    everything = rest
-    strangers = 0
-    for attempt in range(MOST_LAYOUTS):
-        if not len(rest) or strangers > MOST_STRANGERS:
-            break
-        layout = Layout.of(_sample(values, rest, attempt / MOST_LAYOUTS))
-        fits = np.zeros(len(rest), np.bool_) if layout is None else layout.decode(texts, rest, columns)
-        strangers += np.count_nonzero(fits) < FEW
-        rest = rest[~fits]
-    found = np.setdiff1d(everything, rest, assume_unique=True)
-    if len(found):
-        readings = columns.table()
-        yield found, readings if len(found) == len(values) else readings.take(found)
-    yield from _by_shape(values, rest)
-
-
-def _by_shape(values: pa.Array, rest: Rows) -> Iterator[tuple[Rows, pa.Table]]:
-    """The same by shapes alone."""
-    for attempt in range(MOST_SHAPES):
-        if not len(rest):
-            return
-        shape = shape_of(_sample(values, rest, attempt / MOST_SHAPES))
-        if shape is None:
-            continue
-        fits, readings = shape.decode(values if len(rest) == len(values) else values.take(rest))
-        yield rest[fits], readings
-        rest = rest[~fits]
-
-
-def _sample(values: pa.Array, rows: Rows, place: float) -> bytes:
-    """The message at a ``place`` in ``rows``, from 0 to 1: odd ones often come in a row."""
-    sample: bytes = values[int(rows[int(len(rows) * place)])].as_py()
-    return sample
-
-
-def _timely(rows: Rows, readings: pa.Table, newest: datetime) -> tuple[Rows, pa.Table]:
-    """Those that are not later than ``newest``."""
-    timely = pc.less_equal(readings["created_at"], pa.scalar(newest, pa.timestamp("us"))).to_numpy()
-    return (rows, readings) if timely.all() else (rows[timely], readings.filter(timely))
-
-
-def _missing(found: list[Rows], count: int) -> Rows:
-    """The rows of ``count`` that are not among ``found``."""
-    missing = np.ones(count, np.bool_)
-    for rows in found:
-        missing[rows] = False
-    return np.flatnonzero(missing)
+def _rejected(messages: pa.Table, reasons: list[str]) -> pa.Table:
+    return messages.append_column("reason", pa.array(reasons, pa.string()))
 
 
 def _one_by_one(messages: pa.Table, newest: datetime) -> tuple[pa.Table, list[str | None]]:

@@ -114,9 +114,16 @@ def blank_pickle(parameters: DetectorParameters) -> bytes:
     return pickle.dumps(blank_detector(parameters), protocol=PICKLE_PROTOCOL)
 
 
+_LOOK_AHEAD = 262
+"""Bytes by which zlib looks back less far than its window is long (MIN_LOOKAHEAD of its source)."""
+
+
 def compressor(parameters: DetectorParameters) -> Callable[[bytes], bytes]:
     """What compresses the pickle of a detector with ``parameters`` for its row in ``detector_states``."""
-    empty = zlib.compressobj(level=1, zdict=blank_pickle(parameters))
+    blank = blank_pickle(parameters)
+    # What a stream holds is copied for each state: no more of it than to look back as far as the blank pickle is long.
+    window_bits = min(max((len(blank) + _LOOK_AHEAD).bit_length(), 9), zlib.MAX_WBITS)
+    empty = zlib.compressobj(level=2, wbits=window_bits, memLevel=5, zdict=blank)
 
     def compress(pickled: bytes) -> bytes:
         stream = empty.copy()

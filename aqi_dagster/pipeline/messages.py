@@ -1,7 +1,7 @@
 """What a message of the topic must look like to become a reading.
 
 This module is the definition: a message is a reading exactly if :func:`decode_key` and :func:`decode_value` accept it.
-:mod:`shapes` takes the ordinary messages faster and leaves every other one to it, so the two can only agree.
+:mod:`scanner` takes the ordinary messages faster and leaves every other one to it, so the two can only agree.
 
 The key is the JSON encoding of the text ``"latitude, longitude"``. The value is one JSON object whose
 ``created_at`` (``2022-07-18 00:00:00 UTC``) and ``PM2.5_CF1_ug/m3`` are required; the other known fields may be

@@ -1,30 +1,23 @@
 """Working on one item while the next ones are made ready."""
 
 import queue
-import sys
 import threading
 from collections.abc import Generator
 from typing import TypeVar
 
 Item = TypeVar("Item")
 
-_SWITCH_SECONDS = 0.0005
-"""How long one thread may keep the interpreter from the other: by default ten times as long, at each short call."""
-
-AHEAD = 4
-"""Finished items that wait at most."""
-
 _POLL_SECONDS = 0.2
 """How soon the producing thread notices that nobody wants its items any more."""
 
 
-def read_ahead(items: Generator[Item]) -> Generator[Item]:
-    """The same ``items``, made in a second thread while those before are worked on.
+def read_ahead(items: Generator[Item], ahead: int) -> Generator[Item]:
+    """The same ``items``, made in a second thread while those before are worked on; ``ahead`` of them wait at most.
 
     An error of ``items`` is raised where its item would have come. When this generator has ended, be it closed early,
     so have the thread and ``items``.
     """
-    ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(AHEAD)
+    ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(ahead)
     unwanted, ended = threading.Event(), threading.Event()
 
     def put(entry: tuple[Item] | BaseException | None) -> bool:
@@ -55,9 +48,7 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
                 ended.set()
 
     thread = threading.Thread(target=make, name="read-ahead", daemon=True)
-    switch_seconds = sys.getswitchinterval()
     try:
-        sys.setswitchinterval(_SWITCH_SECONDS)
         thread.start()
         while (entry := ready.get()) is not None:
             if isinstance(entry, BaseException):
@@ -70,7 +61,6 @@ def read_ahead(items: Generator[Item]) -> Generator[Item]:
         finally:
             # Again, because an interrupt ends a wait: the caller closes what the thread may still use.
             _await(ended, thread)
-            sys.setswitchinterval(switch_seconds)
 
 
 def _await(ended: threading.Event, thread: threading.Thread) -> None:

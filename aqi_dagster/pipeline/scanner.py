@@ -1,0 +1,302 @@
+"""A JSON scanner for ordinary messages, compiled to machine code by Numba.
+
+It takes a message only if it knows of every byte that :mod:`messages` reads it in the same way: flat, without escaped
+characters, numbers without exponent. All others it leaves to that module. The interpreter is free for other threads
+while it works. :mod:`ordinary` has it in terms of Arrow.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+from numba import njit, types
+
+from aqi_dagster.pipeline.messages import OLD_HUMIDITY_FIELD, OPTIONAL_NUMBERS, PM25_FIELD
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_log = logging.getLogger(__name__)
+
+COLUMNS = {
+    "created_at": "created_at",
+    "entry_id": "entry_id",
+    "pm25_cf1": PM25_FIELD,
+    **OPTIONAL_NUMBERS,
+    "old_humidity": OLD_HUMIDITY_FIELD,
+}
+"""Column to field. The scanner knows the first three by their numbers, all from the third on are floats."""
+
+_CREATED_AT, _ENTRY_ID, PM25 = range(3)
+_HUMIDITY, _OLD_HUMIDITY = (list(COLUMNS).index(name) - PM25 for name in ("humidity", "old_humidity"))
+_REQUIRED = 1 << _CREATED_AT | 1 << PM25
+
+_FIELDS = [field.encode() for field in COLUMNS.values()]
+_NAMES = np.frombuffer(b"".join(_FIELDS), np.uint8)
+_NAME_BOUNDS = np.cumsum([0, *map(len, _FIELDS)])
+
+_MOST_DIGITS = 15
+"""Digits of a number that float64 holds whatever they are, and so is the power of ten by which they are divided: the
+quotient is rounded as a parser rounds.
+"""
+
+_POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
+
+_MOST_DIGITS_OF_LONG = 40
+"""Digits of a number that is left to Arrow's parser."""
+
+_MOST_DIGITS_OF_ID = 18
+
+_FIRST_YEAR, _LAST_YEAR = 1900, 2099
+_MONTHS = np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-02", dtype="M8[M]").astype("M8[D]").astype(np.int64)
+"""Days from 1970 to the beginning of each month."""
+
+_LAST_COLUMN = len(_FIELDS) - 1
+
+NO_INTEGER = np.iinfo(np.int64).min
+"""Stands for a time or a number that is missing or not valid."""
+
+_QUOTE, _BACKSLASH, _MINUS, _DOT, _COMMA, _COLON, _OPEN, _CLOSE = (ord(character) for character in '"\\-.,:{}')
+_ZERO, _NINE, _SPACE, _TAB, _LINE_FEED, _RETURN, LAST_ASCII = 0x30, 0x39, 0x20, 0x09, 0x0A, 0x0D, 0x7F
+
+
+def _compiled(function: Function) -> Function:
+    """``function`` as part of the machine code of those that call it."""
+    compiled: Any = njit(function)
+    return cast("Function", compiled)
+
+
+def _kept(function: Function) -> Function:
+    """``function`` as machine code, which is made once and kept on disk where that can be written."""
+    try:
+        compiled: Any = njit(_SIGNATURE, nogil=True, cache=True)(function)
+    except RuntimeError as error:
+        _log.warning("what scans messages is compiled anew in each run, for some seconds: %s", error)
+        compiled = njit(_SIGNATURE, nogil=True)(function)
+    return cast("Function", compiled)
+
+
+_SIGNATURE = types.void(
+    types.Array(types.uint8, 1, "C", readonly=True),
+    types.Array(types.int32, 1, "C", readonly=True),
+    types.boolean[::1],
+    types.int64[:, ::1],
+    types.float64[:, ::1],
+    types.int64[:, ::1],
+)
+
+_NULL, _TRUE, _FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
+_TIME_FORM = np.frombuffer(b"0000-00-00 00:00:00 UTC", np.uint8)
+
+
+@_compiled
+def _after_blanks(data: Bytes, place: int, end: int) -> int:
+    """Where something other than white space is."""
+    while place < end and data[place] in (_SPACE, _LINE_FEED, _RETURN, _TAB):
+        place += 1
+    return place
+
+
+@_compiled
+def _after_word(data: Bytes, place: int, end: int, word: Bytes) -> int:
+    """The place behind ``word``, or -1 if it is not here."""
+    if end - place < len(word):
+        return -1
+    for number in range(len(word)):
+        if data[place + number] != word[number]:
+            return -1
+    return place + len(word)
+
+
+@_compiled
+def _column_of(data: Bytes, begin: int, end: int) -> int:
+    """The number of the column whose field is named here, or -1."""
+    for column in range(len(_NAME_BOUNDS) - 1):
+        first = _NAME_BOUNDS[column]
+        length = _NAME_BOUNDS[column + 1] - first
+        if length == end - begin:
+            same = 0
+            while same < length and data[begin + same] == _NAMES[first + same]:
+                same += 1
+            if same == length:
+                return column
+    return -1
+
+
+@_compiled
+def _two_digits(data: Bytes, place: int) -> int:
+    """The number that two digits write; a hopelessly negative one if they are none."""
+    tens, ones = int(data[place]) - _ZERO, int(data[place + 1]) - _ZERO
+    return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1_000_000
+
+
+@_compiled
+def _moment(data: Bytes, begin: int) -> int:
+    """Microseconds from 1970 to the time that is written from ``begin`` on, or :data:`NO_INTEGER`."""
+    for number in range(len(_TIME_FORM)):
+        if _TIME_FORM[number] != _ZERO and data[begin + number] != _TIME_FORM[number]:
+            return NO_INTEGER
+    year = _two_digits(data, begin) * 100 + _two_digits(data, begin + 2)
+    month, day = _two_digits(data, begin + 5), _two_digits(data, begin + 8)
+    hour, minute, second = _two_digits(data, begin + 11), _two_digits(data, begin + 14), _two_digits(data, begin + 17)
+    if not (_FIRST_YEAR <= year <= _LAST_YEAR and 1 <= month <= 12):
+        return NO_INTEGER
+    month += (year - _FIRST_YEAR) * 12 - 1
+    in_month = 1 <= day <= _MONTHS[month + 1] - _MONTHS[month]
+    if not (in_month and 0 <= hour < 24 and 0 <= minute < 60 and 0 <= second < 60):
+        return NO_INTEGER
+    days = int(_MONTHS[month]) + day - 1
+    return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000
+
+
+@_compiled
+def _message(data: Bytes, place: int, end: int, row: int, integers: Integers, floats: Floats, long: Integers) -> bool:
+    """Read the message from ``place`` to ``end`` into ``row``; whether it is an ordinary reading.
+
+    One long function: at each call of another with an array, Numba counts references, which takes as long as to read
+    twenty characters.
+    """
+    if place < end and data[place] <= _SPACE:
+        place = _after_blanks(data, place, end)
+    if place == end or data[place] != _OPEN:
+        return False
+    seen, likely = 0, 0
+    while True:
+        # The name of a field.
+        place += 1
+        if place < end and data[place] <= _SPACE:
+            place = _after_blanks(data, place, end)
+        if place >= end or data[place] != _QUOTE:
+            return False
+        place += 1
+        begin = place
+        while place < end and data[place] != _QUOTE:
+            if data[place] < _SPACE or data[place] == _BACKSLASH:
+                return False
+            place += 1
+        column, first = likely, _NAME_BOUNDS[likely]
+        length, same = _NAME_BOUNDS[likely + 1] - first, 0
+        if length == place - begin:
+            while same < length and data[begin + same] == _NAMES[first + same]:
+                same += 1
+        if same != length:
+            column = _column_of(data, begin, place)
+        place += 1
+        if place < end and data[place] <= _SPACE:
+            place = _after_blanks(data, place, end)
+        if place >= end or data[place] != _COLON:
+            return False
+        place += 1
+        if place < end and data[place] <= _SPACE:
+            place = _after_blanks(data, place, end)
+        if place >= end:
+            return False
+        if column >= 0:
+            if seen & 1 << column:
+                return False
+            seen, likely = seen | 1 << column, min(column + 1, _LAST_COLUMN)
+
+        # Its value: a string, a number or a word.
+        quoted = data[place] == _QUOTE
+        begin = place + quoted
+        if column == _CREATED_AT:
+            place = begin + len(_TIME_FORM)
+            if not quoted or place >= end or data[place] != _QUOTE:
+                return False
+            moment = _moment(data, begin)
+            if moment == NO_INTEGER:
+                return False
+            integers[_CREATED_AT, row] = moment
+            place += 1
+        elif column < 0 and quoted:
+            place = begin
+            while place < end and data[place] != _QUOTE:
+                if data[place] < _SPACE or data[place] == _BACKSLASH:
+                    return False
+                place += 1
+            place += 1
+        else:
+            negative = begin < end and data[begin] == _MINUS
+            begin += negative
+            place, value = begin, np.int64(0)
+            while place < end and _ZERO <= data[place] <= _NINE:
+                value = value * 10 + (data[place] - _ZERO)
+                place += 1
+            whole, decimals = place - begin, 0
+            if whole and place < end and data[place] == _DOT:
+                place += 1
+                dot = place
+                while place < end and _ZERO <= data[place] <= _NINE:
+                    value = value * 10 + (data[place] - _ZERO)
+                    place += 1
+                decimals = place - dot
+                if not decimals:
+                    return False
+            if not whole:
+                # Nothing is known of this field, unless there is no number where one should be.
+                if negative or column == PM25:
+                    return False
+                if not quoted:
+                    behind = _after_word(data, begin, end, _NULL)
+                    if column < 0 and behind < 0:
+                        behind = max(_after_word(data, begin, end, _TRUE), _after_word(data, begin, end, _FALSE))
+                    if behind < 0:
+                        return False
+                    place = behind
+            elif not quoted and ((whole > 1 and data[begin] == _ZERO) or (negative and value == 0 and not decimals)):
+                # JSON knows no number with an idle zero in front, and of one without decimals no negative zero.
+                return False
+            elif column == _ENTRY_ID:
+                if decimals or whole > _MOST_DIGITS_OF_ID:
+                    return False
+                integers[_ENTRY_ID, row] = -value if negative else value
+            elif column >= 0:
+                if whole + decimals <= _MOST_DIGITS:
+                    number = value / _POWERS[decimals]
+                elif whole + decimals <= _MOST_DIGITS_OF_LONG and column != _LAST_COLUMN and long[0, 0] < len(long) - 1:
+                    long[0, 0] += 1
+                    note = long[long[0, 0]]
+                    note[0], note[1], note[2], note[3] = column - PM25, row, begin, place
+                    number = 0.0
+                else:
+                    return False
+                floats[column - PM25, row] = -number if negative else number
+            if quoted:
+                if place >= end or data[place] != _QUOTE:
+                    return False
+                place += 1
+
+        # What follows it.
+        if place < end and data[place] <= _SPACE:
+            place = _after_blanks(data, place, end)
+        if place >= end:
+            return False
+        if data[place] == _CLOSE:
+            if np.isnan(floats[_HUMIDITY, row]):
+                floats[_HUMIDITY, row] = floats[_OLD_HUMIDITY, row]
+            return seen & _REQUIRED == _REQUIRED and _after_blanks(data, place + 1, end) == end
+        if data[place] != _COMMA:
+            return False
+
+
+@_kept
+def scan_messages(
+    data: Bytes,
+    bounds: np.ndarray[Any, np.dtype[np.int32]],
+    taken: Mask,
+    integers: Integers,
+    floats: Floats,
+    long: Integers,
+) -> None:
+    """Read the messages in ``data``, each from one of ``bounds`` to the next, and tell which are ``taken``.
+
+    Where nothing is known, ``integers`` (columns, messages) and ``floats`` stay as they are: all :data:`NO_INTEGER` and
+    NaN at first. Numbers of too many digits are noted in ``long``, whose first number says how many: by column of
+    ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign.
+    """
+    for row in range(len(taken)):
+        taken[row] = _message(data, bounds[row], bounds[row + 1], row, integers, floats, long)
