@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import aqi_dagster.pipeline.ordinary  # noqa: F401 (imported before the first fetch, as the others' imports are)
 from aqi_dagster.definitions import resources
 from aqi_dagster.pipeline.anomalies import select_anomalies
 from aqi_dagster.pipeline.classifying import classify_windows

@@ -30,14 +30,13 @@ POLL_MESSAGES = 2_000
 BATCH_MESSAGES, BATCH_BYTES = 61_440, 32 << 20
 """Where a batch ends: enough messages that the threads that read and decode seldom have to wait for each other."""
 
-CHUNK_MESSAGES = 4 * BATCH_MESSAGES
+CHUNK_MESSAGES = 245_760
 """Two row groups of DuckDB: whole ones are written at once, neither to its log first nor anew by a checkpoint."""
 
 _FETCH_DEFAULTS = {
-    # Large fetches: reading a backlog is bound by the number of round trips otherwise.
+    # Enough to read a backlog at full speed; a queued message takes twice its size.
     "queued.min.messages": 1_000_000,
-    "queued.max.messages.kbytes": 32_768,
-    "max.partition.fetch.bytes": 4_194_304,
+    "queued.max.messages.kbytes": 8_192,
     # By default the client rests for a second whenever that queue is full.
     "fetch.queue.backoff.ms": 10,
     # How long a broker holds back the answer that a partition has nothing more.

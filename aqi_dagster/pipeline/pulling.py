@@ -34,7 +34,7 @@ _MOVES = pa.schema(
     ]
 )
 
-_BATCHES_AHEAD = 3
+_BATCHES_AHEAD = 2
 """What is read while a transaction is under way."""
 
 _log = logging.getLogger(__name__)

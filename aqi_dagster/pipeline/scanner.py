@@ -154,7 +154,16 @@ def _moment(data: Bytes, begin: int) -> int:
 
 
 @_compiled
-def _message(data: Bytes, place: int, end: int, row: int, integers: Integers, floats: Floats, long: Integers) -> bool:
+def _message(
+    data: Bytes,
+    place: int,
+    end: int,
+    row: int,
+    integers: Integers,
+    floats: Floats,
+    long: Integers,
+    following: Integers,
+) -> bool:
     """Read the message from ``place`` to ``end`` into ``row``; whether it is an ordinary reading.
 
     One long function: at each call of another with an array, Numba counts references, which takes as long as to read
@@ -164,7 +173,7 @@ def _message(data: Bytes, place: int, end: int, row: int, integers: Integers, fl
         place = _after_blanks(data, place, end)
     if place == end or data[place] != _OPEN:
         return False
-    seen, likely = 0, 0
+    seen, previous = 0, 0
     while True:
         # The name of a field.
         place += 1
@@ -174,16 +183,19 @@ def _message(data: Bytes, place: int, end: int, row: int, integers: Integers, fl
             return False
         place += 1
         begin = place
-        while place < end and data[place] != _QUOTE:
-            if data[place] < _SPACE or data[place] == _BACKSLASH:
-                return False
+        # Mostly that which followed the one before in an earlier message.
+        column = following[previous]
+        first = _NAME_BOUNDS[column]
+        length, same = _NAME_BOUNDS[column + 1] - first, 0
+        while same < length and place < end and data[place] == _NAMES[first + same]:
+            same += 1
             place += 1
-        column, first = likely, _NAME_BOUNDS[likely]
-        length, same = _NAME_BOUNDS[likely + 1] - first, 0
-        if length == place - begin:
-            while same < length and data[begin + same] == _NAMES[first + same]:
-                same += 1
-        if same != length:
+        if same < length or place >= end or data[place] != _QUOTE:
+            place = begin
+            while place < end and data[place] != _QUOTE:
+                if data[place] < _SPACE or data[place] == _BACKSLASH:
+                    return False
+                place += 1
             column = _column_of(data, begin, place)
         place += 1
         if place < end and data[place] <= _SPACE:
@@ -198,7 +210,9 @@ def _message(data: Bytes, place: int, end: int, row: int, integers: Integers, fl
         if column >= 0:
             if seen & 1 << column:
                 return False
-            seen, likely = seen | 1 << column, min(column + 1, _LAST_COLUMN)
+            seen |= 1 << column
+            following[previous] = column
+            previous = column + 1
 
         # Its value: a string, a number or a word.
         quoted = data[place] == _QUOTE
@@ -298,5 +312,7 @@ def scan_messages(
     NaN at first. Numbers of too many digits are noted in ``long``, whose first number says how many: by column of
     ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign.
     """
+    # The column of the field that came first, and of that which followed each column's.
+    following = np.zeros(len(_NAME_BOUNDS), np.int64)
     for row in range(len(taken)):
-        taken[row] = _message(data, bounds[row], bounds[row + 1], row, integers, floats, long)
+        taken[row] = _message(data, bounds[row], bounds[row + 1], row, integers, floats, long, following)
