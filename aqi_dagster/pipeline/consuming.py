@@ -27,18 +27,18 @@ POLL_SECONDS = 0.05
 POLL_MESSAGES = 2_000
 """Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
 
-BATCH_MESSAGES, BATCH_BYTES = 61_440, 32 << 20
-"""Where a batch ends: enough messages that the threads that read and decode seldom have to wait for each other."""
+BATCH_MESSAGES, BATCH_BYTES = 30_720, 16 << 20
+"""Where a batch ends: enough messages that the threads that read and decode seldom wait for each other."""
 
-CHUNK_MESSAGES = 245_760
+CHUNK_MESSAGES = 8 * BATCH_MESSAGES
 """Two row groups of DuckDB: whole ones are written at once, neither to its log first nor anew by a checkpoint."""
 
 _FETCH_DEFAULTS = {
-    # Enough to read a backlog at full speed; a queued message takes twice its size.
+    # Some ten thousand messages ahead are enough for full speed; each takes the client several times its size.
     "queued.min.messages": 1_000_000,
-    "queued.max.messages.kbytes": 8_192,
+    "queued.max.messages.kbytes": 2_048,
     # By default the client rests for a second whenever that queue is full.
-    "fetch.queue.backoff.ms": 10,
+    "fetch.queue.backoff.ms": 1,
     # How long a broker holds back the answer that a partition has nothing more.
     "fetch.wait.max.ms": 50,
 }

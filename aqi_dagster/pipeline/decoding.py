@@ -49,7 +49,7 @@ def decode(messages: pa.Table, now: datetime, future_allowance: timedelta) -> De
         readings = readings.filter(pa.array(sound))
         ordinary[ordinary] = sound
     if ordinary.all():
-        return Decoded(_with_places(messages, sensors, readings), _rejected(messages.slice(0, 0), []))
+        return Decoded(_with_places(messages, sensors, readings), _rejected(messages.schema.empty_table(), []))
     rows, rest = np.flatnonzero(ordinary), np.flatnonzero(~ordinary)
     odd_ones = messages.take(rest)
     odd_readings, reasons = _one_by_one(odd_ones, newest)

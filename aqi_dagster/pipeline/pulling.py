@@ -6,7 +6,7 @@ that dies leaves whole chunks; the next one goes on behind them.
 
 import gc
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,10 +16,11 @@ from confluent_kafka import Consumer
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ConcurrentPullError, TopicRecreatedError
+from aqi_dagster.pipeline.batches import Batch
 from aqi_dagster.pipeline.chunks import Chunk, gather
 from aqi_dagster.pipeline.consuming import Topic, TopicReader
 from aqi_dagster.pipeline.database import registered, run_script, transaction
-from aqi_dagster.pipeline.decoding import decode
+from aqi_dagster.pipeline.decoding import Decoded, decode
 from aqi_dagster.pipeline.ingesting import ingest
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.windows import utc_now
@@ -35,7 +36,7 @@ _MOVES = pa.schema(
 )
 
 _BATCHES_AHEAD = 2
-"""What is read while a transaction is under way."""
+"""Batches that wait to be decoded, and as many that wait to be written."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,9 +78,9 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
         if policy.skip_expired_offsets:
             offsets |= _pass_over_gaps(connection, reader, consumer, generation, offsets)
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
-        # One thread reads, this one decodes and writes.
-        with closing(read_ahead(reader.batches(consumer, starts), ahead=_BATCHES_AHEAD)) as batches:
-            decoded = ((batch, decode(batch.messages, utc_now(), policy.future_allowance)) for batch in batches)
+        # One thread reads, another decodes, and this one writes.
+        batches = read_ahead(reader.batches(consumer, starts), ahead=_BATCHES_AHEAD)
+        with closing(read_ahead(_decoded(batches, policy.future_allowance), ahead=_BATCHES_AHEAD)) as decoded:
             for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
                 _require_same_making(topic, reader.describe())
                 now = utc_now()
@@ -133,6 +134,12 @@ def topic_generation(connection: DuckDBPyConnection, topic: Topic, policy: PullP
         "shall be read from its beginning (readings that are already here count once), set "
         "KAFKA_ON_RECREATED_TOPIC=reread for one run; else point KAFKA_BOOTSTRAP_SERVERS and KAFKA_TOPIC back."
     )
+
+
+def _decoded(batches: Generator[Batch], future_allowance: timedelta) -> Generator[tuple[Batch, Decoded]]:
+    with closing(batches):
+        for batch in batches:
+            yield batch, decode(batch.messages, utc_now(), future_allowance)
 
 
 def _require_same_making(topic: Topic, now: Topic) -> None:
