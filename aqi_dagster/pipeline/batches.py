@@ -5,7 +5,6 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from confluent_kafka import Message
 
 MESSAGES_SCHEMA = pa.schema(
@@ -27,15 +26,16 @@ class Batch:
 
     def messages_by_partition(self) -> dict[int, int]:
         """Number of messages of each partition that has any."""
-        counts = pc.value_counts(self.messages["kafka_partition"])
-        return {entry["values"]: entry["counts"] for entry in counts.to_pylist()}
+        counts = np.bincount(self.messages["kafka_partition"].to_numpy())
+        return {partition: int(counts[partition]) for partition in np.flatnonzero(counts).tolist()}
 
     def first_offsets(self) -> dict[int, int]:
         """The lowest offset of each partition that has any message."""
         partitions, offsets = (self.messages[name].to_numpy() for name in ("kafka_partition", "kafka_offset"))
         # Offsets rise within a partition, so its first row has the lowest.
-        found, rows = np.unique(partitions, return_index=True)
-        return dict(zip(found.tolist(), offsets[rows].tolist(), strict=True))
+        return {
+            partition: int(offsets[np.argmax(partitions == partition)]) for partition in self.messages_by_partition()
+        }
 
 
 class BatchBuilder:

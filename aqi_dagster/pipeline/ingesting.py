@@ -64,7 +64,7 @@ def _repeats_within(readings: pa.Table) -> _Mask:
     sensors = readings["sensor"].combine_chunks()
     # Keys that are written differently may name the same sensor.
     numbers = sensors.dictionary.dictionary_encode().indices.take(sensors.indices).to_numpy().astype(np.int64)
-    seconds = readings["created_at"].to_numpy().astype("M8[s]").astype(np.int64)
+    seconds = readings["created_at"].to_numpy().view(np.int64) // 1_000_000
     if not len(readings):
         return repeated
     moments = (numbers << _BITS_OF_SECONDS) + (seconds - seconds.min())
