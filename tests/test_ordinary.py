@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aqi_dagster.pipeline.messages import PM25_FIELD, VALUE_SCHEMA, RejectedMessageError, decode_value
+from aqi_dagster.pipeline.messages import OPTIONAL_NUMBERS, PM25_FIELD, VALUE_SCHEMA, RejectedMessageError, decode_value
 from aqi_dagster.pipeline.ordinary import scan
 from tests.spoiled_messages import change, ordinary, spoil_text
 
@@ -107,6 +107,11 @@ def test_numbers_of_any_length_are_read_as_a_parser_reads_them(numbers: list[flo
     values = [reading(**{"Temperature_F": text if quoted else "@"}).replace(b'"@"', text.encode()) for text in texts]
     in_plain = sum("e" not in text for text in texts)
     assert in_plain <= assert_taken_as_defined(values) + sum(alone(value) is None for value in values)
+
+
+def test_messages_may_hold_nothing_but_long_numbers() -> None:
+    fields = dict.fromkeys(OPTIONAL_NUMBERS.values(), "-7.9499999999999999") | {PM25_FIELD: 7.949999999999999}
+    assert assert_taken_as_defined([reading(**fields)] * 100) == 100
 
 
 def reading(**fields: object) -> bytes:

@@ -20,7 +20,7 @@ from aqi_dagster.pipeline.scanner import (
 
 
 def scan(values: pa.Array) -> tuple[Mask, pa.Table]:
-    """Which of ``values`` (binary, none null) are ordinary readings, and what these hold.
+    """Which of ``values`` (binary) are ordinary readings, and what these hold.
 
     The table has a row for each of these and the columns of :data:`messages.VALUE_SCHEMA`.
     """
@@ -32,7 +32,7 @@ def scan(values: pa.Array) -> tuple[Mask, pa.Table]:
     floats = np.full((len(COLUMNS) - PM25, count), np.nan)
     # Where all values are empty there may be no buffer.
     text = np.frombuffer(data or b"", np.uint8)
-    long = np.zeros((count + 1, 4), np.int64)
+    long = np.zeros((floats.size + 1, 4), np.int64)
     scan_messages(text, bounds, taken, integers, floats, long)
     _read_long_numbers(text, long[1 : 1 + long[0, 0]], floats)
     if text.size and text.max() > LAST_ASCII:

@@ -55,8 +55,6 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2099
 _MONTHS = np.arange(f"{_FIRST_YEAR}-01", f"{_LAST_YEAR + 1}-02", dtype="M8[M]").astype("M8[D]").astype(np.int64)
 """Days from 1970 to the beginning of each month."""
 
-_LAST_COLUMN = len(_FIELDS) - 1
-
 NO_INTEGER = np.iinfo(np.int64).min
 """Stands for a time or a number that is missing or not valid."""
 
@@ -271,7 +269,7 @@ def _message(
             elif column >= 0:
                 if whole + decimals <= _MOST_DIGITS:
                     number = value / _POWERS[decimals]
-                elif whole + decimals <= _MOST_DIGITS_OF_LONG and column != _LAST_COLUMN and long[0, 0] < len(long) - 1:
+                elif whole + decimals <= _MOST_DIGITS_OF_LONG and column - PM25 != _OLD_HUMIDITY:
                     long[0, 0] += 1
                     note = long[long[0, 0]]
                     note[0], note[1], note[2], note[3] = column - PM25, row, begin, place
