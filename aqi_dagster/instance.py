@@ -61,7 +61,8 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store ``events`` of one run, of the kinds that Dagster hands over in batches, as one after the other.
 
-        If this fails, Dagster stores them one by one.
+        If this fails, Dagster stores them one by one; if only the run's own file failed, the asset's page shows them
+        twice then. A batch holds planned events, or else what one asset has had, of one kind.
         """
         (run_id,) = {event.run_id for event in events}
         rows = [self._event_to_row(event) for event in events]
@@ -73,7 +74,7 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
             numbered = [*zip(events, range(last_id - len(rows) + 1, last_id + 1), strict=True)]
             of_assets = [(event, number) for event, number in numbered if event.dagster_event_type in ASSET_EVENTS]
             self._store_asset_event_tags(index, [event for event, _ in of_assets], [number for _, number in of_assets])
-            # Of each asset the last event is told, whatever came before.
+            # Of each asset the last event is told.
             last = {event.get_dagster_event().asset_key: (event, number) for event, number in of_assets}
             for event, number in last.values():
                 self._store_asset_event(index, event, number)

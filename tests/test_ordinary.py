@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aqi_dagster.pipeline import scanner
 from aqi_dagster.pipeline.messages import OPTIONAL_NUMBERS, PM25_FIELD, VALUE_SCHEMA, RejectedMessageError, decode_value
 from aqi_dagster.pipeline.ordinary import scan
 from tests.spoiled_messages import change, ordinary, spoil_text
@@ -158,6 +159,7 @@ def test_ordinary_messages_are_taken(value: bytes) -> None:
         pytest.param(reading().replace(b"07-18", b"02-29"), id="no leap day"),
         pytest.param(reading().replace(b'"7.5"', b'""'), id="empty"),
         pytest.param(reading(a="?").replace(b'"?"', b"01"), id="idle zero"),
+        pytest.param(reading(a="?").replace(b'"?"', b"1" * 5_000), id="integer that Python refuses"),
     ],
 )
 def test_all_others_are_left_alone(value: bytes) -> None:
@@ -172,15 +174,41 @@ def test_values_are_found_in_a_part_of_an_array() -> None:
     assert scan(values.slice(6))[1].num_rows == 0
 
 
-def test_it_is_compiled_anew_where_nothing_can_be_kept() -> None:
+def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Scan one reading."""
     code = (
         "import logging; logging.basicConfig()\n"
         "import pyarrow as pa\n"
         "from aqi_dagster.pipeline.ordinary import scan\n"
         f"print(scan(pa.array([{reading()!r}], pa.binary()))[0].tolist())"
     )
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+
+
+def test_it_is_compiled_anew_where_nothing_can_be_kept() -> None:
     # Numba then has nowhere to write to, as in a folder that it may not change.
-    environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "UserProvidedCacheLocator"}
-    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    process = in_a_process_of_its_own(NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator")
     assert process.stdout == "[True]\n"
     assert "compiled anew in each run" in process.stderr
+
+
+def test_it_is_compiled_anew_where_what_was_kept_is_damaged(tmp_path: Path) -> None:
+    assert in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
+    (index,) = tmp_path.rglob("*.nbi")
+    index.write_bytes(b"")
+    process = in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path))
+    assert process.stdout == "[True]\n"
+    assert "compiled anew in each run" in process.stderr
+
+
+def test_nothing_that_other_files_define_is_kept_compiled() -> None:
+    assert not {"NAMES", "NAME_BOUNDS", "HUMIDITY", "COLUMNS"} & {
+        name
+        for function in vars(scanner).values()
+        for name in getattr(function, "py_func", in_no_function).__code__.co_names
+    }
+
+
+def in_no_function() -> None: ...

@@ -34,7 +34,8 @@ CHUNK_MESSAGES = 8 * BATCH_MESSAGES
 """Two row groups of DuckDB: whole ones are written at once, neither to its log first nor anew by a checkpoint."""
 
 _FETCH_DEFAULTS = {
-    # Some ten thousand messages ahead are enough for full speed; each takes the client several times its size.
+    # Not by number, but by size: some ten thousand messages ahead are enough for full speed, and each takes the client
+    # several times its size.
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": 2_048,
     # By default the client rests for a second whenever that queue is full.

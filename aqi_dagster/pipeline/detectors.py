@@ -30,6 +30,9 @@ RIVER_VERSION = version("river")
 
 PICKLE_PROTOCOL = 5
 
+_LOOK_AHEAD = 262
+"""Bytes by which zlib looks back less far than its window is long (MIN_LOOKAHEAD of its source)."""
+
 _LONGEST = 3
 """How many times as long as another one a pickle may be: with the largest counts it stays well below."""
 
@@ -112,10 +115,6 @@ def blank_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
 def blank_pickle(parameters: DetectorParameters) -> bytes:
     """The pickle of a :func:`blank_detector`: what all such detectors have in common, 19 bytes of 20."""
     return pickle.dumps(blank_detector(parameters), protocol=PICKLE_PROTOCOL)
-
-
-_LOOK_AHEAD = 262
-"""Bytes by which zlib looks back less far than its window is long (MIN_LOOKAHEAD of its source)."""
 
 
 def compressor(parameters: DetectorParameters) -> Callable[[bytes], bytes]:

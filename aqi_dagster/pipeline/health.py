@@ -124,7 +124,7 @@ def unaccounted_messages(connection: DuckDBPyConnection) -> list[PartitionFault]
                 kafka_partition,
                 kafka_offset // 64 AS block,
                 count(*) AS messages,
-                bit_or(1::UBIGINT << (kafka_offset % 64)) AS offsets
+                bit_or(1::HUGEINT << (kafka_offset % 64)) AS offsets
             FROM kept
             GROUP BY ALL
         ), total AS (

@@ -17,7 +17,7 @@ from aqi_dagster.pipeline.decoding import Decoded
 
 _Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
-_BITS_OF_SECONDS = 38
+_BITS_OF_SECONDS = 39
 """Enough for the seconds of ten thousand years."""
 
 # Only a reading that is not newer than the sensor's last one can have been there before: mostly none is.

@@ -8,7 +8,10 @@ import pyarrow as pa
 from aqi_dagster.pipeline.messages import VALUE_SCHEMA
 from aqi_dagster.pipeline.scanner import (
     COLUMNS,
+    HUMIDITY,
     LAST_ASCII,
+    NAME_BOUNDS,
+    NAMES,
     NO_INTEGER,
     PM25,
     Bytes,
@@ -20,7 +23,7 @@ from aqi_dagster.pipeline.scanner import (
 
 
 def scan(values: pa.Array) -> tuple[Mask, pa.Table]:
-    """Which of ``values`` (binary) are ordinary readings, and what these hold.
+    """Which of ``values`` (binary, null ones without bytes) are ordinary readings, and what these hold.
 
     The table has a row for each of these and the columns of :data:`messages.VALUE_SCHEMA`.
     """
@@ -33,8 +36,9 @@ def scan(values: pa.Array) -> tuple[Mask, pa.Table]:
     # Where all values are empty there may be no buffer.
     text = np.frombuffer(data or b"", np.uint8)
     long = np.zeros((floats.size + 1, 4), np.int64)
-    scan_messages(text, bounds, taken, integers, floats, long)
+    scan_messages(text, bounds, taken, integers, floats, long, NAMES, NAME_BOUNDS, HUMIDITY)
     _read_long_numbers(text, long[1 : 1 + long[0, 0]], floats)
+    # Mostly there is nothing but ASCII. Else the scanner cannot tell whether it is UTF-8.
     if text.size and text.max() > LAST_ASCII:
         for row in np.flatnonzero(taken).tolist():
             taken[row] = _is_utf8(text[bounds[row] : bounds[row + 1]])

@@ -9,14 +9,19 @@ import fcntl
 import os
 import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 BLOCK_SIZE = 1 << 18
 """Bytes that are compared, and written where they differ: the size of a DuckDB block."""
 
 _COPY_BUFFER = 16 << 20
+
+_THREADS = 2
+"""That compare the store with a copy: they are bound by reading, without the interpreter's lock."""
 
 _WHOLE_FILE_FOR_WRITING = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 """A ``struct flock``."""
@@ -68,20 +73,32 @@ def _copy(private: Path, draft: Path) -> int:
 def _update(private: Path, draft: Path) -> int | None:
     """Make ``draft`` equal to ``private`` and tell how many bytes that took; None if a reader has it open."""
     draft.chmod(0o600)
-    with private.open("rb", buffering=0) as source, draft.open("r+b") as target:
+    with private.open("rb", buffering=0) as source, draft.open("r+b", buffering=0) as target:
         if not _out_of_use(target.fileno()):
             return None
-        written = 0
-        wanted, found = bytearray(BLOCK_SIZE), bytearray(BLOCK_SIZE)
-        while count := source.readinto(wanted):
-            place = target.tell()
-            if target.readinto(found) != count or found[:count] != wanted[:count]:
-                target.seek(place)
-                written += target.write(wanted[:count])
-        target.truncate(target.tell())
-        target.flush()
+        size = os.fstat(source.fileno()).st_size
+        blocks = -(-size // BLOCK_SIZE)
+        bounds = [min(size, part * blocks // _THREADS * BLOCK_SIZE) for part in range(_THREADS)] + [size]
+        with ThreadPoolExecutor(_THREADS) as threads:
+            update = partial(_update_part, source.fileno(), target.fileno())
+            written = sum(threads.map(update, bounds[:-1], bounds[1:]))
+        target.truncate(size)
         os.fsync(target.fileno())
         return written
+
+
+def _update_part(source: int, target: int, begin: int, end: int) -> int:
+    """Bring ``target`` up to date between ``begin`` and ``end``, block by block; how many bytes that took."""
+    written = 0
+    wanted, found = bytearray(BLOCK_SIZE), bytearray(BLOCK_SIZE)
+    for place in range(begin, end, BLOCK_SIZE):
+        count = os.preadv(source, [wanted], place)
+        if count < BLOCK_SIZE:
+            # The last block.
+            wanted, found = wanted[:count], found[:count]
+        if os.preadv(target, [found], place) != count or found != wanted:
+            written += os.pwrite(target, wanted, place)
+    return written
 
 
 def _out_of_use(descriptor: int) -> bool:

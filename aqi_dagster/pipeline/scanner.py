@@ -32,12 +32,16 @@ COLUMNS = {
 """Column to field. The scanner knows the first three by their numbers, all from the third on are floats."""
 
 _CREATED_AT, _ENTRY_ID, PM25 = range(3)
-_HUMIDITY, _OLD_HUMIDITY = (list(COLUMNS).index(name) - PM25 for name in ("humidity", "old_humidity"))
 _REQUIRED = 1 << _CREATED_AT | 1 << PM25
 
 _FIELDS = [field.encode() for field in COLUMNS.values()]
-_NAMES = np.frombuffer(b"".join(_FIELDS), np.uint8)
-_NAME_BOUNDS = np.cumsum([0, *map(len, _FIELDS)])
+NAMES = np.frombuffer(b"".join(_FIELDS), np.uint8)
+"""The names of the fields end to end, each from one of :data:`NAME_BOUNDS` to the next."""
+
+NAME_BOUNDS = np.cumsum([0, *map(len, _FIELDS)])
+
+HUMIDITY = np.array([list(COLUMNS).index("humidity"), list(COLUMNS).index("old_humidity")])
+"""The column of the newer and that of the older field."""
 
 _MOST_DIGITS = 15
 """Digits of a number that float64 holds whatever they are, and so is the power of ten by which they are divided: the
@@ -47,7 +51,7 @@ quotient is rounded as a parser rounds.
 _POWERS = 10.0 ** np.arange(_MOST_DIGITS + 1)
 
 _MOST_DIGITS_OF_LONG = 40
-"""Digits of a number that is left to Arrow's parser."""
+"""Digits that a number has at most if it is left to Arrow's parser."""
 
 _MOST_DIGITS_OF_ID = 18
 
@@ -69,10 +73,13 @@ def _compiled(function: Function) -> Function:
 
 
 def _kept(function: Function) -> Function:
-    """``function`` as machine code, which is made once and kept on disk where that can be written."""
+    """``function`` as machine code, which is made once and kept on disk where that can be written.
+
+    What is kept is made anew only when this file changes, so nothing of other files may be a constant in it.
+    """
     try:
         compiled: Any = njit(_SIGNATURE, nogil=True, cache=True)(function)
-    except RuntimeError as error:
+    except Exception as error:  # noqa: BLE001 (no place to write to, a full disk, a file that a power cut left half written)
         _log.warning("what scans messages is compiled anew in each run, for some seconds: %s", error)
         compiled = njit(_SIGNATURE, nogil=True)(function)
     return cast("Function", compiled)
@@ -85,6 +92,9 @@ _SIGNATURE = types.void(
     types.int64[:, ::1],
     types.float64[:, ::1],
     types.int64[:, ::1],
+    types.Array(types.uint8, 1, "C", readonly=True),
+    types.int64[::1],
+    types.int64[::1],
 )
 
 _NULL, _TRUE, _FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"true", b"false"))
@@ -111,14 +121,14 @@ def _after_word(data: Bytes, place: int, end: int, word: Bytes) -> int:
 
 
 @_compiled
-def _column_of(data: Bytes, begin: int, end: int) -> int:
+def _column_of(data: Bytes, begin: int, end: int, names: Bytes, name_bounds: Integers) -> int:
     """The number of the column whose field is named here, or -1."""
-    for column in range(len(_NAME_BOUNDS) - 1):
-        first = _NAME_BOUNDS[column]
-        length = _NAME_BOUNDS[column + 1] - first
+    for column in range(len(name_bounds) - 1):
+        first = name_bounds[column]
+        length = name_bounds[column + 1] - first
         if length == end - begin:
             same = 0
-            while same < length and data[begin + same] == _NAMES[first + same]:
+            while same < length and data[begin + same] == names[first + same]:
                 same += 1
             if same == length:
                 return column
@@ -160,6 +170,9 @@ def _message(
     integers: Integers,
     floats: Floats,
     long: Integers,
+    names: Bytes,
+    name_bounds: Integers,
+    humidity: Integers,
     following: Integers,
 ) -> bool:
     """Read the message from ``place`` to ``end`` into ``row``; whether it is an ordinary reading.
@@ -183,9 +196,9 @@ def _message(
         begin = place
         # Mostly that which followed the one before in an earlier message.
         column = following[previous]
-        first = _NAME_BOUNDS[column]
-        length, same = _NAME_BOUNDS[column + 1] - first, 0
-        while same < length and place < end and data[place] == _NAMES[first + same]:
+        first = name_bounds[column]
+        length, same = name_bounds[column + 1] - first, 0
+        while same < length and place < end and data[place] == names[first + same]:
             same += 1
             place += 1
         if same < length or place >= end or data[place] != _QUOTE:
@@ -194,7 +207,7 @@ def _message(
                 if data[place] < _SPACE or data[place] == _BACKSLASH:
                     return False
                 place += 1
-            column = _column_of(data, begin, place)
+            column = _column_of(data, begin, place, names, name_bounds)
         place += 1
         if place < end and data[place] <= _SPACE:
             place = _after_blanks(data, place, end)
@@ -262,14 +275,18 @@ def _message(
             elif not quoted and ((whole > 1 and data[begin] == _ZERO) or (negative and value == 0 and not decimals)):
                 # JSON knows no number with an idle zero in front, and of one without decimals no negative zero.
                 return False
+            elif column < 0:
+                # Python's parser refuses integers of thousands of digits.
+                if whole > _MOST_DIGITS_OF_LONG:
+                    return False
             elif column == _ENTRY_ID:
                 if decimals or whole > _MOST_DIGITS_OF_ID:
                     return False
                 integers[_ENTRY_ID, row] = -value if negative else value
-            elif column >= 0:
+            else:
                 if whole + decimals <= _MOST_DIGITS:
                     number = value / _POWERS[decimals]
-                elif whole + decimals <= _MOST_DIGITS_OF_LONG and column - PM25 != _OLD_HUMIDITY:
+                elif whole + decimals <= _MOST_DIGITS_OF_LONG and column != humidity[1]:
                     long[0, 0] += 1
                     note = long[long[0, 0]]
                     note[0], note[1], note[2], note[3] = column - PM25, row, begin, place
@@ -288,8 +305,9 @@ def _message(
         if place >= end:
             return False
         if data[place] == _CLOSE:
-            if np.isnan(floats[_HUMIDITY, row]):
-                floats[_HUMIDITY, row] = floats[_OLD_HUMIDITY, row]
+            newer, older = humidity[0] - PM25, humidity[1] - PM25
+            if np.isnan(floats[newer, row]):
+                floats[newer, row] = floats[older, row]
             return seen & _REQUIRED == _REQUIRED and _after_blanks(data, place + 1, end) == end
         if data[place] != _COMMA:
             return False
@@ -303,14 +321,20 @@ def scan_messages(
     integers: Integers,
     floats: Floats,
     long: Integers,
+    names: Bytes,
+    name_bounds: Integers,
+    humidity: Integers,
 ) -> None:
     """Read the messages in ``data``, each from one of ``bounds`` to the next, and tell which are ``taken``.
 
     Where nothing is known, ``integers`` (columns, messages) and ``floats`` stay as they are: all :data:`NO_INTEGER` and
     NaN at first. Numbers of too many digits are noted in ``long``, whose first number says how many: by column of
-    ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign.
+    ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign. ``names``,
+    ``name_bounds`` and ``humidity`` are :data:`NAMES`, :data:`NAME_BOUNDS` and :data:`HUMIDITY`.
     """
     # The column of the field that came first, and of that which followed each column's.
-    following = np.zeros(len(_NAME_BOUNDS), np.int64)
+    following = np.zeros(len(name_bounds), np.int64)
     for row in range(len(taken)):
-        taken[row] = _message(data, bounds[row], bounds[row + 1], row, integers, floats, long, following)
+        taken[row] = _message(
+            data, bounds[row], bounds[row + 1], row, integers, floats, long, names, name_bounds, humidity, following
+        )

@@ -33,7 +33,7 @@ from aqi_dagster.windows import WINDOW_LENGTH, window_key, windows_between
 _STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
 
 READINGS_AT_ONCE = 200_000
-"""Readings of the windows that are held in memory and committed together: about 20 MB."""
+"""Readings of the windows that are committed together, about 20 MB; three times as many are held in memory."""
 
 _STATE_COLUMNS = ", ".join(field.name for field in fields(StoredState))
 
@@ -85,7 +85,6 @@ class _Detectors:
     def __init__(
         self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters: DetectorParameters
     ) -> None:
-        self.parameters = parameters
         self.bank = detector_bank(parameters)
         self._numbers: dict[str, int] = {}
         # By row id: the states of all history are large, and only one a sensor is needed.
