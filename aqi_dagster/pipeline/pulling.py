@@ -4,12 +4,14 @@ The rows of a chunk and the offsets behind it are one transaction, and the offse
 that dies leaves whole chunks; the next one goes on behind them.
 """
 
+import atexit
 import gc
 import logging
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 
 import pyarrow as pa
 from confluent_kafka import Consumer
@@ -103,6 +105,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
     Each time it would look at all that lives, most of which is Dagster's: a third of the time of a long pull.
     """
+    _set_aside_what_lives()
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -110,6 +113,17 @@ def _no_garbage_collection() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@cache
+def _set_aside_what_lives() -> None:
+    """Spare the collector what lives before the first pull of this process, modules and definitions for the most part.
+
+    They are there until its end, and to look through them takes a fifth of a second, after the pull too.
+    """
+    gc.freeze()
+    # The last collection, at the end of the process, has to find them: DuckDB complains of what outlives it.
+    atexit.register(gc.unfreeze)
 
 
 def topic_generation(connection: DuckDBPyConnection, topic: Topic, policy: PullPolicy) -> int:
