@@ -5,13 +5,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from aqi_dagster.pipeline.messages import VALUE_SCHEMA
+from aqi_dagster.pipeline.messages import OLD_HUMIDITY_FIELD, OPTIONAL_NUMBERS, PM25_FIELD, VALUE_SCHEMA
 from aqi_dagster.pipeline.scanner import (
-    COLUMNS,
-    HUMIDITY,
     LAST_ASCII,
-    NAME_BOUNDS,
-    NAMES,
     NO_INTEGER,
     PM25,
     Bytes,
@@ -20,6 +16,19 @@ from aqi_dagster.pipeline.scanner import (
     Mask,
     scan_messages,
 )
+
+_COLUMNS = {
+    "created_at": "created_at",
+    "entry_id": "entry_id",
+    "pm25_cf1": PM25_FIELD,
+    **OPTIONAL_NUMBERS,
+    "old_humidity": OLD_HUMIDITY_FIELD,
+}
+"""Column to field, the first three as the scanner knows them."""
+
+_FIELDS = [field.encode() for field in _COLUMNS.values()]
+_NAMES, _NAME_BOUNDS = np.frombuffer(b"".join(_FIELDS), np.uint8), np.cumsum([0, *map(len, _FIELDS)])
+_HUMIDITY = np.array([list(_COLUMNS).index(name) for name in ("humidity", "old_humidity")])
 
 
 def scan(values: pa.Array) -> tuple[Mask, pa.Table]:
@@ -32,17 +41,17 @@ def scan(values: pa.Array) -> tuple[Mask, pa.Table]:
     bounds = np.frombuffer(offsets, np.int32)[values.offset : values.offset + count + 1]
     taken = np.zeros(count, np.bool_)
     integers = np.full((PM25, count), NO_INTEGER)
-    floats = np.full((len(COLUMNS) - PM25, count), np.nan)
+    floats = np.full((len(_COLUMNS) - PM25, count), np.nan)
     # Where all values are empty there may be no buffer.
     text = np.frombuffer(data or b"", np.uint8)
     long = np.zeros((floats.size + 1, 4), np.int64)
-    scan_messages(text, bounds, taken, integers, floats, long, NAMES, NAME_BOUNDS, HUMIDITY)
+    scan_messages(text, bounds, taken, integers, floats, long, _NAMES, _NAME_BOUNDS, _HUMIDITY)
     _read_long_numbers(text, long[1 : 1 + long[0, 0]], floats)
     # Mostly there is nothing but ASCII. Else the scanner cannot tell whether it is UTF-8.
     if text.size and text.max() > LAST_ASCII:
         for row in np.flatnonzero(taken).tolist():
             taken[row] = _is_utf8(text[bounds[row] : bounds[row + 1]])
-    columns = dict(zip(COLUMNS, [*integers, *floats], strict=True))
+    columns = dict(zip(_COLUMNS, [*integers, *floats], strict=True))
     arrays = [_array(columns[field.name], field.type) for field in VALUE_SCHEMA]
     table = pa.Table.from_arrays(arrays, schema=VALUE_SCHEMA)
     return taken, table if taken.all() else table.filter(pa.array(taken))

@@ -5,43 +5,22 @@ characters, numbers without exponent. All others it leaves to that module. The i
 while it works. :mod:`ordinary` has it in terms of Arrow.
 """
 
-import logging
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 
-from aqi_dagster.pipeline.messages import OLD_HUMIDITY_FIELD, OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.pipeline.compiling import compiled, kept
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
-Function = TypeVar("Function", bound=Callable[..., Any])
-
-_log = logging.getLogger(__name__)
-
-COLUMNS = {
-    "created_at": "created_at",
-    "entry_id": "entry_id",
-    "pm25_cf1": PM25_FIELD,
-    **OPTIONAL_NUMBERS,
-    "old_humidity": OLD_HUMIDITY_FIELD,
-}
-"""Column to field. The scanner knows the first three by their numbers, all from the third on are floats."""
 
 _CREATED_AT, _ENTRY_ID, PM25 = range(3)
+"""The columns that are known here by their numbers: two of integers; all from the third on are of floats."""
+
 _REQUIRED = 1 << _CREATED_AT | 1 << PM25
-
-_FIELDS = [field.encode() for field in COLUMNS.values()]
-NAMES = np.frombuffer(b"".join(_FIELDS), np.uint8)
-"""The names of the fields end to end, each from one of :data:`NAME_BOUNDS` to the next."""
-
-NAME_BOUNDS = np.cumsum([0, *map(len, _FIELDS)])
-
-HUMIDITY = np.array([list(COLUMNS).index("humidity"), list(COLUMNS).index("old_humidity")])
-"""The column of the newer and that of the older field."""
 
 _MOST_DIGITS = 15
 """Digits of a number that float64 holds whatever they are, and so is the power of ten by which they are divided: the
@@ -66,25 +45,6 @@ _QUOTE, _BACKSLASH, _MINUS, _DOT, _COMMA, _COLON, _OPEN, _CLOSE = (ord(character
 _ZERO, _NINE, _SPACE, _TAB, _LINE_FEED, _RETURN, LAST_ASCII = 0x30, 0x39, 0x20, 0x09, 0x0A, 0x0D, 0x7F
 
 
-def _compiled(function: Function) -> Function:
-    """``function`` as part of the machine code of those that call it."""
-    compiled: Any = njit(function)
-    return cast("Function", compiled)
-
-
-def _kept(function: Function) -> Function:
-    """``function`` as machine code, which is made once and kept on disk where that can be written.
-
-    What is kept is made anew only when this file changes, so nothing of other files may be a constant in it.
-    """
-    try:
-        compiled: Any = njit(_SIGNATURE, nogil=True, cache=True)(function)
-    except Exception as error:  # noqa: BLE001 (no place to write to, a full disk, a file that a power cut left half written)
-        _log.warning("what scans messages is compiled anew in each run, for some seconds: %s", error)
-        compiled = njit(_SIGNATURE, nogil=True)(function)
-    return cast("Function", compiled)
-
-
 _SIGNATURE = types.void(
     types.Array(types.uint8, 1, "C", readonly=True),
     types.Array(types.int32, 1, "C", readonly=True),
@@ -101,7 +61,7 @@ _NULL, _TRUE, _FALSE = (np.frombuffer(word, np.uint8) for word in (b"null", b"tr
 _TIME_FORM = np.frombuffer(b"0000-00-00 00:00:00 UTC", np.uint8)
 
 
-@_compiled
+@compiled
 def _after_blanks(data: Bytes, place: int, end: int) -> int:
     """Where something other than white space is."""
     while place < end and data[place] in (_SPACE, _LINE_FEED, _RETURN, _TAB):
@@ -109,7 +69,7 @@ def _after_blanks(data: Bytes, place: int, end: int) -> int:
     return place
 
 
-@_compiled
+@compiled
 def _after_word(data: Bytes, place: int, end: int, word: Bytes) -> int:
     """The place behind ``word``, or -1 if it is not here."""
     if end - place < len(word):
@@ -120,7 +80,7 @@ def _after_word(data: Bytes, place: int, end: int, word: Bytes) -> int:
     return place + len(word)
 
 
-@_compiled
+@compiled
 def _column_of(data: Bytes, begin: int, end: int, names: Bytes, name_bounds: Integers) -> int:
     """The number of the column whose field is named here, or -1."""
     for column in range(len(name_bounds) - 1):
@@ -135,14 +95,14 @@ def _column_of(data: Bytes, begin: int, end: int, names: Bytes, name_bounds: Int
     return -1
 
 
-@_compiled
+@compiled
 def _two_digits(data: Bytes, place: int) -> int:
     """The number that two digits write; a hopelessly negative one if they are none."""
     tens, ones = int(data[place]) - _ZERO, int(data[place + 1]) - _ZERO
     return tens * 10 + ones if 0 <= tens <= 9 and 0 <= ones <= 9 else -1_000_000
 
 
-@_compiled
+@compiled
 def _moment(data: Bytes, begin: int) -> int:
     """Microseconds from 1970 to the time that is written from ``begin`` on, or :data:`NO_INTEGER`."""
     for number in range(len(_TIME_FORM)):
@@ -161,7 +121,7 @@ def _moment(data: Bytes, begin: int) -> int:
     return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000
 
 
-@_compiled
+@compiled
 def _message(
     data: Bytes,
     place: int,
@@ -313,7 +273,7 @@ def _message(
             return False
 
 
-@_kept
+@kept(_SIGNATURE)
 def scan_messages(
     data: Bytes,
     bounds: np.ndarray[Any, np.dtype[np.int32]],
@@ -329,8 +289,10 @@ def scan_messages(
 
     Where nothing is known, ``integers`` (columns, messages) and ``floats`` stay as they are: all :data:`NO_INTEGER` and
     NaN at first. Numbers of too many digits are noted in ``long``, whose first number says how many: by column of
-    ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign. ``names``,
-    ``name_bounds`` and ``humidity`` are :data:`NAMES`, :data:`NAME_BOUNDS` and :data:`HUMIDITY`.
+    ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign.
+
+    ``names`` holds the names of the columns' fields end to end, each from one of ``name_bounds`` to the next.
+    ``humidity`` are two columns of which the second one stands in where the first is not known.
     """
     # The column of the field that came first, and of that which followed each column's.
     following = np.zeros(len(name_bounds), np.int64)
