@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
-from numba.core.typing import Signature
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -18,8 +17,8 @@ def compiled(function: Function) -> Function:
     return cast("Function", machine_code)
 
 
-def kept(signature: Signature) -> Callable[[Function], Function]:
-    """A function as machine code, which is made once and kept on disk where that can be written.
+def kept(signature: Any) -> Callable[[Function], Function]:
+    """A function with Numba's ``signature`` as machine code, made once and kept on disk where that can be written.
 
     It lets other threads use the interpreter while it runs. What is kept is made anew only when the function's own file
     changes: nothing of another file may be a constant in it or in what it calls.

@@ -70,6 +70,16 @@ def _after_blanks(data: Bytes, place: int, end: int) -> int:
 
 
 @compiled
+def _end_of_text(data: Bytes, place: int, end: int) -> int:
+    """Where the text from ``place`` on has its closing quotation mark, or -1 if it is escaped anywhere or has none."""
+    while place < end and data[place] != _QUOTE:
+        if data[place] < _SPACE or data[place] == _BACKSLASH:
+            return -1
+        place += 1
+    return place if place < end else -1
+
+
+@compiled
 def _after_word(data: Bytes, place: int, end: int, word: Bytes) -> int:
     """The place behind ``word``, or -1 if it is not here."""
     if end - place < len(word):
@@ -137,20 +147,17 @@ def _message(
 ) -> bool:
     """Read the message from ``place`` to ``end`` into ``row``; whether it is an ordinary reading.
 
-    One long function: at each call of another with an array, Numba counts references, which takes as long as to read
-    twenty characters.
+    One long function: where another that is called with an array is too large to be inlined, Numba counts references,
+    which takes as long as to read twenty characters.
     """
-    if place < end and data[place] <= _SPACE:
-        place = _after_blanks(data, place, end)
+    place = _after_blanks(data, place, end)
     if place == end or data[place] != _OPEN:
         return False
     seen, previous = 0, 0
     while True:
         # The name of a field.
-        place += 1
-        if place < end and data[place] <= _SPACE:
-            place = _after_blanks(data, place, end)
-        if place >= end or data[place] != _QUOTE:
+        place = _after_blanks(data, place + 1, end)
+        if place == end or data[place] != _QUOTE:
             return False
         place += 1
         begin = place
@@ -162,21 +169,15 @@ def _message(
             same += 1
             place += 1
         if same < length or place >= end or data[place] != _QUOTE:
-            place = begin
-            while place < end and data[place] != _QUOTE:
-                if data[place] < _SPACE or data[place] == _BACKSLASH:
-                    return False
-                place += 1
+            place = _end_of_text(data, begin, end)
+            if place < 0:
+                return False
             column = _column_of(data, begin, place, names, name_bounds)
-        place += 1
-        if place < end and data[place] <= _SPACE:
-            place = _after_blanks(data, place, end)
-        if place >= end or data[place] != _COLON:
+        place = _after_blanks(data, place + 1, end)
+        if place == end or data[place] != _COLON:
             return False
-        place += 1
-        if place < end and data[place] <= _SPACE:
-            place = _after_blanks(data, place, end)
-        if place >= end:
+        place = _after_blanks(data, place + 1, end)
+        if place == end:
             return False
         if column >= 0:
             if seen & 1 << column:
@@ -198,12 +199,9 @@ def _message(
             integers[_CREATED_AT, row] = moment
             place += 1
         elif column < 0 and quoted:
-            place = begin
-            while place < end and data[place] != _QUOTE:
-                if data[place] < _SPACE or data[place] == _BACKSLASH:
-                    return False
-                place += 1
-            place += 1
+            place = _end_of_text(data, begin, end) + 1
+            if not place:
+                return False
         else:
             negative = begin < end and data[begin] == _MINUS
             begin += negative
@@ -260,9 +258,8 @@ def _message(
                 place += 1
 
         # What follows it.
-        if place < end and data[place] <= _SPACE:
-            place = _after_blanks(data, place, end)
-        if place >= end:
+        place = _after_blanks(data, place, end)
+        if place == end:
             return False
         if data[place] == _CLOSE:
             newer, older = humidity[0] - PM25, humidity[1] - PM25
