@@ -1,12 +1,15 @@
 """The Dagster instance of ``dagster.yaml``: events that belong together are stored together.
 
 A backfill of many windows is many events: two for each asset and window. Dagster can hand them to its storage in
-batches, but its SQLite storage takes a batch apart and commits each event by itself, in two files.
+batches, but its SQLite storage takes a batch apart and commits each event by itself, in two files, each of which it
+opens and closes for every event.
 """
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -14,9 +17,13 @@ from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.event_log.schema import SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, _event_logs_directory
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, create_engine, text
+
+FILES_OPEN = 8
+"""Files of the event log that stay open: that of all runs, and those of the runs that were read or written last."""
 
 EVENTS_AT_ONCE = 1_000
 """Events of a batch, unless DAGSTER_EVENT_BATCH_SIZE says otherwise; 0 is one by one."""
@@ -56,7 +63,67 @@ class BatchingSqliteStorage(DagsterSqliteStorage):
 
 
 class BatchingSqliteEventLog(SqliteEventLogStorage):
-    """Dagster's SQLite event log with one transaction a batch in each of the two files that hold an event."""
+    """Dagster's SQLite event log with one transaction a batch in each of the two files that hold an event.
+
+    Files stay open, because closing one costs several times as much as storing an event: SQLite then merges its
+    write-ahead log and deletes it.
+    """
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
+        self._engines: dict[str, Engine] = {}
+        super().__init__(base_dir, inst_data)
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.begin() as connection:
+                yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        """Of the file of ``shard``, a run or the index of all; it becomes the newest of those that stay open."""
+        engine = self._engines.pop(shard, None)
+        if engine is None:
+            # The lock lets one thread at a time use the one connection of each.
+            engine = create_engine(
+                self.conn_string_for_shard(shard),
+                pool_size=1,
+                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+            )
+        self._engines[shard] = engine
+        if len(self._engines) > FILES_OPEN:
+            self._engines.pop(next(iter(self._engines))).dispose()
+        return engine
+
+    def _close_files(self) -> None:
+        with self._db_lock:
+            while self._engines:
+                self._engines.popitem()[1].dispose()
+
+    def wipe(self) -> None:
+        """Delete all events, and the files of all runs."""
+        self._close_files()
+        super().wipe()
+
+    def dispose(self) -> None:
+        """Close all files; what is asked later opens them again."""
+        super().dispose()
+        self._close_files()
+
+    def store_event(self, event: dg.EventLogEntry) -> None:
+        """Store one event."""
+        super().store_event(event)
+        self._show_to_watchers(event.run_id)
+
+    def _show_to_watchers(self, run_id: str) -> None:
+        """Have the pages that follow a run see that it has new events.
+
+        They watch its file, which SQLite does not touch as long as it only writes to its write-ahead log.
+        """
+        Path(self.path_for_shard(run_id)).touch()
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store ``events`` of one run, of the kinds that Dagster hands over in batches, as one after the other.
@@ -80,6 +147,7 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
                 self._store_asset_event(index, event, number)
         with self.run_connection(run_id) as run_file:
             run_file.execute(SqlEventLogStorageTable.insert(), rows)
+        self._show_to_watchers(run_id)
         for event, number in numbered:
             if event.dagster_event_type in ASSET_CHECK_EVENTS:
                 self.store_asset_check_event(event, number)

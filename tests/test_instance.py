@@ -1,5 +1,6 @@
 """Events that belong together are stored together, and are the same as if each had been stored by itself."""
 
+import queue
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,10 @@ from unittest.mock import patch
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log.base import EventLogCursor
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 
-from aqi_dagster.instance import BatchingInstance, BatchingSqliteEventLog
+from aqi_dagster.instance import FILES_OPEN, BatchingInstance, BatchingSqliteEventLog
 from aqi_dagster.partitions import ALL_AT_ONCE, range_tags
 from tests.dagster_dev import TOP
 
@@ -129,6 +131,48 @@ def test_batches_may_be_switched_off(instance: dg.DagsterInstance, monkeypatch: 
     with patch.object(BatchingSqliteEventLog, "store_event_batch") as in_batches:
         run(instance)
     assert not in_batches.called
+
+
+def test_whoever_follows_a_run_hears_of_its_events(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    run_id = run(instance)
+    heard: queue.Queue[str] = queue.Queue()
+    # As a webserver does for the page of a run.
+    with dg.DagsterInstance.from_config(str(tmp_path)) as other:
+        *_, last = other.get_records_for_run(run_id).records
+        cursor = str(EventLogCursor.from_storage_id(last.storage_id))
+        other.watch_event_logs(run_id, cursor, lambda event, _: heard.put(event.message))
+        for message in ("one", "two"):
+            instance.report_engine_event(message, run_id=run_id, job_name="both")
+            assert heard.get(timeout=10) == message
+        instance.event_log_storage.store_event_batch([last.event_log_entry] * 2)
+        assert [heard.get(timeout=10) for _ in range(2)] == [last.event_log_entry.message] * 2
+
+
+def open_files(folder: Path) -> set[str]:
+    """Names of the SQLite files below ``folder`` that this process has open."""
+    files = [link.readlink() for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    return {file.name for file in files if file.is_relative_to(folder / "history") and file.suffix == ".db"}
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell which files are open")
+def test_few_files_stay_open_however_many_runs_there_are(instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    runs = [f"run-{number}" for number in range(3 * FILES_OPEN)]
+    for run_id in runs:
+        instance.report_engine_event(f"of {run_id}", run_id=run_id, job_name="both")
+    assert 0 < len(open_files(tmp_path)) <= FILES_OPEN
+    told_again = [[entry.message for entry in instance.all_logs(run_id)] for run_id in runs]
+    assert told_again == [[f"of {run_id}"] for run_id in runs]
+    instance.dispose()
+    assert not open_files(tmp_path)
+
+
+def test_after_wiping_nothing_is_left(instance: dg.DagsterInstance) -> None:
+    run_id = run(instance)
+    instance.wipe()
+    assert instance.all_logs(run_id) == []
+    assert instance.get_materialized_partitions(first.key) == set()
+    instance.report_engine_event("new", run_id=run_id, job_name="both")
+    assert [entry.message for entry in instance.all_logs(run_id)] == ["new"]
 
 
 def test_another_storage_may_be_configured(tmp_path: Path) -> None:
