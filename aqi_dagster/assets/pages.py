@@ -88,9 +88,15 @@ def describe_windows(
     Once there they plot as one point a run; on every window a long backfill would show them as often as it has windows.
     """
     newest = max(windows)
+    step = context.get_step_execution_context()
     for start, metadata in windows.items():
-        # One call a window: each one walks over all windows of the run.
-        context.add_asset_metadata({**metadata, **(of_run if start == newest else {})}, partition_key=window_key(start))
+        # What context.add_asset_metadata does once it has listed all windows of the run, to see that this is one of
+        # them: in a backfill of years that would take longer than all the rest.
+        step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
+            asset_key=context.asset_key,
+            metadata={**metadata, **(of_run if start == newest else {})},
+            partition_key=window_key(start),
+        )
 
 
 class Stages:
