@@ -38,7 +38,7 @@ def alone(value: bytes) -> dict[str, Any] | None:
 
 def together(values: Sequence[bytes]) -> list[dict[str, Any] | None]:
     """What each of ``values`` holds if it is an ordinary reading; None if it is not."""
-    taken, decoded = scan(pa.array(values, pa.binary()))
+    taken, decoded = scan(pa.chunked_array([values[:2], values[2:]], pa.binary()))
     assert decoded.schema == VALUE_SCHEMA
     found = iter(decoded.to_pylist())
     return [next(found) if fit else None for fit in taken]
@@ -169,7 +169,9 @@ def test_all_others_are_left_alone(value: bytes) -> None:
 
 
 def test_values_are_found_in_a_part_of_an_array() -> None:
-    values = pa.array([b"", reading(entry_id=1), b"", reading(entry_id=2), reading(entry_id=3), None], pa.binary())
+    values = pa.chunked_array(
+        [[b"", reading(entry_id=1), b"", reading(entry_id=2)], [reading(entry_id=3), None]], pa.binary()
+    )
     taken, found = scan(values.slice(2))
     assert taken.tolist() == [False, True, True, False]
     assert found["entry_id"].to_pylist() == [2, 3]
@@ -182,7 +184,7 @@ def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[s
         "import logging; logging.basicConfig()\n"
         "import pyarrow as pa\n"
         "from aqi_dagster.pipeline.ordinary import scan\n"
-        f"print(scan(pa.array([{reading()!r}], pa.binary()))[0].tolist())"
+        f"print(scan(pa.chunked_array([[{reading()!r}]], pa.binary()))[0].tolist())"
     )
     return subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True

@@ -48,6 +48,7 @@ _ZERO, _NINE, _SPACE, _TAB, _LINE_FEED, _RETURN, LAST_ASCII = 0x30, 0x39, 0x20, 
 _SIGNATURE = types.void(
     types.Array(types.uint8, 1, "C", readonly=True),
     types.Array(types.int32, 1, "C", readonly=True),
+    types.int64,
     types.boolean[::1],
     types.int64[:, ::1],
     types.float64[:, ::1],
@@ -274,6 +275,7 @@ def _message(
 def scan_messages(
     data: Bytes,
     bounds: np.ndarray[Any, np.dtype[np.int32]],
+    first: int,
     taken: Mask,
     integers: Integers,
     floats: Floats,
@@ -284,16 +286,17 @@ def scan_messages(
 ) -> None:
     """Read the messages in ``data``, each from one of ``bounds`` to the next, and tell which are ``taken``.
 
-    Where nothing is known, ``integers`` (columns, messages) and ``floats`` stay as they are: all :data:`NO_INTEGER` and
-    NaN at first. Numbers of too many digits are noted in ``long``, whose first number says how many: by column of
-    ``floats``, message, begin and end of their digits. For these ``floats`` has a zero of their sign.
+    The first of them has place ``first`` in ``taken``, ``integers`` and ``floats`` (columns, messages); the others
+    follow. Where nothing is known, these stay as they are: all :data:`NO_INTEGER` and NaN at first. Numbers of too many
+    digits are noted in ``long``, whose first number says how many: by column of ``floats``, message, begin and end of
+    their digits. For these ``floats`` has a zero of their sign.
 
     ``names`` holds the names of the columns' fields end to end, each from one of ``name_bounds`` to the next.
     ``humidity`` are two columns of which the second one stands in where the first is not known.
     """
     # The column of the field that came first, and of that which followed each column's.
     following = np.zeros(len(name_bounds), np.int64)
-    for row in range(len(taken)):
-        taken[row] = _message(
-            data, bounds[row], bounds[row + 1], row, integers, floats, long, names, name_bounds, humidity, following
-        )
+    for message in range(len(bounds) - 1):
+        row = first + message
+        begin, end = bounds[message], bounds[message + 1]
+        taken[row] = _message(data, begin, end, row, integers, floats, long, names, name_bounds, humidity, following)
