@@ -123,6 +123,8 @@ def plot_scores(start: datetime, series: Sequence[Series], thresholds: Threshold
     upper.set(ylim=(-0.03, 1.03), ylabel="score, 0 to 1")
     _draw(lower, shown, lambda one: one.pm25)
     _pm25_axis(lower, thresholds)
+    # Its times are those below.
+    upper.xaxis.set_visible(False)
     _finish(figure, start, "Score and PM2.5 of the sensors with most anomalies")
     return _png(figure)
 
@@ -207,9 +209,12 @@ def _finish(figure: "Figure", start: datetime, title: str) -> None:
     handles: list[Any] = [line for line in last.get_lines() if not str(line.get_label()).startswith("_")]
     handles.append(Line2D([], [], linestyle="", marker="o", markersize=6, color=_INK, label="anomaly"))
     handles.append(Line2D([], [], linestyle=":", color=_INK, label="threshold"))
-    rows = -(-len(handles) // _LEGEND_COLUMNS)
-    # Margins, and the title's height above, are set by hand: having Matplotlib find them takes as long as all the rest.
-    figure.subplots_adjust(left=0.085, right=0.94, top=0.89, bottom=0.15 + 0.04 * rows, hspace=0.08)
+    left, right, bottom = 0.085, 0.94, 0.15 + 0.04 * -(-len(handles) // _LEGEND_COLUMNS)
+    # Margins, and the places of title and labels, are set by hand: to find them takes Matplotlib as long as all else.
+    figure.subplots_adjust(left=left, right=right, top=0.89, bottom=bottom, hspace=0.08)
+    last.xaxis.set_label_coords((left + right) / 2, bottom - 0.085, figure.transFigure)
+    for axes in figure.axes:
+        axes.yaxis.set_label_coords(-0.062, 0.5)
     figure.legend(handles=handles, loc="lower center", ncols=_LEGEND_COLUMNS, fontsize=8, frameon=False)
 
 
