@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
@@ -18,6 +19,7 @@ from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.alert_words import story
 from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.classifying import classify_windows
+from aqi_dagster.pipeline.comparing import differences
 from aqi_dagster.pipeline.neighbours import find_neighbours
 from aqi_dagster.pipeline.plots import plot_region, region_series
 from aqi_dagster.pipeline.verdicts import RegionalWindow
@@ -67,17 +69,20 @@ def regional_windows(
             classified = classify_windows(connection, windows, known)
         up_to_date = verdicts_up_to_date(connection)
         alerts = alert_numbers(connection, windows)
-        found = list(chain.from_iterable(classified.values()))
-        newest = found[-NEWEST_SHOWN:]
+    found = list(chain.from_iterable(classified.values()))
+    newest = found[-NEWEST_SHOWN:]
+    with ExitStack() as opened:
+        with stages.stage("publish"):
+            store, copy = opened.enter_context(warehouse.store.publish_and_open())
+            compared = copy_equals_store(differences(store, copy, windows))
+        # Only now, because nobody who waits for the data needs it.
         surroundings = [
-            find_neighbours(connection, window.region, window.window_start, window.sensors, known) for window in newest
+            find_neighbours(store, window.region, window.window_start, window.sensors, known) for window in newest
         ]
         series = [
-            attempted(context, _label(window), partial(region_series, connection, window, known, limits))
+            attempted(context, _label(window), partial(region_series, store, window, known, limits))
             for window in newest
         ]
-    with stages.stage("publish"):
-        differences = warehouse.store.publish_and_compare(windows)
     others = [None] * (len(found) - len(newest)) + surroundings
     stories = [story(window, neighbours) for window, neighbours in zip(found, others, strict=True)]
     of_windows: dict[datetime, dict[str, Any]] = {start: {} for start in windows}
@@ -103,7 +108,7 @@ def regional_windows(
     )
     for window, told in zip(newest, stories[-NEWEST_SHOWN:], strict=True):
         context.log.info("%s: %s", _label(window), told)
-    return dg.MaterializeResult(check_results=[up_to_date, copy_equals_store(differences)])
+    return dg.MaterializeResult(check_results=[up_to_date, compared])
 
 
 def _label(window: RegionalWindow) -> str:

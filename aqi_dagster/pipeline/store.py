@@ -7,22 +7,20 @@ never waits for and never breaks.
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import duckdb
 from filelock import FileLock, Timeout
 
 from aqi_dagster.errors import StoreBusyError, StoreError
-from aqi_dagster.pipeline.comparing import differences
 from aqi_dagster.pipeline.database import run_script, scalar, transaction
 from aqi_dagster.pipeline.publishing import publish
 
 SCHEMA_VERSION = 3
 
-_MIGRATIONS = {2: "from_2_to_3.sql"}
+_MIGRATIONS: dict[int | None, str] = {2: "from_2_to_3.sql"}
 """What brings a store of each older version to the next one."""
 
 STORAGE_VERSION = "v1.5.0"
@@ -89,14 +87,13 @@ class Store:
             self._publish()
             return True
 
-    def publish_and_compare(self, windows: Sequence[datetime]) -> list[str]:
-        """Replace the published copy and tell what of ``windows`` (starts, consecutive) and of the small tables in it
-        differs from the store, before another writer can change the store.
-        """
+    @contextmanager
+    def publish_and_open(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
+        """Replace the published copy; then the private store and its copy, to be read only while writers queue."""
         with self._lock():
             self._publish()
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
-                return differences(store, copy, windows)
+                yield store, copy
 
     def _publish(self) -> None:
         """The lock is held and the store closed: its write-ahead log is merged and no writer is under way."""
@@ -183,23 +180,29 @@ class Store:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if not _has_tables(connection):
+    if _version(connection) is None:
         with transaction(connection):
             run_script(connection, "schema.sql")
             run_script(connection, "views.sql")
-    while script := _MIGRATIONS.get(scalar(connection, "SELECT version FROM schema_version")):
+    while script := _MIGRATIONS.get(_version(connection)):
         with transaction(connection):
             run_script(connection, script)
     _require_version(connection, path)
 
 
-def _has_tables(connection: duckdb.DuckDBPyConnection) -> bool:
-    return bool(scalar(connection, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'schema_version'"))
+def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
+    """Of the schema; None where there are no tables."""
+    # Not asked of DuckDB's own tables first, which takes a new connection ten times as long.
+    try:
+        version: int = scalar(connection, "SELECT version FROM schema_version")
+    except duckdb.CatalogException:
+        return None
+    return version
 
 
 def _require_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Raise :class:`StoreError` unless the tables are those that this release knows."""
-    version = scalar(connection, "SELECT version FROM schema_version") if _has_tables(connection) else "none"
+    version = _version(connection)
     if version in _MIGRATIONS:
         raise StoreError(
             f"The store {path} is of an older release, with schema version {version}; the next run brings it to "
@@ -207,6 +210,6 @@ def _require_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
     if version != SCHEMA_VERSION:
         raise StoreError(
-            f"The store {path} has schema version {version}; this release knows {SCHEMA_VERSION}. Install the release "
-            "that wrote it, or set AQI_DATA_DIR to an empty folder and materialize again."
+            f"The store {path} has schema version {version or 'none'}; this release knows {SCHEMA_VERSION}. Install "
+            "the release that wrote it, or set AQI_DATA_DIR to an empty folder and materialize again."
         )
