@@ -101,8 +101,8 @@ def test_the_worst_noise_still_makes_a_small_picture() -> None:
 @pytest.mark.parametrize("pm25", [0.0, -20.0, 1.0, 5000.0, 1e6])
 def test_any_values_can_be_drawn(pm25: float) -> None:
     one = [series("a", pm25, anomalies=1)]
-    assert pixels(plot_region(regional_window(["a"]), one, LIMITS)).shape == (460, 860, 3)
-    assert pixels(plot_scores(WINDOW, one, LIMITS)).shape == (460, 860, 3)
+    assert pixels(plot_region(regional_window(["a"]), one, LIMITS)).shape == (462, 860, 3)
+    assert pixels(plot_scores(WINDOW, one, LIMITS)).shape == (462, 860, 3)
 
 
 def test_a_sensor_with_a_single_reading_can_be_drawn() -> None:

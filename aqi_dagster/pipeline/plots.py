@@ -45,7 +45,7 @@ _PM25_LABEL = "PM2.5 (CF=1), \N{MICRO SIGN}g/m\N{SUPERSCRIPT THREE}"
 _PM25_TICKS = [0, 25, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000]
 
 # As wide as the dialog in which Dagster shows it.
-_INCHES, _DPI = (8.6, 4.6), 100
+_INCHES, _DPI = (8.6, 4.62), 100
 _SHADES = (1.0, 0.75, 0.5, 0.25)
 _LEGEND_COLUMNS = 4
 
