@@ -16,6 +16,9 @@ MESSAGES_SCHEMA = pa.schema(
     ]
 )
 
+MEMORY = pa.system_memory_pool()
+"""For what is large. Arrow's default asks for huge pages, which a virtual machine takes long to come up with."""
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -60,8 +63,8 @@ class BatchBuilder:
             [
                 np.array(partitions, np.int32),
                 np.array(offsets, np.int64),
-                pa.array([*map(Message.key, messages)], pa.binary()),
-                pa.array([*map(Message.value, messages)], pa.binary()),
+                pa.array([*map(Message.key, messages)], pa.binary(), memory_pool=MEMORY),
+                pa.array([*map(Message.value, messages)], pa.binary(), memory_pool=MEMORY),
             ],
             schema=MESSAGES_SCHEMA,
         )

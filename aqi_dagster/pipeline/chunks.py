@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from aqi_dagster.errors import KafkaError
-from aqi_dagster.pipeline.batches import Batch
+from aqi_dagster.pipeline.batches import MEMORY, Batch
 from aqi_dagster.pipeline.decoding import Decoded
 
 
@@ -40,7 +40,8 @@ class Chunk:
         """
         readings = pa.concat_tables(part.readings for part in self.parts)
         return Decoded(
-            readings.unify_dictionaries().combine_chunks(), pa.concat_tables(part.rejected for part in self.parts)
+            readings.unify_dictionaries().combine_chunks(memory_pool=MEMORY),
+            pa.concat_tables(part.rejected for part in self.parts),
         )
 
 

@@ -24,7 +24,7 @@ from aqi_dagster.pipeline.kafka_faults import TopicFaults
 POLL_SECONDS = 0.05
 """How long one call waits for messages: the grain at which a silent partition is noticed."""
 
-POLL_MESSAGES = 2_000
+POLL_MESSAGES = 3_840
 """Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
 
 BATCH_MESSAGES, BATCH_BYTES = 30_720, 16 << 20
@@ -38,10 +38,14 @@ _FETCH_DEFAULTS = {
     # several times its size.
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": 2_048,
+    # What one answer holds, compressed: the client unpacks all of it before it gives the first message.
+    "fetch.max.bytes": 1_000_000,
     # By default the client rests for a second whenever that queue is full.
     "fetch.queue.backoff.ms": 1,
     # How long a broker holds back the answer that a partition has nothing more.
     "fetch.wait.max.ms": 50,
+    # Half of it is how long the client waits before its second connection.
+    "reconnect.backoff.ms": 20,
 }
 
 _FETCH_FIXED = {

@@ -37,8 +37,8 @@ _MOVES = pa.schema(
     ]
 )
 
-_BATCHES_AHEAD = 2
-"""Batches that wait to be decoded, and as many that wait to be written."""
+_BATCHES_AHEAD = 1
+"""Batches that wait to be decoded, and as many decoded ones that wait to be written."""
 
 _log = logging.getLogger(__name__)
 
