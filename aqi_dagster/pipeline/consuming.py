@@ -38,8 +38,6 @@ _FETCH_DEFAULTS = {
     # several times its size.
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": 2_048,
-    # What one answer holds, compressed: the client unpacks all of it before it gives the first message.
-    "fetch.max.bytes": 1_000_000,
     # By default the client rests for a second whenever that queue is full.
     "fetch.queue.backoff.ms": 1,
     # How long a broker holds back the answer that a partition has nothing more.

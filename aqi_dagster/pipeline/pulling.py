@@ -37,8 +37,8 @@ _MOVES = pa.schema(
     ]
 )
 
-_BATCHES_AHEAD = 1
-"""Batches that wait to be decoded, and as many decoded ones that wait to be written."""
+_BATCHES_AHEAD, _DECODED_AHEAD = 1, 8
+"""Batches that wait to be decoded, and decoded ones that wait to be written: as many as come while a chunk is."""
 
 _log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def pull(connection: DuckDBPyConnection, reader: TopicReader, policy: PullPolicy
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
         # One thread reads, another decodes, and this one writes.
         batches = read_ahead(reader.batches(consumer, starts), ahead=_BATCHES_AHEAD)
-        with closing(read_ahead(_decoded(batches, policy.future_allowance), ahead=_BATCHES_AHEAD)) as decoded:
+        with closing(read_ahead(_decoded(batches, policy.future_allowance), ahead=_DECODED_AHEAD)) as decoded:
             for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
                 _require_same_making(topic, reader.describe())
                 now = utc_now()
