@@ -1,6 +1,6 @@
 """Reading partitions to their ends, in bounded chunks, and what is said when the broker no longer has an offset."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from confluent_kafka import KafkaError, Message, Producer, TopicPartition
@@ -160,3 +160,12 @@ def test_a_chunk_counts_its_messages_by_partition(topic: Topic) -> None:
         chunks: list[Batch] = list(reader.batches(consumer, {0: 1, 1: None, 2: 2}))
     assert chunks[0].messages_by_partition() == {0: 2, 1: 3}
     assert chunks[0].next_offsets == {0: 3, 1: 3, 2: 2}
+
+
+@pytest.mark.parametrize("limit", [1_000, 3_000_000, "3000000"])
+def test_messages_may_be_longer_than_what_is_fetched_at_once(topic: Topic, limit: int | str) -> None:
+    reader = replace(topic.reader(), librdkafka={**topic.reader().librdkafka, "message.max.bytes": limit})
+    topic.send([message(HERE, FIRST_WINDOW, n) for n in range(3)])
+    with reader.consumer() as consumer:
+        batches = list(reader.batches(consumer, {0: None, 1: None, 2: None}))
+    assert sum(batch.messages.num_rows for batch in batches) == 3

@@ -38,6 +38,8 @@ _FETCH_DEFAULTS = {
     # several times its size.
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": 2_048,
+    # What one answer may hold, compressed: the client unpacks all of it before it gives the first message.
+    "fetch.max.bytes": 1_000_000,
     # By default the client rests for a second whenever that queue is full.
     "fetch.queue.backoff.ms": 1,
     # How long a broker holds back the answer that a partition has nothing more.
@@ -131,7 +133,10 @@ class TopicReader:
     def consumer(self) -> Iterator[Consumer]:
         """A consumer with this topic's settings, closed at the end; it joins no group."""
         group = {"group.id": "aqi_dagster"}
-        settings = _FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED
+        settings: dict[str, Any] = _FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED
+        # The client insists that an answer may hold what a message may.
+        limits = ("fetch.max.bytes", "message.max.bytes")
+        settings["fetch.max.bytes"] = max(int(settings[name]) for name in limits if name in settings)
         try:
             consumer = Consumer(settings, logger=_log)
         except KafkaException as exception:
