@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
@@ -23,7 +22,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, text
 
 FILES_OPEN = 8
-"""Files of the event log that stay open: that of all runs, and those of the runs that were read or written last."""
+"""Files of the event log that stay open, of one run each or of all: those that were read or written last."""
 
 EVENTS_AT_ONCE = 1_000
 """Events of a batch, unless DAGSTER_EVENT_BATCH_SIZE says otherwise; 0 is one by one."""
@@ -80,8 +79,13 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
-            with engine.begin() as connection:
-                yield connection
+            try:
+                with engine.begin() as connection:
+                    yield connection
+            except BaseException:
+                # A block that ended half way may have left a result open, which would hold the file as it was then.
+                self._engines.pop(shard).dispose()
+                raise
 
     def _engine(self, shard: str) -> Engine:
         """Of the file of ``shard``, a run or the index of all; it becomes the newest of those that stay open."""
@@ -91,7 +95,7 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
             engine = create_engine(
                 self.conn_string_for_shard(shard),
                 pool_size=1,
-                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+                connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS},
             )
         self._engines[shard] = engine
         if len(self._engines) > FILES_OPEN:
@@ -123,7 +127,7 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
 
         They watch its file, which SQLite does not touch as long as it only writes to its write-ahead log.
         """
-        Path(self.path_for_shard(run_id)).touch()
+        os.utime(self.path_for_shard(run_id))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
         """Store ``events`` of one run, of the kinds that Dagster hands over in batches, as one after the other.

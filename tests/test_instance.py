@@ -1,8 +1,10 @@
 """Events that belong together are stored together, and are the same as if each had been stored by itself."""
 
 import queue
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -11,6 +13,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.event_log.base import EventLogCursor
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
+from sqlalchemy import text
 
 from aqi_dagster.instance import FILES_OPEN, BatchingInstance, BatchingSqliteEventLog
 from aqi_dagster.partitions import ALL_AT_ONCE, range_tags
@@ -164,6 +167,20 @@ def test_few_files_stay_open_however_many_runs_there_are(instance: dg.DagsterIns
     assert told_again == [[f"of {run_id}"] for run_id in runs]
     instance.dispose()
     assert not open_files(tmp_path)
+
+
+def test_what_one_query_left_half_read_does_not_hide_what_came_since(instance: dg.DagsterInstance) -> None:
+    events = instance.event_log_storage
+    assert isinstance(events, BatchingSqliteEventLog)
+    run_id = run(instance)
+    with suppress(KeyboardInterrupt), events.run_connection(run_id) as connection:
+        left_open = connection.execute(text("SELECT id FROM event_logs"))
+        assert left_open.fetchone() is not None
+        raise KeyboardInterrupt
+    with closing(sqlite3.connect(events.path_for_shard(run_id))) as another_process, another_process:
+        another_process.execute("DELETE FROM event_logs")
+    assert instance.all_logs(run_id) == []
+    assert left_open is not None
 
 
 def test_after_wiping_nothing_is_left(instance: dg.DagsterInstance) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
 
 from aqi_dagster.pipeline.columns import stored_columns
 from aqi_dagster.pipeline.messages import OPTIONAL_NUMBERS, PM25_FIELD
@@ -88,15 +89,14 @@ def describe_windows(
     Once there they plot as one point a run; on every window a long backfill would show them as often as it has windows.
     """
     newest = max(windows)
+    # Not by context.add_asset_metadata, which for each window lists all windows of the run, to see that it is one of
+    # them: in a backfill of years that takes longer than all the rest.
     step = context.get_step_execution_context()
+    described = dict(step._metadata_accumulator.per_output_metadata)
     for start, metadata in windows.items():
-        # What context.add_asset_metadata does once it has listed all windows of the run, to see that this is one of
-        # them: in a backfill of years that would take longer than all the rest.
-        step._metadata_accumulator = step._metadata_accumulator.with_additional_asset_metadata(
-            asset_key=context.asset_key,
-            metadata={**metadata, **(of_run if start == newest else {})},
-            partition_key=window_key(start),
-        )
+        handle = AssetMetadataHandle(asset_key=context.asset_key, partition_key=window_key(start))
+        described[handle] = {**metadata, **(of_run if start == newest else {})}
+    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=described)
 
 
 class Stages:

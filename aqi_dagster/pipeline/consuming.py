@@ -86,7 +86,7 @@ class TopicReader:
     topic: str
     timeout: float = 30.0
     chunk_messages: int = CHUNK_MESSAGES
-    chunk_bytes: int = 128 << 20
+    chunk_bytes: int = 96 << 20
 
     @property
     def servers(self) -> str:
@@ -133,10 +133,10 @@ class TopicReader:
     def consumer(self) -> Iterator[Consumer]:
         """A consumer with this topic's settings, closed at the end; it joins no group."""
         group = {"group.id": "aqi_dagster"}
-        settings: dict[str, Any] = _FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED
-        # The client insists that an answer may hold what a message may.
-        limits = ("fetch.max.bytes", "message.max.bytes")
-        settings["fetch.max.bytes"] = max(int(settings[name]) for name in limits if name in settings)
+        settings = _FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED
+        if "message.max.bytes" in self.librdkafka and "fetch.max.bytes" not in self.librdkafka:
+            # The client insists that an answer may hold what a message may, and has a default that does.
+            del settings["fetch.max.bytes"]
         try:
             consumer = Consumer(settings, logger=_log)
         except KafkaException as exception:

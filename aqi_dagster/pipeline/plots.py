@@ -44,7 +44,7 @@ _LONGEST_GAP = np.timedelta64(1, "h")
 _PM25_LABEL = "PM2.5 (CF=1), \N{MICRO SIGN}g/m\N{SUPERSCRIPT THREE}"
 _PM25_TICKS = [0, 25, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000]
 
-# As wide as the dialog in which Dagster shows it.
+# As wide as the dialog in which Dagster shows it, and whole pixels: 4.6 inches are a little less than 460.
 _INCHES, _DPI = (8.6, 4.62), 100
 _SHADES = (1.0, 0.75, 0.5, 0.25)
 _LEGEND_COLUMNS = 4
@@ -210,11 +210,9 @@ def _finish(figure: "Figure", start: datetime, title: str) -> None:
     handles.append(Line2D([], [], linestyle="", marker="o", markersize=6, color=_INK, label="anomaly"))
     handles.append(Line2D([], [], linestyle=":", color=_INK, label="threshold"))
     left, right, bottom = 0.085, 0.94, 0.15 + 0.04 * -(-len(handles) // _LEGEND_COLUMNS)
-    # Margins, and the places of title and labels, are set by hand: to find them takes Matplotlib as long as all else.
+    # Margins, and the places of title and label, are set by hand: to find them takes Matplotlib as long as all else.
     figure.subplots_adjust(left=left, right=right, top=0.89, bottom=bottom, hspace=0.08)
     last.xaxis.set_label_coords((left + right) / 2, bottom - 0.085, figure.transFigure)
-    for axes in figure.axes:
-        axes.yaxis.set_label_coords(-0.062, 0.5)
     figure.legend(handles=handles, loc="lower center", ncols=_LEGEND_COLUMNS, fontsize=8, frameon=False)
 
 

@@ -37,8 +37,8 @@ _MOVES = pa.schema(
     ]
 )
 
-_BATCHES_AHEAD, _DECODED_AHEAD = 1, 8
-"""Batches that wait to be decoded, and decoded ones that wait to be written: as many as come while a chunk is."""
+_BATCHES_AHEAD, _DECODED_AHEAD = 1, 6
+"""Batches that wait to be decoded, and decoded ones that wait for the chunk before them to be written."""
 
 _log = logging.getLogger(__name__)
 

@@ -53,15 +53,10 @@ class Store:
         with self._lock():
             connection = self._connect()
             try:
-                _migrate(connection, self.private)
-                self._unpublished = True
-                yield connection
-            except duckdb.OutOfMemoryException as error:
-                cause, *_ = str(error).splitlines()
-                raise StoreError(
-                    f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {cause}. "
-                    "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
-                ) from error
+                with self._enough_memory():
+                    _migrate(connection, self.private)
+                    self._unpublished = True
+                    yield connection
             finally:
                 connection.close()
 
@@ -89,11 +84,26 @@ class Store:
 
     @contextmanager
     def publish_and_open(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
-        """Replace the published copy; then the private store and its copy, to be read only while writers queue."""
-        with self._lock():
+        """Replace the published copy; then the private store and its copy, to be read only while writers queue.
+
+        Raises what :meth:`exclusive` raises.
+        """
+        with self._lock(), self._enough_memory():
             self._publish()
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
                 yield store, copy
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        """Have :class:`StoreError` tell what to do when the block needs more memory than it may have."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            cause, *_ = str(error).splitlines()
+            raise StoreError(
+                f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {cause}. "
+                "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
+            ) from error
 
     def _publish(self) -> None:
         """The lock is held and the store closed: its write-ahead log is merged and no writer is under way."""
