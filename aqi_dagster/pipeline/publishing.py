@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-BLOCK_SIZE = 1 << 18
-"""Bytes that are compared, and written where they differ: the size of a DuckDB block."""
+BLOCK_SIZE = 1 << 19
+"""Bytes that are compared, and written where they differ: two blocks of DuckDB."""
 
 _COPY_BUFFER = 16 << 20
 
