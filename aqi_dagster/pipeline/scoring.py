@@ -32,8 +32,8 @@ from aqi_dagster.windows import WINDOW_LENGTH, window_key, windows_between
 
 _STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
 
-READINGS_AT_ONCE = 200_000
-"""Readings of the windows that are committed together, about 20 MB; five times as many are held in memory."""
+READINGS_AT_ONCE = 150_000
+"""Readings of the windows that are committed together, about 15 MB; five times as many are held in memory."""
 
 _STATE_COLUMNS = ", ".join(field.name for field in fields(StoredState))
 
