@@ -32,8 +32,8 @@ from aqi_dagster.windows import WINDOW_LENGTH, window_key, windows_between
 
 _STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
 
-READINGS_AT_ONCE = 150_000
-"""Readings of the windows that are committed together, about 15 MB; five times as many are held in memory."""
+READINGS_AT_ONCE = 200_000
+"""Readings of the windows that are committed together, about 20 MB; three times as many are held in memory."""
 
 _STATE_COLUMNS = ", ".join(field.name for field in fields(StoredState))
 
@@ -67,9 +67,9 @@ def score_windows(
     require_startable(connection, windows[0], first_window)
     detectors = _Detectors(connection, windows[0], first_window, parameters)
     progress = _Progress(connection, windows[0], first_window, parameters.hash())
-    # One thread reads, another scores, and this one writes.
-    groups = read_ahead(_groups(connection.cursor(), progress.groups(windows)), ahead=1)
-    with closing(read_ahead(_scored(groups, detectors, progress), ahead=1)) as scored:
+    groups = _scored_groups(connection.cursor(), progress.groups(windows), detectors, progress)
+    # One thread reads and scores, this one writes.
+    with closing(read_ahead(groups, ahead=1)) as scored:
         for group in scored:
             with transaction(connection):
                 _write(connection, group, parameters)
@@ -171,18 +171,6 @@ class _Progress:
 
 
 @dataclass(frozen=True)
-class _Group:
-    """Consecutive windows (starts) with their readings by window, sensor and time.
-
-    ``sensors`` are all that have any, in order. A reading has the ``number`` of its sensor among them.
-    """
-
-    windows: list[datetime]
-    sensors: pa.StringArray
-    series: dict[str, np.ndarray[Any, Any]]
-
-
-@dataclass(frozen=True)
 class _ScoredGroup:
     """Consecutive windows that are committed together, with the rows that they leave in three tables."""
 
@@ -192,33 +180,31 @@ class _ScoredGroup:
     progress: pa.Table
 
 
-def _groups(connection: DuckDBPyConnection, groups: Iterator[list[datetime]]) -> Generator[_Group]:
+def _scored_groups(
+    connection: DuckDBPyConnection, groups: Iterator[list[datetime]], detectors: _Detectors, progress: _Progress
+) -> Generator[_ScoredGroup]:
     with closing(connection):
         for group in groups:
-            yield _read(connection, group)
+            yield _score_group(connection, group, detectors, progress)
 
 
-def _scored(groups: Generator[_Group], detectors: _Detectors, progress: _Progress) -> Generator[_ScoredGroup]:
-    with closing(groups):
-        for group in groups:
-            yield _score(group, detectors, progress)
-
-
-def _score(group: _Group, detectors: _Detectors, progress: _Progress) -> _ScoredGroup:
-    series = group.series
+def _score_group(
+    connection: DuckDBPyConnection, group: list[datetime], detectors: _Detectors, progress: _Progress
+) -> _ScoredGroup:
+    names, series = _readings(connection, group[0], group[-1])
     starts = series["window_start"]
-    ends = np.array([*group.windows, group.windows[-1] + WINDOW_LENGTH], starts.dtype)
+    bounds = np.searchsorted(starts, np.array([*group, group[-1] + WINDOW_LENGTH], starts.dtype)).tolist()
     scores, states, windows = [], [], []
-    for start, (begin, end) in zip(group.windows, pairwise(np.searchsorted(starts, ends).tolist()), strict=True):
+    for start, (begin, end) in zip(group, pairwise(bounds), strict=True):
         present, lengths = _runs(series["number"][begin:end])
-        sensors = group.sensors.take(pa.array(present, pa.int32()))
+        sensors = names.take(pa.array(present, pa.int32()))
         numbers = detectors.of(sensors.to_pylist())
         scores.append(detectors.bank.score_and_learn(numbers, lengths, series["pm25_cf1"][begin:end]))
         starts_of_states = pa.repeat(pa.scalar(start, pa.timestamp("us")), len(sensors))
         states.append(pa.table([sensors, starts_of_states, detectors.bank.states(numbers)], _STATES))
         windows.append(progress.take_note(start, end - begin, len(sensors)))
     columns = {name: series[name] for name in ("created_at", "window_start", "pm25_cf1")}
-    sensors_of_readings = pa.DictionaryArray.from_arrays(series["number"], group.sensors)
+    sensors_of_readings = pa.DictionaryArray.from_arrays(series["number"], names)
     scored = pa.table({"sensor": sensors_of_readings, **columns, "score": np.concatenate(scores)})
     return _ScoredGroup(windows, scored, pa.concat_tables(states), progress.noted())
 
@@ -247,9 +233,14 @@ def _write(connection: DuckDBPyConnection, group: _ScoredGroup, parameters: Dete
         )
 
 
-def _read(connection: DuckDBPyConnection, windows: list[datetime]) -> _Group:
-    """The readings of ``windows``, put in order here, as DuckDB takes ten times as long."""
-    span = {"first": windows[0], "last": windows[-1]}
+def _readings(
+    connection: DuckDBPyConnection, first: datetime, last: datetime
+) -> tuple[pa.StringArray, dict[str, np.ndarray[Any, Any]]]:
+    """The sensors in the windows from ``first`` to ``last``, in order, and their readings by window, sensor and time.
+
+    A reading has the ``number`` of its sensor. They are put in order here, as DuckDB takes ten times as long.
+    """
+    span = {"first": first, "last": last}
     names = connection.sql(
         "SELECT DISTINCT sensor FROM readings WHERE window_start BETWEEN $first AND $last ORDER BY sensor", params=span
     ).to_arrow_table()["sensor"]
@@ -262,7 +253,7 @@ def _read(connection: DuckDBPyConnection, windows: list[datetime]) -> _Group:
         ).to_arrow_table()
     series = {name: columns[name].to_numpy() for name in columns.column_names}
     order = np.lexsort((series["created_at"], series["number"], series["window_start"]))
-    return _Group(windows, names.combine_chunks(), {name: column[order] for name, column in series.items()})
+    return names.combine_chunks(), {name: column[order] for name, column in series.items()}
 
 
 def _runs(numbers: np.ndarray[Any, np.dtype[np.int32]]) -> tuple[list[int], list[int]]:

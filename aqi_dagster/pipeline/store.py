@@ -26,6 +26,9 @@ _MIGRATIONS: dict[int | None, str] = {2: "from_2_to_3.sql"}
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
 
+_COPY_MEMORY_MB = 128
+"""What DuckDB may hold of the published copy while it is compared with the store: it is read once, from end to end."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -91,6 +94,7 @@ class Store:
         with self._lock(), self._enough_memory():
             self._publish()
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
+                copy.execute(f"SET memory_limit = '{_COPY_MEMORY_MB}MB'")
                 yield store, copy
 
     @contextmanager
