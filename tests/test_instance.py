@@ -180,7 +180,7 @@ def test_what_one_query_left_half_read_does_not_hide_what_came_since(instance: d
     with closing(sqlite3.connect(events.path_for_shard(run_id))) as another_process, another_process:
         another_process.execute("DELETE FROM event_logs")
     assert instance.all_logs(run_id) == []
-    assert left_open is not None
+    left_open.close()
 
 
 def test_after_wiping_nothing_is_left(instance: dg.DagsterInstance) -> None:

@@ -20,14 +20,11 @@ from aqi_dagster.pipeline.publishing import publish
 
 SCHEMA_VERSION = 3
 
-_MIGRATIONS: dict[int | None, str] = {2: "from_2_to_3.sql"}
+_MIGRATIONS = {2: "from_2_to_3.sql"}
 """What brings a store of each older version to the next one."""
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
-
-_COPY_MEMORY_MB = 128
-"""What DuckDB may hold of the published copy while it is compared with the store: it is read once, from end to end."""
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +91,8 @@ class Store:
         with self._lock(), self._enough_memory():
             self._publish()
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
-                copy.execute(f"SET memory_limit = '{_COPY_MEMORY_MB}MB'")
+                # It is read once, from end to end, and needs little of what the store may have.
+                copy.execute(f"SET memory_limit = '{self._memory_limit // 4}MB'")
                 yield store, copy
 
     @contextmanager
@@ -194,7 +192,7 @@ class Store:
 
 
 def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if _version(connection) is None:
+    if not _version(connection):
         with transaction(connection):
             run_script(connection, "schema.sql")
             run_script(connection, "views.sql")
@@ -204,13 +202,13 @@ def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     _require_version(connection, path)
 
 
-def _version(connection: duckdb.DuckDBPyConnection) -> int | None:
-    """Of the schema; None where there are no tables."""
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    """Of the schema; 0 where there are no tables."""
     # Not asked of DuckDB's own tables first, which takes a new connection ten times as long.
     try:
         version: int = scalar(connection, "SELECT version FROM schema_version")
     except duckdb.CatalogException:
-        return None
+        return 0
     return version
 
 
