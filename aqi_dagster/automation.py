@@ -9,7 +9,7 @@ from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.slack_alerts import slack_alerts
-from aqi_dagster.dead_runs import give_up_dead_runs
+from aqi_dagster.instance.dead_runs import give_up_dead_runs
 from aqi_dagster.partitions import WINDOWS, range_tags
 
 micro_batch = dg.define_asset_job(

@@ -11,12 +11,12 @@ from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.errors import AqiError
-from aqi_dagster.input_files import data_files, read_file
-from aqi_dagster.pipeline.consuming import TopicReader
-from aqi_dagster.pipeline.store import Store
-from aqi_dagster.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.files import data_files, read_file
+from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.pipeline.reporting.status import partition_status, store_status
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.settings import librdkafka_settings, load_settings, starts_window
-from aqi_dagster.status import partition_status, store_status
 from aqi_dagster.windows import parse_key, window_key
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))

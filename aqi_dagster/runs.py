@@ -19,9 +19,9 @@ from dagster_shared.error import SerializableErrorInfo
 
 from aqi_dagster import errors
 from aqi_dagster.automation import micro_batch, tell_slack
-from aqi_dagster.dead_runs import BY_COMMAND, announced, give_up_dead_runs
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
+from aqi_dagster.instance.dead_runs import BY_COMMAND, announced, give_up_dead_runs
 from aqi_dagster.partitions import WINDOWS, range_tags
 
 INSTANCE_SETTINGS = Path("dagster.yaml")

@@ -13,8 +13,8 @@ from typing import Any
 
 import click
 
-from aqi_dagster.input_files import Message, read_file
-from aqi_dagster.pipeline.messages import TIME_FORMAT
+from aqi_dagster.feeds.files import Message, read_file
+from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
 from aqi_dagster.windows import WINDOW_LENGTH
 from benchmarks import generator, scoring
 from benchmarks.expected import expected_windows

@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from aqi_dagster.input_files import Message
-from aqi_dagster.pipeline.anomalies import Thresholds
-from aqi_dagster.pipeline.detectors import DetectorParameters, new_detector, score_and_learn
-from aqi_dagster.pipeline.messages import decode_key, decode_value
-from aqi_dagster.pipeline.regions import OneRegion
-from aqi_dagster.pipeline.verdicts import Anomaly, classify
+from aqi_dagster.feeds.files import Message
+from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
+from aqi_dagster.pipeline.regions.base import OneRegion
+from aqi_dagster.pipeline.verdicts.notebook_rules import Anomaly, classify
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import utc_now, window_start
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
-from aqi_dagster.pipeline.batch_scoring import detector_bank
-from aqi_dagster.pipeline.detectors import FORMAT_VERSION, RIVER_VERSION, DetectorParameters
-from aqi_dagster.pipeline.store import Store
-from aqi_dagster.producer import produce
+from aqi_dagster.feeds.producer import produce
+from aqi_dagster.pipeline.detection.detector_banks import detector_bank
+from aqi_dagster.pipeline.detection.detectors import FORMAT_VERSION, RIVER_VERSION, DetectorParameters
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.runs import use_dagster_home
 from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key
 from benchmarks import generator

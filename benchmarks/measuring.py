@@ -15,8 +15,8 @@ import click
 from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from aqi_dagster.input_files import Message
-from aqi_dagster.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.windows import window_key, window_start
 
 TOPIC = "bench"

@@ -10,10 +10,10 @@ import dagster as dg
 # What a run imports when it first needs it: the imports of all contestants are shown apart.
 import matplotlib.figure  # noqa: F401
 
-import aqi_dagster.pipeline.ordinary  # noqa: F401
+import aqi_dagster.pipeline.decoding.fast_path  # noqa: F401
 from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import range_tags
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.runs import use_dagster_home
 
 

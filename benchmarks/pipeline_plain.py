@@ -5,14 +5,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import aqi_dagster.pipeline.ordinary  # noqa: F401 (imported before the first fetch, as the others' imports are)
+import aqi_dagster.pipeline.decoding.fast_path  # noqa: F401 (imported before the first fetch, as the others' imports are)
 from aqi_dagster.definitions import resources
-from aqi_dagster.pipeline.anomalies import select_anomalies
-from aqi_dagster.pipeline.classifying import classify_windows
-from aqi_dagster.pipeline.pulling import PullPolicy, pull
-from aqi_dagster.pipeline.retention import thin_states
-from aqi_dagster.pipeline.scoring import score_windows
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.detection.anomalies import select_anomalies
+from aqi_dagster.pipeline.detection.retention import thin_states
+from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.verdicts.classify import classify_windows
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import parse_key, windows_between
 from benchmarks.pipeline import results

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from aqi_dagster.pipeline.batch_scoring import DetectorBank, LoopBank, TableBank
-from aqi_dagster.pipeline.detectors import DetectorParameters
-from aqi_dagster.pipeline.forest import Floats
+from aqi_dagster.pipeline.detection.detector_banks import DetectorBank, LoopBank, TableBank
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.detection.score_tables import Floats
 from aqi_dagster.windows import WINDOW_LENGTH
 from benchmarks import generator
 from benchmarks.measuring import Figures

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.command_line import COMMAND, Site
+from tests.support.command_line import COMMAND, Site
 
 
 @pytest.fixture

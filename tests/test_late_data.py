@@ -18,18 +18,21 @@ from hypothesis import strategies as st
 
 from aqi_dagster.automation import due_range
 from aqi_dagster.errors import UnscoredWindowsError
-from aqi_dagster.pipeline.anomalies import Thresholds, select_anomalies
-from aqi_dagster.pipeline.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.classifying import classify_windows
-from aqi_dagster.pipeline.database import run_script
-from aqi_dagster.pipeline.decoding import decode
-from aqi_dagster.pipeline.detectors import DetectorParameters, StoredState, load_state
-from aqi_dagster.pipeline.health import outdated_scores, outdated_verdicts
-from aqi_dagster.pipeline.ingesting import ingest
-from aqi_dagster.pipeline.scoring import score_windows
+from aqi_dagster.pipeline.decoding.decode import decode
+from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters, StoredState, load_state
+from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.readings.accounting import outdated_scores, outdated_verdicts
+from aqi_dagster.pipeline.readings.insert import ingest
+from aqi_dagster.pipeline.store.sql import run_script
+from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
+from aqi_dagster.pipeline.verdicts.classify import classify_windows
 from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key, windows_between
-from tests.conftest import ALLOWANCE, FIRST_WINDOW, NOW, REGION, RawMessage, Topic, message, rows
-from tests.test_micro_batch import published, run
+from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, message
+from tests.support.micro_batch import published, run
+from tests.support.tables import rows
+from tests.support.topics import Topic
+from tests.support.verdicts import REGION
 
 PARAMETERS = DetectorParameters(window_size=6)
 
@@ -123,7 +126,7 @@ def numbers(stored: StoredState) -> tuple[Any, ...]:
 def site() -> Iterator[Site]:
     """An empty one."""
     with duckdb.connect(config={"threads": 1}) as connection:
-        run_script(connection, "schema.sql")
+        run_script(connection, "aqi_dagster.pipeline.store", "schema.sql")
         yield Site(connection)
 
 

@@ -9,8 +9,8 @@ import duckdb
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.command_line import Site
-from tests.conftest import rows
+from tests.support.command_line import Site
+from tests.support.tables import rows
 
 RANGE = ("--from", "2020-09-01T00:00", "--to", "2020-10-31T12:00")
 

@@ -1,13 +1,9 @@
 """What a real installation leaves behind: no secret, files only for whom they are, and harmful input as mere text."""
 
-import contextlib
-import ipaddress
 import os
 import shutil
 import socket
-import sqlite3
 import stat
-import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,17 +16,19 @@ import duckdb
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.command_line import Site
-from tests.conftest import FIRST_WINDOW, Topic, message, rows
-from tests.slack_server import PATH, Answer, Slack, headlines, slack_server
-
-TOP = Path(__file__).parents[1]
+from tests.support.command_line import Site
+from tests.support.messages import FIRST_WINDOW, message
+from tests.support.places import TOP
+from tests.support.processes import listening
+from tests.support.secrets import TOKEN, places_of
+from tests.support.slack_server import PATH, Answer, Slack, headlines, slack_server
+from tests.support.tables import rows
+from tests.support.topics import Topic
 
 RANGE = ("--from", "2022-07-18", "--to", "2022-07-18T12:00")
 
 PASSWORD = f"password-{uuid4().hex}"
 
-TOKEN = PATH.rsplit("/", maxsplit=1)[-1]
 
 REGION = "L'Aquila \"e\" dintorni'); DROP TABLE readings; -- <!channel> & {0} %s $1"
 
@@ -46,36 +44,6 @@ HARMFUL_KEYS = [
 
 ODD_SENSORS = ["45.1,\t-122", "45.2\r\n,\n-122"]
 """Coordinates all the same: their text is kept exactly."""
-
-
-def texts(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Everything that the files under ``folder`` hold, by where: bytes as they are, and the values of databases."""
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        yield path.name, path.read_bytes()
-        if path.suffix == ".db":
-            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-                for (table,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                    for value in (value for row in database.execute(f'SELECT * FROM "{table}"') for value in row):
-                        yield f"{path.name} {table}", _unpacked(value)
-        elif path.suffix == ".duckdb":
-            # Its strings are compressed in ways of its own.
-            with duckdb.connect(str(path), read_only=True) as connection:
-                for (table,) in rows(connection, "SELECT table_name FROM duckdb_tables()"):
-                    yield f"{path.name} {table}", repr(rows(connection, f'FROM "{table}"')).encode()
-
-
-def _unpacked(value: object) -> bytes:
-    """A value of Dagster's own databases, which keep some of theirs compressed."""
-    if isinstance(value, bytes):
-        with contextlib.suppress(zlib.error):
-            return zlib.decompress(value)
-        return value
-    return str(value).encode()
-
-
-def places_of(secret: str, folder: Path) -> list[str]:
-    """Where under ``folder`` the text ``secret`` stands."""
-    return [place for place, text in texts(folder) if secret.encode() in text]
 
 
 def mode(path: Path) -> int:
@@ -171,42 +139,6 @@ def test_only_the_published_copy_is_for_others_and_none_may_write_it(history: Hi
     }
     locks = [path for path in (data / "private").iterdir() if path.suffix == ".lock"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in locks} == {0o600}
-
-
-def listening(pid: int) -> set[str]:
-    """Addresses at which a process and its descendants listen, as Linux lists them."""
-    links = [link for process in with_descendants(pid) for link in Path(f"/proc/{process}/fd").iterdir()]
-    inodes = set()
-    for link in links:
-        with contextlib.suppress(FileNotFoundError):
-            inodes.add(str(link.readlink()))
-    found = set()
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            _, local, _, state, *_, inode = line.split()[:10]
-            if state == "0A" and f"socket:[{inode}]" in inodes:
-                found.add(_address(local.split(":")[0]))
-    return found
-
-
-def with_descendants(pid: int) -> set[int]:
-    """A process and all that descend from it, as Linux lists them."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-    family = {pid}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    return family
-
-
-def _address(hexadecimal: str) -> str:
-    """An address of /proc/net, which is written in words of four bytes in the order of the machine."""
-    words = [bytes.fromhex(hexadecimal[at : at + 8])[::-1] for at in range(0, len(hexadecimal), 8)]
-    address = ipaddress.ip_address(b"".join(words))
-    # Java listens at IPv4 addresses in their IPv6 form.
-    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux lists its sockets there")

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.pipeline.anomalies import Thresholds
-from aqi_dagster.pipeline.consuming import TopicReader
-from aqi_dagster.pipeline.detectors import DetectorParameters
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.setting_names import strange_names
 from aqi_dagster.settings import Settings, librdkafka_settings, librdkafka_variables, load_settings
-from tests.conftest import at
+from tests.support.messages import at
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 

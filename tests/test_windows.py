@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aqi_dagster.partitions import FIRST_WINDOW, WINDOWS
 from aqi_dagster.windows import WINDOW_LENGTH, parse_key, utc_now, window_key, window_start, windows_between
-from tests.conftest import at
+from tests.support.messages import at
 
 MOMENTS = st.datetimes(at("1900-01-01"), at("2200-01-01"))
 

@@ -6,8 +6,8 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
-from aqi_dagster.pipeline.anomalies import select_anomalies
-from aqi_dagster.pipeline.window_numbers import anomaly_numbers
+from aqi_dagster.pipeline.detection.anomalies import select_anomalies
+from aqi_dagster.pipeline.reporting.window_numbers import anomaly_numbers
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 

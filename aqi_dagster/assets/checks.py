@@ -14,7 +14,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.partitions import FIRST_WINDOW
-from aqi_dagster.pipeline.health import (
+from aqi_dagster.pipeline.readings.accounting import (
     IMPOSSIBLE_FOR,
     STUCK_FOR,
     PulledMessages,

@@ -16,8 +16,8 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
-from aqi_dagster.pipeline.health import pulled_messages
-from aqi_dagster.pipeline.window_numbers import reading_numbers
+from aqi_dagster.pipeline.readings.accounting import pulled_messages
+from aqi_dagster.pipeline.reporting.window_numbers import reading_numbers
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import utc_now

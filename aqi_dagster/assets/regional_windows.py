@@ -16,14 +16,14 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.pictures import attempted, picture
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
-from aqi_dagster.pipeline.alert_words import story
-from aqi_dagster.pipeline.aqi import category
-from aqi_dagster.pipeline.classifying import classify_windows
-from aqi_dagster.pipeline.comparing import differences
-from aqi_dagster.pipeline.neighbours import find_neighbours
-from aqi_dagster.pipeline.plots import plot_region, region_series
-from aqi_dagster.pipeline.verdicts import RegionalWindow
-from aqi_dagster.pipeline.window_numbers import alert_numbers
+from aqi_dagster.pipeline.alerts.wording import story
+from aqi_dagster.pipeline.reporting.plots import plot_region, region_series
+from aqi_dagster.pipeline.reporting.window_numbers import alert_numbers
+from aqi_dagster.pipeline.store.comparing import differences
+from aqi_dagster.pipeline.verdicts.aqi import category
+from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
+from aqi_dagster.pipeline.verdicts.notebook_rules import RegionalWindow
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource

@@ -10,10 +10,10 @@ from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windo
 from aqi_dagster.assets.pictures import attempted, picture
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
-from aqi_dagster.pipeline.plots import plot_scores, scored_series
-from aqi_dagster.pipeline.retention import thin_states
-from aqi_dagster.pipeline.scoring import score_windows
-from aqi_dagster.pipeline.window_numbers import score_numbers
+from aqi_dagster.pipeline.detection.retention import thin_states
+from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.reporting.plots import plot_scores, scored_series
+from aqi_dagster.pipeline.reporting.window_numbers import score_numbers
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key

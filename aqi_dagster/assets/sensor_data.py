@@ -3,7 +3,7 @@
 import dagster as dg
 
 from aqi_dagster.assets.pages import GROUP, LINEAGE
-from aqi_dagster.pipeline.columns import stored_columns
+from aqi_dagster.pipeline.store.columns import stored_columns
 
 
 def _message() -> dg.TableSchema:

@@ -5,7 +5,7 @@ import dagster as dg
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, table_metadata
 from aqi_dagster.assets.regional_windows import regional_windows
-from aqi_dagster.pipeline.window_numbers import outbox_numbers
+from aqi_dagster.pipeline.reporting.window_numbers import outbox_numbers
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource

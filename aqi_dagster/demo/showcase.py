@@ -24,10 +24,10 @@ from aqi_dagster.demo.simulator import simulate
 from aqi_dagster.demo.summer import DAYS, Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.errors import InputFileError
-from aqi_dagster.input_files import Message, read_file
-from aqi_dagster.pipeline.messages import RejectedMessageError, decode_value
-from aqi_dagster.pipeline.store import Store
-from aqi_dagster.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.files import Message, read_file
+from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.pipeline.decoding.definition import RejectedMessageError, decode_value
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start
 

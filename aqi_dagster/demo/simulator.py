@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from aqi_dagster.demo.summer import Summer
-from aqi_dagster.producer import Progress, TopicWriter
+from aqi_dagster.feeds.producer import Progress, TopicWriter
 from aqi_dagster.windows import utc_now
 
 logger = logging.getLogger(__name__)

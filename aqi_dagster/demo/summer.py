@@ -17,7 +17,7 @@ import numpy as np
 
 from aqi_dagster.demo.episodes import SCHEDULE, SENSORS, Floats, Kind
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.input_files import Message, encode_message
+from aqi_dagster.feeds.files import Message, encode_message
 from aqi_dagster.windows import WINDOW_LENGTH, window_start, windows_between
 
 DAYS = 42

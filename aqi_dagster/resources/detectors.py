@@ -5,8 +5,8 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from aqi_dagster.pipeline.anomalies import Thresholds
-from aqi_dagster.pipeline.detectors import DetectorParameters
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 
 
 class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -6,8 +6,8 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
-from aqi_dagster.pipeline.consuming import CHUNK_MESSAGES, TopicReader
-from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
+from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
+from aqi_dagster.pipeline.topic.reader import CHUNK_MESSAGES, TopicReader
 
 
 class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -8,11 +8,11 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field
 
-from aqi_dagster.pipeline.counties import county_regions, look_up_counties
-from aqi_dagster.pipeline.geocoding import NearestTown, NominatimServer
-from aqi_dagster.pipeline.polygons import PolygonRegions
-from aqi_dagster.pipeline.regions import Geocoder, OneRegion, Regions
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.regions.base import Geocoder, OneRegion, Regions
+from aqi_dagster.pipeline.regions.counties import county_regions, look_up_counties
+from aqi_dagster.pipeline.regions.geocoding import NearestTown, NominatimServer
+from aqi_dagster.pipeline.regions.polygons import PolygonRegions
+from aqi_dagster.pipeline.store.connections import Store
 
 
 class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -5,9 +5,9 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from aqi_dagster.pipeline.alerts import DispatchReport, RegionsOf, dispatch
-from aqi_dagster.pipeline.slack import Webhook
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, RegionsOf, dispatch
+from aqi_dagster.pipeline.alerts.webhook import Webhook
+from aqi_dagster.pipeline.store.connections import Store
 
 
 class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -8,7 +8,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field, PrivateAttr
 
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.store.connections import Store
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]

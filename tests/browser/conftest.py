@@ -14,11 +14,12 @@ import pytest
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
-from aqi_dagster.producer import produce
+from aqi_dagster.feeds.producer import produce
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start
-from tests.command_line import Site
-from tests.conftest import Topic, free_port
-from tests.dagster_dev import TOP, DagsterDev, dagster_dev
+from tests.support.command_line import Site
+from tests.support.dagster_dev import TOP, DagsterDev, dagster_dev
+from tests.support.ports import free_port
+from tests.support.topics import Topic
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

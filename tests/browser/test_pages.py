@@ -4,9 +4,9 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.browser.conftest import KEYS, MISSING, SMOKE, Installation
-from tests.command_line import Site
-from tests.dagster_dev import wait_for
-from tests.slack_server import block_texts
+from tests.support.command_line import Site
+from tests.support.dagster_dev import wait_for
+from tests.support.slack_server import block_texts
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -8,12 +8,12 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import KafkaUnavailableError, OffsetBeyondEndError
-from aqi_dagster.pipeline.consuming import TopicReader
-from aqi_dagster.pipeline.pulling import PullPolicy, pull
-from aqi_dagster.status import partition_status
-from tests.conftest import Topic
-from tests.kafka.cluster import ApacheKafka
-from tests.kafka.conftest import kept, meanwhile, readings, send_in_batches
+from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.reporting.status import partition_status
+from aqi_dagster.pipeline.topic.reader import TopicReader
+from tests.support.kafka_cluster import ApacheKafka
+from tests.support.kafka_topics import kept, meanwhile, readings, send_in_batches
+from tests.support.topics import Topic
 
 POLICY = PullPolicy()
 

@@ -7,12 +7,13 @@ from uuid import uuid4
 
 import duckdb
 
-from aqi_dagster.producer import produce
-from tests.command_line import COMMAND, Site
-from tests.conftest import FIRST_WINDOW, rows
-from tests.kafka.cluster import ApacheKafka
-from tests.kafka.conftest import kept
-from tests.kafka.summer import SUMMER, lags, ndjson
+from aqi_dagster.feeds.producer import produce
+from tests.support.command_line import COMMAND, Site
+from tests.support.kafka_cluster import ApacheKafka
+from tests.support.kafka_topics import kept
+from tests.support.messages import FIRST_WINDOW
+from tests.support.summer_file import SUMMER, lags, ndjson
+from tests.support.tables import rows
 
 DAYS = 6
 END = FIRST_WINDOW + timedelta(days=DAYS)

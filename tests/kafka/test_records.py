@@ -7,11 +7,13 @@ import pytest
 from confluent_kafka import Producer
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
-from aqi_dagster.status import partition_status
-from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
-from tests.kafka.cluster import ApacheKafka
-from tests.kafka.conftest import await_partitions, kept, readings
+from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
+from aqi_dagster.pipeline.reporting.status import partition_status
+from tests.support.kafka_cluster import ApacheKafka
+from tests.support.kafka_topics import await_partitions, kept, readings
+from tests.support.messages import FIRST_WINDOW, RawMessage, message
+from tests.support.tables import rows
+from tests.support.topics import Topic
 
 POLICY = PullPolicy()
 

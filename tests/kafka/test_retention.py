@@ -6,10 +6,11 @@ from confluent_kafka.admin import AdminClient
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import OffsetsExpiredError
-from aqi_dagster.pipeline.pulling import PullPolicy, pull
-from aqi_dagster.status import partition_status
-from tests.conftest import Topic, rows
-from tests.kafka.conftest import kept, meanwhile, readings, send_in_batches
+from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.reporting.status import partition_status
+from tests.support.kafka_topics import kept, meanwhile, readings, send_in_batches
+from tests.support.tables import rows
+from tests.support.topics import Topic
 
 POLICY = PullPolicy()
 SKIP = PullPolicy(skip_expired_offsets=True)

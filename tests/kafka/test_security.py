@@ -8,14 +8,14 @@ from uuid import uuid4
 import duckdb
 import pytest
 
-from aqi_dagster import producer
 from aqi_dagster.errors import ConfigurationError, KafkaError, KafkaUnavailableError
-from aqi_dagster.pipeline.consuming import TopicReader
-from tests.command_line import Site
-from tests.conftest import FIRST_WINDOW
-from tests.kafka.cluster import ApacheKafka
-from tests.kafka.conftest import LOGIN, kept
-from tests.kafka.summer import SUMMER, ndjson
+from aqi_dagster.feeds import producer
+from aqi_dagster.pipeline.topic.reader import TopicReader
+from tests.support.command_line import Site
+from tests.support.kafka_cluster import ApacheKafka
+from tests.support.kafka_topics import LOGIN, kept
+from tests.support.messages import FIRST_WINDOW
+from tests.support.summer_file import SUMMER, ndjson
 
 RANGE = ("--from", "2022-07-18", "--to", "2022-07-18T12:00")
 

@@ -5,10 +5,11 @@ from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[att
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import TopicMissingError, TopicRecreatedError
-from aqi_dagster.pipeline.pulling import PullPolicy, PullReport, pull
-from aqi_dagster.status import partition_status
-from tests.conftest import Topic, rows
-from tests.kafka.conftest import await_partitions, kept, meanwhile, readings, recreate, send_in_batches
+from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
+from aqi_dagster.pipeline.reporting.status import partition_status
+from tests.support.kafka_topics import await_partitions, kept, meanwhile, readings, recreate, send_in_batches
+from tests.support.tables import rows
+from tests.support.topics import Topic
 
 POLICY = PullPolicy()
 REREAD = PullPolicy(reread_recreated_topic=True)

@@ -1,11 +1,11 @@
 """One version of Apache Kafka, wherever it is named."""
 
 import re
-from pathlib import Path
 
-from tests.kafka.jars import POM
+from tests.support.kafka_jars import POM
+from tests.support.places import TOP
 
-COMPOSE = Path(__file__).parents[2] / "compose.yaml"
+COMPOSE = TOP / "compose.yaml"
 
 
 def test_compose_runs_the_version_that_is_tested() -> None:

@@ -11,10 +11,10 @@ import pytest
 from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.conftest import pytest_configure
 from tests.stress.crashes import compare, lived_through
 from tests.stress.doomed import PLACES
 from tests.stress.fuzz import fuzz
+from tests.support.environment import forget_settings
 
 KILLS = {"materialize": 8, "alert": 7}
 """Kills of each command, which every installation lives through twice."""
@@ -45,7 +45,7 @@ def main(installations: int, messages: int, seed: int | None) -> None:
     """Kill the pipeline, send it spoilt messages, break its Kafka: an error if any promise does not hold."""
     seed = SystemRandom().randrange(2**32) if seed is None else seed
     click.echo(f"Seed {seed}.")
-    pytest_configure()
+    forget_settings()
     with tempfile.TemporaryDirectory() as folder, EmbeddedBroker() as broker:
         fuzzed = fuzz(broker, Path(folder), messages, seed)
         with lived_through(Path(folder), broker, installations, KILLS, seed) as (peaceful, others):

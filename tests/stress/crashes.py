@@ -23,13 +23,16 @@ import dagster as dg
 import duckdb
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from aqi_dagster.pipeline.health import unaccounted_messages
+from aqi_dagster.pipeline.readings.accounting import unaccounted_messages
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
-from tests.conftest import FIRST_WINDOW, RawMessage, Topic, message, rows
-from tests.slack_server import Slack, slack_server
-from tests.spoiled_messages import spoiled
 from tests.stress import doomed
 from tests.stress.doomed import ANSWERED, ASKING, COMMITTED, CONSUMING, PUBLISHING, TRANSACTION, Doom
+from tests.support.messages import FIRST_WINDOW, RawMessage, message
+from tests.support.places import TOP
+from tests.support.slack_server import Slack, slack_server
+from tests.support.spoiled_messages import spoiled
+from tests.support.tables import rows
+from tests.support.topics import Topic
 
 WALL_CLOCK = ["ingested_at", "updated_at", "noted_at", "slack_alerts.created_at", "sent_at"]
 """Columns that say where our own clock stood; they differ from run to run, and nothing is computed from them."""
@@ -69,7 +72,6 @@ PROCESSES.set_forkserver_preload([doomed.__name__])
 
 TIMEOUT_SECONDS = 120
 ATTEMPTS_PER_KILL = 5
-TOP = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple, Self
 import duckdb
 
 from aqi_dagster.cli import main
-from aqi_dagster.pipeline import consuming
-from aqi_dagster.pipeline.slack import Webhook
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.alerts.webhook import Webhook
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.topic import reader as consuming
 
 with warnings.catch_warnings(action="ignore"):
     # What the commands import when they are called; here before the fork, so that a process is there at once.

@@ -7,12 +7,13 @@ from random import Random
 from uuid import uuid4
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from aqi_dagster.pipeline.health import unaccounted_messages
-from aqi_dagster.pipeline.pulling import PullPolicy, pull
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.readings.accounting import unaccounted_messages
+from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.windows import utc_now
-from tests.conftest import Topic, rows
-from tests.spoiled_messages import by_definition, spoiled
+from tests.support.spoiled_messages import by_definition, spoiled
+from tests.support.tables import rows
+from tests.support.topics import Topic
 
 AT_ONCE = 20_000
 """Messages that are handed to the producer's queue at a time."""

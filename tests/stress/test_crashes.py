@@ -5,9 +5,9 @@ from pathlib import Path
 import duckdb
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.conftest import rows
 from tests.stress.crashes import compare, lived_through
 from tests.stress.doomed import ANSWERED, ASKING
+from tests.support.tables import rows
 
 SEED = 1
 

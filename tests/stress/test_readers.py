@@ -9,11 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from aqi_dagster.pipeline.store import Store
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
-from tests.conftest import FIRST_WINDOW, Topic, message
-from tests.slack_server import slack_server
 from tests.stress.crashes import Installation
+from tests.support.messages import FIRST_WINDOW, message
+from tests.support.slack_server import slack_server
+from tests.support.topics import Topic
 
 SENSORS = [f"45.{number}, -122" for number in range(4)]
 WINDOWS = 100

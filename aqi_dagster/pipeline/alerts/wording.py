@@ -1,0 +1,132 @@
+"""What an alert tells, in plain words: the verdict, why, and what the region's other sensors read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from aqi_dagster.pipeline.verdicts.neighbours import Neighbours
+from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES, RegionalWindow
+from aqi_dagster.windows import WINDOW_LENGTH
+
+MAX_NAME = 100
+"""Characters of a region's or sensor's name that are shown."""
+
+NAMED_IN_SENTENCE = 3
+"""Sensors that a sentence names one by one."""
+
+TITLES = {
+    "smoke": "Suspected Smoke Event",
+    "malfunction": "Malfunctioning Sensor",
+    "withdrawn": "Alert Withdrawn",
+}
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn.
+
+    ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the :func:`reason` it was given;
+    all are None in a window's first message, the last also where it was sent by a release that did not keep it.
+    ``neighbours`` are None where nobody looked.
+    """
+
+    alert_id: int
+    region: str
+    window_start: datetime
+    verdict: str
+    previous_verdict: str | None
+    told_at: datetime | None
+    told_before: str | None
+    status: str
+    sensors: list[str] | None
+    min_event: datetime | None
+    max_pm25: float | None
+    count_anomalies: int | None
+    variation: float | None
+    max_pm25_corrected: float | None
+    aqi_of_max: int | None
+    aqi_category: str | None
+    neighbours: Neighbours | None = None
+
+    @property
+    def window_end(self) -> datetime:
+        """End of the window, excluded."""
+        return self.window_start + WINDOW_LENGTH
+
+
+def story(window: RegionalWindow, neighbours: Neighbours | None) -> str:
+    """The verdict, its reason and, if somebody looked, its surroundings: what the window's page and the log show."""
+    told = f"{TITLES[window.verdict]}: {reason(window)}. {_some('Sensors', window.sensors)}."
+    return told if neighbours is None else f"{told} {surroundings(neighbours)}"
+
+
+def reason(alert: Alert | RegionalWindow) -> str:
+    """Why the verdict is what it is, by the rule that decided it."""
+    if alert.sensors is None or alert.min_event is None:
+        return "no anomaly of this region is in the window any more"
+    facts = (
+        f"{counted(len(alert.sensors), 'sensor')}, {counted(alert.count_anomalies or 0, 'anomaly', 'anomalies')} "
+        f"since {alert.min_event:%H:%M}, up to {alert.max_pm25:,.0f} ug/m3"
+    )
+    if alert.verdict == "smoke":
+        aqi = told_aqi(alert)
+        index = "" if aqi is None else f", AQI {_index(aqi)} '{told_category(alert)}'"
+        steady = "" if alert.variation is None else f"; its readings are steady (variation {alert.variation:.2f})"
+        return f"{facts}{index}{steady}"
+    if alert.variation is None:
+        return f"{facts}: too few for smoke ({MIN_ANOMALIES} or more)"
+    return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
+
+
+def surroundings(neighbours: Neighbours) -> str:
+    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken."""
+    others = [f"{pm25:,.0f}" for pm25 in neighbours.others]
+    match others:
+        case []:
+            text = "No other sensor of the region is known to have measured meanwhile."
+        case [one]:
+            text = f"The region's other sensor read {one} ug/m3 meanwhile."
+        case [lowest, *_, highest]:
+            text = (
+                f"The region's {len(others):,} other sensors read {lowest} to {highest} ug/m3 meanwhile, "
+                f"median {neighbours.median:,.0f}."
+            )
+    return f"{text} {_some('Not to be believed', neighbours.implausible)}." if neighbours.implausible else text
+
+
+def told_aqi(alert: Alert | RegionalWindow) -> int | None:
+    """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
+    return alert.aqi_of_max if alert.verdict == "smoke" else None
+
+
+def told_category(alert: Alert | RegionalWindow) -> str:
+    """EPA's name for :func:`told_aqi`; empty if there is none."""
+    return "" if told_aqi(alert) is None else alert.aqi_category or ""
+
+
+def in_one_line(text: str) -> str:
+    """A text in one line, cut if it is long."""
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """``number`` with its noun, in the plural (with an s, if none is given) unless it is one."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def _index(aqi: int) -> str:
+    """The index; what exceeds 500 is what EPA calls beyond the AQI."""
+    return "over 500" if aqi > 500 else str(aqi)
+
+
+def _above(value: float, limit: float) -> str:
+    """``value``, greater than ``limit``, with as many decimals (two or more) as it takes to see that it is."""
+    texts = (f"{value:.{digits}f}" for digits in range(2, 17))
+    return next((text for text in texts if float(text) > limit), str(value))
+
+
+def _some(title: str, things: Sequence[str]) -> str:
+    """The first few of ``things`` in a line, which hold commas themselves."""
+    more = [f"and {len(things) - NAMED_IN_SENTENCE} more"] if len(things) > NAMED_IN_SENTENCE else []
+    return f"{title}: {'; '.join([*map(in_one_line, things[:NAMED_IN_SENTENCE]), *more])}"

@@ -1,0 +1,130 @@
+"""Looking up counties: each sensor's once, and never while the store is held.
+
+A server may be asked once a second, so many new sensors take minutes. Therefore the store is opened only to see which
+sensors are to be looked up and to keep the answers, a few at a time: others can use it in between, and a process that
+is killed loses few answers.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import GeocodingError
+from aqi_dagster.pipeline.decoding.definition import coordinates
+from aqi_dagster.pipeline.regions import geocoding
+from aqi_dagster.pipeline.regions.base import CountyRegions, Geocoder
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.windows import utc_now
+
+MAX_FAILURES = 3
+"""Questions in a row that a geocoder may leave unanswered; then a run asks it no more."""
+
+KEPT_AT_ONCE = 20
+"""Answers of a server that are kept in one transaction."""
+
+_log = logging.getLogger(__name__)
+
+
+def look_up_counties(store: Store, geocoder: Geocoder, windows: Sequence[datetime], elsewhere: str) -> None:
+    """Have ``geocoder`` name the counties of the sensors with anomalies in ``windows`` (starts, consecutive).
+
+    Answers are kept in the table ``sensor_regions``, and what is there is not asked for again. A sensor whose county is
+    not told now is asked for by the next run; until then it is in the region ``elsewhere``, and the log says so.
+    """
+    with store.looking_up():
+        _Lookups(store, geocoder, windows, elsewhere).run()
+
+
+def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere: str) -> CountyRegions:
+    """The regions as far as ``geocoder`` has named them."""
+    rows = connection.execute(
+        "SELECT sensor, region FROM sensor_regions WHERE method = ?", [geocoder.method]
+    ).fetchall()
+    return CountyRegions(dict(rows), elsewhere)
+
+
+class _Lookups:
+    """The questions of one run."""
+
+    def __init__(self, store: Store, geocoder: Geocoder, windows: Sequence[datetime], elsewhere: str) -> None:
+        self._store = store
+        self._geocoder = geocoder
+        self._windows = windows
+        self._elsewhere = elsewhere
+        self._failures = 0
+
+    def run(self) -> None:
+        with self._store.exclusive() as connection:
+            sensors = self._unknown(connection)
+        # What a list in this process tells is there at once.
+        size = KEPT_AT_ONCE if self._geocoder.remote else max(len(sensors), 1)
+        for first in range(0, len(sensors), size):
+            if self._failures >= MAX_FAILURES:
+                break
+            answers = self._ask(sensors[first : first + size])
+            if answers:
+                with self._store.exclusive() as connection, transaction(connection):
+                    for sensor, county in answers.items():
+                        connection.execute(
+                            "INSERT INTO sensor_regions VALUES (?, ?, ?, ?)",
+                            [sensor, self._geocoder.method, county, utc_now()],
+                        )
+        if sensors and self._geocoder.remote:
+            # The next run's first question is at most one a second, too.
+            time.sleep(geocoding.SECONDS_BETWEEN_REQUESTS)
+
+    def _unknown(self, connection: DuckDBPyConnection) -> list[tuple[str, tuple[float, float]]]:
+        """Sensors at known places whose county was never told: a server is only asked for those with an anomaly."""
+        rows = connection.execute(
+            """
+            WITH anomalous AS (
+                SELECT DISTINCT sensor FROM anomalies WHERE window_start BETWEEN $first AND $last
+            ), wanted AS (
+                FROM anomalous
+                UNION
+                SELECT sensor FROM sensors WHERE NOT $remote AND EXISTS (FROM anomalous)
+            )
+            SELECT sensor
+            FROM wanted
+            WHERE sensor NOT IN (SELECT sensor FROM sensor_regions WHERE method = $method)
+            ORDER BY sensor
+            """,
+            {
+                "first": self._windows[0],
+                "last": self._windows[-1],
+                "remote": self._geocoder.remote,
+                "method": self._geocoder.method,
+            },
+        ).fetchall()
+        return [(sensor, place) for (sensor,) in rows if (place := coordinates(sensor)) is not None]
+
+    def _ask(self, sensors: Sequence[tuple[str, tuple[float, float]]]) -> dict[str, str | None]:
+        """The counties of ``sensors``, as far as they are told."""
+        answers = {}
+        for sensor, place in sensors:
+            if self._failures >= MAX_FAILURES:
+                break
+            try:
+                answers[sensor] = self._geocoder.county(*place)
+            except GeocodingError as error:
+                self._failures += 1
+                _log.warning(
+                    "Sensor %s is in region %s for now. %s The next run over its window asks again.",
+                    sensor,
+                    self._elsewhere,
+                    error,
+                )
+                if self._failures == MAX_FAILURES:
+                    _log.warning(
+                        "The geocoder failed %d times in a row. All sensors that it did not name yet are in region %s "
+                        "for now; the next run over their windows asks again.",
+                        MAX_FAILURES,
+                        self._elsewhere,
+                    )
+            else:
+                self._failures = 0
+        return answers

@@ -1,0 +1,81 @@
+"""Regions as named polygons of a GeoJSON file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import shapely
+from shapely.errors import ShapelyError
+from shapely.geometry import shape
+
+from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.pipeline.decoding.definition import coordinates
+
+
+class PolygonRegions:
+    """A sensor belongs to the first polygon of the file that holds it, its border included, or else to ``elsewhere``.
+
+    The file is a GeoJSON FeatureCollection (longitude and latitude in degrees) of polygons and multipolygons, each
+    with a property ``name`` of its own. Raises :class:`ConfigurationError` that names the feature that is not so.
+    """
+
+    def __init__(self, file: Path, elsewhere: str) -> None:
+        self._elsewhere = elsewhere
+        polygons: dict[str, shapely.Geometry] = {}
+        for name, polygon in _features(file):
+            if name in polygons:
+                raise ConfigurationError(
+                    f"{file}: two features are named {name!r}. Make them one MultiPolygon, or give each its own name."
+                )
+            polygons[name] = polygon
+        self._names = list(polygons)
+        self._tree = shapely.STRtree(list(polygons.values()))
+
+    def region_of(self, sensor: str) -> str:
+        """Name of the polygon that holds ``sensor``, or the leftover region."""
+        place = coordinates(sensor)
+        if place is None:
+            return self._elsewhere
+        latitude, longitude = place
+        holding = self._tree.query(shapely.Point(longitude, latitude), predicate="intersects")
+        return self._names[holding.min()] if len(holding) else self._elsewhere
+
+    known_region_of = region_of
+
+
+def _features(file: Path) -> Iterator[tuple[str, shapely.Geometry]]:
+    try:
+        collection = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"The regions cannot be read from {file}: {error}. AQI_REGION_FILE must name a GeoJSON file."
+        ) from error
+    features = collection.get("features") if isinstance(collection, dict) else None
+    if not isinstance(features, list) or not features:
+        raise ConfigurationError(f"{file} holds no regions: it must be a GeoJSON FeatureCollection of polygons.")
+    for number, feature in enumerate(features, 1):
+        yield _feature(f"{file}: feature {number}", feature)
+
+
+def _feature(where: str, feature: Any) -> tuple[str, shapely.Geometry]:
+    properties = feature.get("properties") if isinstance(feature, dict) else None
+    name = properties.get("name") if isinstance(properties, dict) else None
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f'{where} has no name: give it a text property "name".')
+    where = f"{where} ({name!r})"
+    try:
+        polygon = shapely.force_2d(shape(feature["geometry"]))
+    except (ShapelyError, LookupError, TypeError, ValueError, AttributeError) as error:
+        raise ConfigurationError(f"{where} has no geometry that can be read: {error!r}. Mend or remove it.") from error
+    if polygon.geom_type not in ("Polygon", "MultiPolygon") or polygon.is_empty:
+        raise ConfigurationError(f"{where} is a {polygon.geom_type}, not a Polygon or MultiPolygon with an area.")
+    if not polygon.is_valid:
+        reason = shapely.is_valid_reason(polygon)
+        raise ConfigurationError(f"{where} is not a valid polygon: {reason}. Mend its ring.")
+    west, south, east, north = polygon.bounds
+    if not (west >= -180 and east <= 180 and south >= -90 and north <= 90):
+        raise ConfigurationError(
+            f"{where} reaches beyond the globe: {polygon.bounds}. Coordinates must be longitude, latitude in degrees."
+        )
+    return name, polygon

@@ -1,0 +1,247 @@
+"""Pictures of a window for people: PM2.5 of a region's sensors, and the scores of the most anomalous ones.
+
+PNG, made without any window system. Times are UTC. Sensors with anomalies have a colour each, which people who are
+colour-blind can tell apart; all others are grey.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from io import BytesIO
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
+
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.regions.base import Regions
+from aqi_dagster.pipeline.verdicts.notebook_rules import RegionalWindow
+from aqi_dagster.windows import WINDOW_LENGTH
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MAX_NAMED = 12
+"""Sensors that have a colour and a name in a picture."""
+
+MAX_GREY = 40
+"""Other sensors that are drawn in grey: those with the highest PM2.5."""
+
+MAX_BYTES = 60_000
+"""Size of a picture, which is kept with an event for ever; one that would be larger is made with fewer dots."""
+
+_INK, _GREY, _GRID, _FAINT = "#222222", "#b0b0b0", "#dddddd", "#eeeeee"
+# Okabe and Ito's palette without black and yellow, first as solid lines, then dashed.
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+_STYLES = [(colour, style) for style in ("-", "--") for colour in _COLOURS]
+
+_LONGEST_GAP = np.timedelta64(1, "h")
+"""Readings that are farther apart are not joined by a line."""
+
+_PM25_LABEL = "PM2.5 (CF=1), \N{MICRO SIGN}g/m\N{SUPERSCRIPT THREE}"
+_PM25_TICKS = [0, 25, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 100_000]
+
+# As wide as the dialog in which Dagster shows it, and whole pixels: 4.6 inches are a little less than 460.
+_INCHES, _DPI = (8.6, 4.62), 100
+_SHADES = (1.0, 0.75, 0.5, 0.25)
+_LEGEND_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Series:
+    """The readings of one sensor in order of time; ``pm25`` in ug/m3, ``anomalous`` tells which are anomalies."""
+
+    sensor: str
+    times: NDArray[np.datetime64]
+    pm25: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    anomalous: NDArray[np.bool_]
+
+    @property
+    def anomalies(self) -> int:
+        """Number of anomalies."""
+        return int(self.anomalous.sum())
+
+
+def scored_series(connection: DuckDBPyConnection, window: datetime, thresholds: Thresholds) -> list[Series]:
+    """The scored readings of ``window`` (start) and of the one before: sensors with most anomalies in it first."""
+    table = connection.sql(
+        "SELECT sensor, created_at, pm25_cf1, score, window_start = $window AND score > $score AND pm25_cf1 > $pm25 "
+        "AS anomalous FROM scored_readings WHERE window_start IN ($before, $window) ORDER BY sensor, created_at",
+        params={
+            "window": window,
+            "before": window - WINDOW_LENGTH,
+            "score": thresholds.score,
+            "pm25": thresholds.pm25,
+        },
+    ).fetchnumpy()
+    sensors = table["sensor"].astype(str)
+    bounds = [0, *(np.flatnonzero(sensors[1:] != sensors[:-1]) + 1).tolist(), len(sensors)]
+    columns = (table[name] for name in ("created_at", "pm25_cf1", "score", "anomalous"))
+    times, pm25, scores, anomalous = map(np.asarray, columns)
+    series = [
+        Series(str(sensors[begin]), times[begin:end], pm25[begin:end], scores[begin:end], anomalous[begin:end])
+        for begin, end in pairwise(bounds)
+        if end > begin
+    ]
+    return sorted(series, key=lambda one: (-one.anomalies, -one.pm25.max()))
+
+
+def region_series(
+    connection: DuckDBPyConnection, window: RegionalWindow, regions: Regions, thresholds: Thresholds
+) -> list[Series]:
+    """Of :func:`scored_series` those of the region's sensors, as far as they are known without asking a server."""
+    return [
+        one
+        for one in scored_series(connection, window.window_start, thresholds)
+        if one.sensor in window.sensors or regions.known_region_of(one.sensor) == window.region
+    ]
+
+
+def plot_region(window: RegionalWindow, series: Sequence[Series], thresholds: Thresholds) -> bytes:
+    """PM2.5 of the region's sensors (``series``, most anomalous first) over ``window`` and the one before, as PNG."""
+    figure = _figure()
+    axes = figure.add_subplot()
+    _draw(axes, series, lambda one: one.pm25)
+    _pm25_axis(axes, thresholds)
+    anomalies = f"{window.count_anomalies} anomal{'y' if window.count_anomalies == 1 else 'ies'}"
+    sensors = f"{window.count_sensors} sensor{'' if window.count_sensors == 1 else 's'}"
+    _finish(figure, window.window_start, f"{window.verdict.capitalize()} in {window.region}: {anomalies} of {sensors}")
+    return _png(figure)
+
+
+def plot_scores(start: datetime, series: Sequence[Series], thresholds: Thresholds) -> bytes:
+    """Score and PM2.5 of the most anomalous sensors over the window from ``start`` and the one before, as PNG."""
+    figure = _figure()
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    shown = [one for one in series if one.anomalies][:MAX_NAMED]
+    _draw(upper, shown, lambda one: one.scores)
+    upper.axhline(thresholds.score, color=_INK, linewidth=0.8, linestyle=":")
+    upper.set(ylim=(-0.03, 1.03), ylabel="score, 0 to 1")
+    _draw(lower, shown, lambda one: one.pm25)
+    _pm25_axis(lower, thresholds)
+    # Its times are those below.
+    upper.xaxis.set_visible(False)
+    _finish(figure, start, "Score and PM2.5 of the sensors with most anomalies")
+    return _png(figure)
+
+
+def _figure() -> "Figure":
+    # Here and not above, because the import takes half a second, and most windows hold nothing to see.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=_INCHES, dpi=_DPI)
+
+
+def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDArray[np.float64]]) -> None:
+    named = [one for one in series if one.anomalies][:MAX_NAMED]
+    names = {one.sensor for one in named}
+    others = [one for one in series if one.sensor not in names]
+    if others:
+        drawn = sorted(others, key=lambda one: -one.pm25.max())[:MAX_GREY]
+        lines = [_with_gaps(one.times, values(one)) for one in drawn]
+        times, heights = (np.concatenate(parts) for parts in zip(*lines, strict=True))
+        label = f"{len(others)} other sensor{'' if len(others) == 1 else 's'}"
+        if len(drawn) < len(others):
+            label += f" (the {MAX_GREY} highest)"
+        axes.plot(times, heights, color=_GREY, linewidth=0.7, antialiased=False, label=label, zorder=1)
+        _mark(axes, drawn, values, _GREY, zorder=1)
+    for one, (colour, style) in zip(named, _STYLES, strict=False):
+        axes.plot(*_with_gaps(one.times, values(one)), color=colour, linestyle=style, linewidth=1.2, label=one.sensor)
+        _mark(axes, [one], values, colour, zorder=3)
+
+
+def _mark(
+    axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDArray[np.float64]], colour: str, zorder: int
+) -> None:
+    """A dot at each anomaly."""
+    times = np.concatenate([one.times[one.anomalous] for one in series])
+    heights = np.concatenate([values(one)[one.anomalous] for one in series])
+    axes.plot(times, heights, linestyle="", marker="o", markersize=6, color=colour, zorder=zorder)
+
+
+def _with_gaps(
+    times: NDArray[np.datetime64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
+    """The line through the readings, broken where none came for long, and at its end."""
+    breaks = np.append(np.flatnonzero(np.diff(times) > _LONGEST_GAP) + 1, len(times))
+    return np.insert(times, breaks, np.datetime64("NaT")), np.insert(values, breaks, np.nan)
+
+
+def _pm25_axis(axes: "Axes", thresholds: Thresholds) -> None:
+    """Linear up to the threshold and logarithmic beyond: broken sensors read a hundred times as much as clean air."""
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+    axes.axhline(thresholds.pm25, color=_INK, linewidth=0.8, linestyle=":")
+    top = max(axes.dataLim.y1, thresholds.pm25)
+    axes.set_yscale("symlog", linthresh=max(thresholds.pm25, 1.0))
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in _PM25_TICKS if tick <= top * 1.4]))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.set(ylim=(min(axes.dataLim.y0, -2), top * 1.4), ylabel=_PM25_LABEL)
+
+
+def _finish(figure: "Figure", start: datetime, title: str) -> None:
+    """Title, time axis, the window set off from the one before, and the legend below."""
+    from matplotlib.dates import HourLocator, num2date
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter
+
+    end = start + WINDOW_LENGTH
+    for axes in figure.axes:
+        axes.axvspan(start - WINDOW_LENGTH, start, color=_FAINT, zorder=0)  # type: ignore[arg-type]
+        axes.grid(axis="y", color=_GRID, linewidth=0.5)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlim(start - WINDOW_LENGTH, end)  # type: ignore[arg-type]
+    last = figure.axes[-1]
+    last.xaxis.set_major_locator(HourLocator(byhour=range(0, 24, 3)))
+
+    def told(day: float, place: int | None) -> str:
+        moment = num2date(day)
+        return f"{moment:%H:%M\n%Y-%m-%d}" if place == 0 or moment.hour == 0 else f"{moment:%H:%M}"
+
+    last.xaxis.set_major_formatter(FuncFormatter(told))
+    last.set_xlabel("time, UTC")
+    figure.axes[0].set_title(f"{title}\nwindow {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC", fontsize=11, y=1.01)
+    handles: list[Any] = [line for line in last.get_lines() if not str(line.get_label()).startswith("_")]
+    handles.append(Line2D([], [], linestyle="", marker="o", markersize=6, color=_INK, label="anomaly"))
+    handles.append(Line2D([], [], linestyle=":", color=_INK, label="threshold"))
+    left, right, bottom = 0.085, 0.94, 0.15 + 0.04 * -(-len(handles) // _LEGEND_COLUMNS)
+    # Margins, and the places of title and label, are set by hand: to find them takes Matplotlib as long as all else.
+    figure.subplots_adjust(left=left, right=right, top=0.89, bottom=bottom, hspace=0.08)
+    last.xaxis.set_label_coords((left + right) / 2, bottom - 0.085, figure.transFigure)
+    figure.legend(handles=handles, loc="lower center", ncols=_LEGEND_COLUMNS, fontsize=8, frameon=False)
+
+
+def _png(figure: "Figure") -> bytes:
+    """The picture in few colours, which makes it a third as large."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(_palette())
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    for size in (1.0, 0.75, 0.5):
+        file = BytesIO()
+        smaller = picture.resize((round(picture.width * size), round(picture.height * size))) if size < 1 else picture
+        smaller.quantize(palette=palette, dither=Image.Dither.NONE).save(file, "PNG")
+        if file.tell() <= MAX_BYTES:
+            break
+    return file.getvalue()
+
+
+def _palette() -> list[int]:
+    """Red, green and blue of every colour that is drawn, and of its shades where an edge is smoothed."""
+    plain = [_rgb(colour) for colour in ("#ffffff", _GREY, _GRID, _FAINT)]
+    shades = [255 + (_rgb(colour) - 255) * shade for colour in (_INK, *_COLOURS) for shade in _SHADES]
+    palette: list[int] = np.round(np.concatenate([*plain, *shades])).astype(int).tolist()
+    return palette
+
+
+def _rgb(colour: str) -> NDArray[np.int_]:
+    return np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)])

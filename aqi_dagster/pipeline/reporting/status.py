@@ -1,0 +1,93 @@
+"""What the pipeline has done and what waits, from the published copy and the broker."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import KafkaError
+from aqi_dagster.pipeline.readings.accounting import (
+    OutdatedScores,
+    OutdatedVerdicts,
+    outdated_scores,
+    outdated_verdicts,
+)
+from aqi_dagster.pipeline.readings.pull import PullPolicy, topic_generation
+from aqi_dagster.pipeline.topic.reader import TopicReader
+
+
+@dataclass(frozen=True)
+class PartitionStatus:
+    """A Kafka partition: where the next pull starts, and how many messages wait (None if the broker does not say).
+
+    ``updated_at`` is None if it was never read.
+    """
+
+    partition: int
+    next_offset: int
+    lag: int | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True)
+class StoreStatus:
+    """What the published copy holds."""
+
+    readings: int
+    rejected: int
+    sensors: int
+    newest_reading: datetime | None
+    windows_scored: int
+    newest_window: datetime | None
+    verdicts: dict[str, int]
+    alerts: dict[str, int]
+    outdated: OutdatedScores
+    outdated_verdicts: OutdatedVerdicts
+
+
+def store_status(connection: DuckDBPyConnection, first_window: datetime) -> StoreStatus:
+    """Sums over the tables behind ``connection``; windows before ``first_window`` are not scored."""
+
+    def one(query: str) -> Any:
+        return connection.execute(query).fetchall()[0]
+
+    sensors, newest_reading, readings = one("SELECT count(*), max(last_reading), sum(readings) FROM sensors")
+    windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
+    return StoreStatus(
+        readings=readings or 0,
+        rejected=one("SELECT count(*) FROM rejected_messages")[0],
+        sensors=sensors,
+        newest_reading=newest_reading,
+        windows_scored=windows_scored,
+        newest_window=newest_window,
+        verdicts=dict(
+            connection.execute("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1").fetchall()
+        ),
+        alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
+        outdated=outdated_scores(connection, first_window),
+        outdated_verdicts=outdated_verdicts(connection, first_window),
+    )
+
+
+def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tuple[list[PartitionStatus], str | None]:
+    """Progress and lag by Kafka partition, and why the lag is unknown if it is."""
+    rows = connection.execute(
+        "SELECT kafka_partition, next_offset, updated_at FROM kafka_offsets "
+        "WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets) ORDER BY kafka_partition"
+    ).fetchall()
+    ends: dict[int, int] = {}
+    trouble = None
+    try:
+        topic = reader.describe()
+        topic_generation(connection, topic, PullPolicy())
+        with reader.consumer() as consumer:
+            unread = set(topic.partitions) - {partition for partition, _, _ in rows}
+            rows += [(partition, first, None) for partition, first in reader.first_offsets(consumer, unread).items()]
+            ends = reader.log_ends(consumer, {partition: offset for partition, offset, _ in rows})
+    except KafkaError as error:
+        trouble = str(error)
+    return [
+        PartitionStatus(partition, offset, ends[partition] - offset if partition in ends else None, updated_at)
+        for partition, offset, updated_at in sorted(rows)
+    ], trouble

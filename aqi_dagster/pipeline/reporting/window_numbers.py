@@ -1,0 +1,110 @@
+"""Numbers of each window that tell how the pipeline fares over time: one statement for all windows of a run.
+
+Each function gives, by window (start), the numbers by name; a window that has none is left out.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+
+Numbers = dict[datetime, dict[str, Any]]
+
+
+def reading_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime], since: datetime) -> Numbers:
+    """Of ``readings``: rows, repeated ones among them, sensors, rows ingested from ``since`` on, and late readings.
+
+    Late ones came after their window was scored, and wait for the next scoring.
+    """
+    return _by_window(
+        connection,
+        """
+        SELECT window_start, rows, repeated_readings, sensors, new_readings, greatest(readings - scored, 0)
+            AS late_readings
+        FROM (
+            SELECT
+                window_start,
+                count(*) AS rows,
+                count(*) FILTER (repeated) AS repeated_readings,
+                count(DISTINCT sensor) AS sensors,
+                count(*) FILTER (ingested_at >= $since AND NOT repeated) AS new_readings
+            FROM readings
+            WHERE window_start BETWEEN $first AND $last
+            GROUP BY window_start
+        ) LEFT JOIN windows USING (window_start)
+        """,
+        windows,
+        since=since,
+    )
+
+
+def score_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime], thresholds: Thresholds) -> Numbers:
+    """Of ``scored_readings``: greatest score, greatest PM2.5 (ug/m3), and readings that exceed both ``thresholds``."""
+    return _by_window(
+        connection,
+        """
+        SELECT
+            window_start,
+            max(score) AS max_score,
+            max(pm25_cf1) AS max_pm25,
+            count(*) FILTER (score > $score AND pm25_cf1 > $pm25) AS above_thresholds
+        FROM scored_readings
+        WHERE window_start BETWEEN $first AND $last
+        GROUP BY window_start
+        """,
+        windows,
+        score=thresholds.score,
+        pm25=thresholds.pm25,
+    )
+
+
+def anomaly_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -> Numbers:
+    """Of ``anomalies``: sensors that have any, and greatest PM2.5 (ug/m3)."""
+    return _by_window(
+        connection,
+        """
+        SELECT window_start, count(DISTINCT sensor) AS sensors, max(pm25_cf1) AS max_pm25
+        FROM anomalies
+        WHERE window_start BETWEEN $first AND $last
+        GROUP BY window_start
+        """,
+        windows,
+    )
+
+
+def alert_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -> Numbers:
+    """Of ``slack_alerts``: alerts that wait to be sent, and alerts that Slack took before."""
+    return _by_window(
+        connection,
+        """
+        SELECT
+            window_start,
+            count(*) FILTER (status = 'pending') AS alerts_to_send,
+            count(*) FILTER (status = 'sent') AS alerts_sent_before
+        FROM slack_alerts
+        WHERE window_start BETWEEN $first AND $last
+        GROUP BY window_start
+        """,
+        windows,
+    )
+
+
+def outbox_numbers(connection: DuckDBPyConnection) -> dict[str, int]:
+    """Of ``slack_alerts`` as a whole: rows, and alerts that wait to be sent or for a webhook."""
+    names = ("rows", "pending", "not_sent")
+    (numbers,) = connection.execute(
+        "SELECT count(*), count(*) FILTER (status = 'pending'), count(*) FILTER (status = 'not_sent') FROM slack_alerts"
+    ).fetchall()
+    return dict(zip(names, numbers, strict=True))
+
+
+def _by_window(connection: DuckDBPyConnection, query: str, windows: Sequence[datetime], **parameters: Any) -> Numbers:
+    result = connection.execute(query, {"first": windows[0], "last": windows[-1], **parameters})
+    names = [column[0] for column in result.description or []][1:]
+    return {
+        start: {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for start, *row in result.fetchall()
+    }

@@ -1,0 +1,227 @@
+"""The DuckDB store: one private file with one writer at a time, and a published copy for everyone else.
+
+DuckDB lets one process write a file, and then no other may even read it. So the pipeline keeps a private file that
+writers queue for on a file lock, and publishes a copy by atomic rename; analysts open only the copy, which a run
+never waits for and never breaks.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+from filelock import FileLock, Timeout
+
+from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.pipeline.store.publishing import publish
+from aqi_dagster.pipeline.store.sql import run_script, scalar, transaction
+
+SCHEMA_VERSION = 3
+
+_MIGRATIONS = {2: "3_told.sql"}
+"""What brings a store of each older version to the next one."""
+
+STORAGE_VERSION = "v1.5.0"
+"""Oldest DuckDB release that can open the published copy."""
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """The private DuckDB file under ``data_dir``, its lock, and its published copy ``aqi.duckdb``."""
+
+    def __init__(self, data_dir: Path, lock_timeout: float = 3600.0, memory_limit: int = 512) -> None:
+        """``lock_timeout``: seconds to queue behind another writer before :class:`StoreBusyError`.
+
+        ``memory_limit``: MB that DuckDB may hold of the private store.
+        """
+        self.published = data_dir / "aqi.duckdb"
+        self.private = data_dir / "private" / "store.duckdb"
+        self._lock_timeout = lock_timeout
+        self._memory_limit = memory_limit
+        self._unpublished = False
+
+    @contextmanager
+    def exclusive(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The only open connection to the private store; its schema exists and is current.
+
+        Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
+        is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
+        """
+        with self._lock():
+            connection = self._connect()
+            try:
+                with self._enough_memory():
+                    _migrate(connection, self.private)
+                    self._unpublished = True
+                    yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """The private store, to be read only; writers queue behind this too.
+
+        Raises what :meth:`exclusive` raises, and :class:`StoreError` if nothing was ever written.
+        """
+        with self._lock():
+            connection = self._connect(read_only=True)
+            try:
+                _require_version(connection, self.private)
+                yield connection
+            finally:
+                connection.close()
+
+    def publish(self) -> bool:
+        """Replace the published copy if this object opened the store since it last did so; True if it was replaced."""
+        if not self._unpublished:
+            return False
+        with self._lock():
+            self._publish()
+            return True
+
+    @contextmanager
+    def publish_and_open(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
+        """Replace the published copy; then the private store and its copy, to be read only while writers queue.
+
+        Raises what :meth:`exclusive` raises.
+        """
+        with self._lock(), self._enough_memory():
+            self._publish()
+            with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
+                # It is read once, from end to end, and needs little of what the store may have.
+                copy.execute(f"SET memory_limit = '{self._memory_limit // 4}MB'")
+                yield store, copy
+
+    @contextmanager
+    def _enough_memory(self) -> Iterator[None]:
+        """Have :class:`StoreError` tell what to do when the block needs more memory than it may have."""
+        try:
+            yield
+        except duckdb.OutOfMemoryException as error:
+            cause, *_ = str(error).splitlines()
+            raise StoreError(
+                f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {cause}. "
+                "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
+            ) from error
+
+    def _publish(self) -> None:
+        """The lock is held and the store closed: its write-ahead log is merged and no writer is under way."""
+        started = time.monotonic()
+        publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
+        self._unpublished = False
+        _log.info(
+            "published %s: %.1f of %.1f MB written, in %.2f s",
+            self.published,
+            publication.written / 1e6,
+            publication.size / 1e6,
+            time.monotonic() - started,
+        )
+
+    @contextmanager
+    def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A read-only connection to the published copy.
+
+        Raises :class:`StoreError` if nothing was published yet, or not by this release, or if it cannot be read.
+        """
+        if not self.published.exists():
+            raise StoreError(
+                f"There is no published copy at {self.published} yet: run `aqi-dagster materialize` or a backfill "
+                "first, or point AQI_DATA_DIR at the folder that holds it."
+            )
+        try:
+            connection = duckdb.connect(str(self.published), read_only=True)
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"The published copy {self.published} cannot be opened: {error}. The next run publishes it anew."
+            ) from error
+        try:
+            _require_version(connection, self.published)
+            yield connection
+        finally:
+            connection.close()
+
+    @contextmanager
+    def dispatching(self) -> Iterator[None]:
+        """Held by whoever sends alerts, so that no alert is sent by two at once; it leaves the store to others."""
+        with self._lock("dispatch.lock"):
+            yield
+
+    @contextmanager
+    def looking_up(self) -> Iterator[None]:
+        """Held by whoever asks a geocoder, so that no two ask it at once; it leaves the store to others."""
+        with self._lock("lookup.lock"):
+            yield
+
+    @contextmanager
+    def _lock(self, name: str = "store.lock") -> Iterator[None]:
+        path = self.private.with_name(name)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=self._lock_timeout, mode=0o600)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise StoreBusyError(
+                f"Another run held the lock {path} for more than {self._lock_timeout:g} s. Wait for that run or "
+                "cancel it in the Dagster UI, then run this one again; AQI_LOCK_TIMEOUT_SECONDS sets how long to "
+                "wait."
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        try:
+            return duckdb.connect(
+                str(self.private),
+                read_only,
+                config={
+                    "storage_compatibility_version": STORAGE_VERSION,
+                    # By default four fifths of the machine's memory, which it fills with what it has read or written.
+                    "memory_limit": f"{self._memory_limit}MB",
+                },
+            )
+        except duckdb.IOException as error:
+            raise StoreError(
+                f"The private store {self.private} cannot be opened: {error}. If another program has it open, close it "
+                f"there and open the published copy {self.published} instead."
+            ) from error
+
+
+def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    if not _version(connection):
+        with transaction(connection):
+            run_script(connection, __package__, "schema.sql")
+            run_script(connection, __package__, "views.sql")
+    while script := _MIGRATIONS.get(_version(connection)):
+        with transaction(connection):
+            run_script(connection, f"{__package__}.migrations", script)
+    _require_version(connection, path)
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    """Of the schema; 0 where there are no tables."""
+    # Not asked of DuckDB's own tables first, which takes a new connection ten times as long.
+    try:
+        version: int = scalar(connection, "SELECT version FROM schema_version")
+    except duckdb.CatalogException:
+        return 0
+    return version
+
+
+def _require_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Raise :class:`StoreError` unless the tables are those that this release knows."""
+    version = _version(connection)
+    if version in _MIGRATIONS:
+        raise StoreError(
+            f"The store {path} is of an older release, with schema version {version}; the next run brings it to "
+            f"{SCHEMA_VERSION}: materialize a window."
+        )
+    if version != SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {path} has schema version {version or 'none'}; this release knows {SCHEMA_VERSION}. Install "
+            "the release that wrote it, or set AQI_DATA_DIR to an empty folder and materialize again."
+        )

@@ -1,0 +1,298 @@
+-- Version 3 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
+
+CREATE TABLE schema_version (version INTEGER NOT NULL);
+INSERT INTO schema_version VALUES (3);
+
+CREATE TABLE readings (
+    sensor           VARCHAR   NOT NULL,
+    created_at       TIMESTAMP NOT NULL,
+    window_start     TIMESTAMP NOT NULL,
+    pm25_cf1         DOUBLE    NOT NULL,
+    pm1_cf1          DOUBLE,
+    pm10_cf1         DOUBLE,
+    pm25_atm         DOUBLE,
+    temperature      DOUBLE,
+    humidity         DOUBLE,
+    rssi             DOUBLE,
+    uptime           DOUBLE,
+    entry_id         BIGINT,
+    repeated         BOOLEAN   NOT NULL,
+    topic_generation INTEGER   NOT NULL,
+    kafka_partition  INTEGER   NOT NULL,
+    kafka_offset     BIGINT    NOT NULL,
+    ingested_at      TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  readings                  IS 'One row per accepted Kafka message';
+COMMENT ON COLUMN readings.sensor           IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN readings.created_at       IS 'When the sensor measured, UTC';
+COMMENT ON COLUMN readings.window_start     IS 'Start of the 12-hour window that holds created_at, UTC';
+COMMENT ON COLUMN readings.pm25_cf1         IS 'PM2.5 mass, factory calibration CF=1, ug/m3; what the detectors see';
+COMMENT ON COLUMN readings.pm1_cf1          IS 'PM1.0 mass, CF=1, ug/m3';
+COMMENT ON COLUMN readings.pm10_cf1         IS 'PM10 mass, CF=1, ug/m3';
+COMMENT ON COLUMN readings.pm25_atm         IS 'PM2.5 mass, atmospheric calibration, ug/m3';
+COMMENT ON COLUMN readings.temperature      IS 'Temperature inside the sensor, degrees Fahrenheit';
+COMMENT ON COLUMN readings.humidity         IS 'Relative humidity inside the sensor, percent';
+COMMENT ON COLUMN readings.rssi             IS 'Wi-Fi signal strength, dBm';
+COMMENT ON COLUMN readings.uptime           IS 'Minutes since the sensor started';
+COMMENT ON COLUMN readings.entry_id         IS 'Number that the producer gave the reading';
+COMMENT ON COLUMN readings.repeated         IS 'True if (sensor, created_at) had been ingested before: kept, but not scored';
+COMMENT ON COLUMN readings.topic_generation IS 'Which making of the topic the message came from; see kafka_offsets';
+COMMENT ON COLUMN readings.kafka_partition  IS 'Kafka partition of the message';
+COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kafka partition';
+COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
+
+-- The rules and their sources are those of verdicts/aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
+-- writer that made a table with generated columns and comments; without macros, because a macro is not found where this
+-- file is attached to another.
+CREATE VIEW corrected_readings AS
+SELECT
+    * EXCLUDE (usual, dense, tenths),
+    floor(CASE
+        WHEN tenths <= 90 THEN tenths * (50 / 90)
+        WHEN tenths <= 354 THEN 51 + (tenths - 91) * (49 / 263)
+        WHEN tenths <= 554 THEN 101 + (tenths - 355) * (49 / 199)
+        WHEN tenths <= 1254 THEN 151 + (tenths - 555) * (49 / 699)
+        WHEN tenths <= 2254 THEN 201 + (tenths - 1255) * (99 / 999)
+        ELSE 301 + (tenths - 2255) * (199 / 999)
+    END + 0.5)::INTEGER AS aqi_of_reading
+FROM (
+    SELECT *, floor(pm25_corrected * 10) AS tenths
+    FROM (
+        SELECT
+            *,
+            CASE
+                WHEN pm25_cf1 NOT BETWEEN 0 AND 2000 THEN NULL
+                WHEN pm25_cf1 >= 611 THEN dense
+                WHEN pm25_cf1 < 570 THEN usual
+                ELSE (pm25_cf1 - 570) / 41 * dense + (1 - (pm25_cf1 - 570) / 41) * usual
+            END AS pm25_corrected
+        FROM (
+            SELECT
+                *,
+                CASE
+                    WHEN humidity BETWEEN 0 AND 100 THEN greatest(0.524 * pm25_cf1 - 0.0862 * humidity + 5.75, 0)
+                END AS usual,
+                0.000421 * pm25_cf1 * pm25_cf1 + 0.392 * pm25_cf1 + 3.44 AS dense
+            FROM readings
+        )
+    )
+);
+COMMENT ON VIEW   corrected_readings                IS 'Readings with their PM2.5 as EPA corrects PurpleAir sensors, and the index it stands for';
+COMMENT ON COLUMN corrected_readings.pm25_corrected IS 'PM2.5 mass by EPA''s correction (Barkjohn 2021 and 2022) of pm25_cf1 and humidity, ug/m3; NULL where these do not allow it';
+COMMENT ON COLUMN corrected_readings.aqi_of_reading IS 'US AQI (breakpoints of May 2024) that a whole day of pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages';
+
+CREATE TABLE rejected_messages (
+    reason           VARCHAR   NOT NULL,
+    key              BLOB,
+    value            BLOB,
+    topic_generation INTEGER   NOT NULL,
+    kafka_partition  INTEGER   NOT NULL,
+    kafka_offset     BIGINT    NOT NULL,
+    ingested_at      TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  rejected_messages                  IS 'One row per message that is not a reading, as it came';
+COMMENT ON COLUMN rejected_messages.reason           IS 'What is wrong with the message';
+COMMENT ON COLUMN rejected_messages.key              IS 'Raw bytes of the key; NULL if the message had none';
+COMMENT ON COLUMN rejected_messages.value            IS 'Raw bytes of the value; NULL for a tombstone';
+COMMENT ON COLUMN rejected_messages.topic_generation IS 'Which making of the topic the message came from';
+COMMENT ON COLUMN rejected_messages.kafka_partition  IS 'Kafka partition of the message';
+COMMENT ON COLUMN rejected_messages.kafka_offset     IS 'Offset of the message in its Kafka partition';
+COMMENT ON COLUMN rejected_messages.ingested_at      IS 'When the message was pulled, UTC';
+
+CREATE TABLE kafka_offsets (
+    topic            VARCHAR   NOT NULL,
+    topic_id         VARCHAR,
+    topic_generation INTEGER   NOT NULL,
+    kafka_partition  INTEGER   NOT NULL,
+    next_offset      BIGINT    NOT NULL,
+    messages         BIGINT    NOT NULL,
+    updated_at       TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  kafka_offsets                  IS 'How far each partition has been read; the truth about progress';
+COMMENT ON COLUMN kafka_offsets.topic            IS 'Kafka topic';
+COMMENT ON COLUMN kafka_offsets.topic_id         IS 'Id that the broker gave the topic; NULL if it gives none';
+COMMENT ON COLUMN kafka_offsets.topic_generation IS '1 for the topic as first seen, one more each time it was made anew';
+COMMENT ON COLUMN kafka_offsets.kafka_partition  IS 'Kafka partition';
+COMMENT ON COLUMN kafka_offsets.next_offset      IS 'Offset at which the next pull starts';
+COMMENT ON COLUMN kafka_offsets.messages         IS 'Messages read so far: accepted and rejected';
+COMMENT ON COLUMN kafka_offsets.updated_at       IS 'When the partition was last read, UTC';
+
+CREATE TABLE pulled_offsets (
+    topic_generation INTEGER   NOT NULL,
+    kafka_partition  INTEGER   NOT NULL,
+    first_offset     BIGINT    NOT NULL,
+    next_offset      BIGINT    NOT NULL,
+    messages         BIGINT    NOT NULL,
+    pulled_at        TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  pulled_offsets                  IS 'One row per partition and transaction that took in messages of it';
+COMMENT ON COLUMN pulled_offsets.topic_generation IS 'Which making of the topic the offsets belong to';
+COMMENT ON COLUMN pulled_offsets.kafka_partition  IS 'Kafka partition';
+COMMENT ON COLUMN pulled_offsets.first_offset     IS 'Where the transaction began to read';
+COMMENT ON COLUMN pulled_offsets.next_offset      IS 'Offset after the last one it read';
+COMMENT ON COLUMN pulled_offsets.messages         IS 'Messages in between: fewer than offsets where the broker left some out';
+COMMENT ON COLUMN pulled_offsets.pulled_at        IS 'When, UTC; ingested_at of its messages';
+
+CREATE TABLE offset_gaps (
+    topic_generation INTEGER   NOT NULL,
+    kafka_partition  INTEGER   NOT NULL,
+    first_offset     BIGINT    NOT NULL,
+    last_offset      BIGINT    NOT NULL,
+    noted_at         TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  offset_gaps                  IS 'Offsets that retention removed before they were read and that a setting let the pull pass over';
+COMMENT ON COLUMN offset_gaps.topic_generation IS 'Which making of the topic the offsets belonged to';
+COMMENT ON COLUMN offset_gaps.kafka_partition  IS 'Kafka partition';
+COMMENT ON COLUMN offset_gaps.first_offset     IS 'First lost offset';
+COMMENT ON COLUMN offset_gaps.last_offset      IS 'Last lost offset';
+COMMENT ON COLUMN offset_gaps.noted_at         IS 'When the pull passed over them, UTC';
+
+CREATE TABLE sensors (
+    sensor        VARCHAR   NOT NULL PRIMARY KEY,
+    first_reading TIMESTAMP NOT NULL,
+    last_reading  TIMESTAMP NOT NULL,
+    readings      BIGINT    NOT NULL
+);
+COMMENT ON TABLE  sensors               IS 'One row per sensor that ever reported';
+COMMENT ON COLUMN sensors.sensor        IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN sensors.first_reading IS 'Earliest created_at, UTC';
+COMMENT ON COLUMN sensors.last_reading  IS 'Latest created_at, UTC';
+COMMENT ON COLUMN sensors.readings      IS 'Readings, repeated ones not counted';
+
+CREATE TABLE windows (
+    window_start    TIMESTAMP NOT NULL,
+    readings        BIGINT    NOT NULL,
+    scored          BIGINT,
+    revision        BIGINT,
+    parameters_hash VARCHAR,
+    selected        BIGINT,
+    classified      BIGINT
+);
+COMMENT ON TABLE  windows              IS 'One row per 12-hour window that holds readings or was scored';
+COMMENT ON COLUMN windows.window_start IS 'Start of the window, UTC';
+COMMENT ON COLUMN windows.readings     IS 'Readings in the window, repeated ones not counted';
+COMMENT ON COLUMN windows.scored       IS 'Readings when it was last scored; NULL if never. Fewer than readings: the rest is late';
+COMMENT ON COLUMN windows.revision     IS 'Grows when scoring took in something new; stale if an earlier window has a greater one';
+COMMENT ON COLUMN windows.parameters_hash IS 'SHA-256 of the detector parameters of the last scoring, hexadecimal';
+COMMENT ON COLUMN windows.selected     IS 'Revision of the scores from which its anomalies were selected; NULL if never';
+COMMENT ON COLUMN windows.classified   IS 'Revision of the scores from which its verdicts follow; NULL if never';
+
+CREATE TABLE scored_readings (
+    sensor       VARCHAR   NOT NULL,
+    created_at   TIMESTAMP NOT NULL,
+    window_start TIMESTAMP NOT NULL,
+    pm25_cf1     DOUBLE    NOT NULL,
+    score        DOUBLE    NOT NULL
+);
+COMMENT ON TABLE  scored_readings              IS 'One row per reading, repeated ones left out, with its anomaly score';
+COMMENT ON COLUMN scored_readings.sensor       IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN scored_readings.created_at   IS 'When the sensor measured, UTC';
+COMMENT ON COLUMN scored_readings.window_start IS 'Start of the 12-hour window, UTC';
+COMMENT ON COLUMN scored_readings.pm25_cf1     IS 'PM2.5 mass, CF=1, ug/m3';
+COMMENT ON COLUMN scored_readings.score        IS 'HalfSpaceTrees score, 0 (normal) to 1 (anomalous); 0 while the detector warms up';
+
+CREATE TABLE detector_states (
+    sensor          VARCHAR   NOT NULL,
+    window_start    TIMESTAMP NOT NULL,
+    state           BLOB      NOT NULL,
+    format_version  INTEGER   NOT NULL,
+    river_version   VARCHAR   NOT NULL,
+    parameters_hash VARCHAR   NOT NULL
+);
+COMMENT ON TABLE  detector_states                 IS 'The detector of each sensor as a window left it';
+COMMENT ON COLUMN detector_states.sensor          IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN detector_states.window_start    IS 'Start of the window after which this is the state, UTC';
+COMMENT ON COLUMN detector_states.state           IS 'Pickle of a River HalfSpaceTrees, zlib-compressed with that of an empty one as dictionary';
+COMMENT ON COLUMN detector_states.format_version  IS 'Version of how the state is stored';
+COMMENT ON COLUMN detector_states.river_version   IS 'River release that made the state';
+COMMENT ON COLUMN detector_states.parameters_hash IS 'SHA-256 of the detector parameters, hexadecimal';
+
+CREATE TABLE thinned_states (thinned_before TIMESTAMP NOT NULL);
+COMMENT ON TABLE  thinned_states                IS 'How far the states of all windows but the last of each week were dropped';
+COMMENT ON COLUMN thinned_states.thinned_before IS 'End of the last week that was thinned out, UTC';
+
+CREATE TABLE anomalies (
+    sensor       VARCHAR   NOT NULL,
+    created_at   TIMESTAMP NOT NULL,
+    window_start TIMESTAMP NOT NULL,
+    pm25_cf1     DOUBLE    NOT NULL,
+    score        DOUBLE    NOT NULL
+);
+COMMENT ON TABLE  anomalies              IS 'Scored readings above both thresholds';
+COMMENT ON COLUMN anomalies.sensor       IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN anomalies.created_at   IS 'When the sensor measured, UTC';
+COMMENT ON COLUMN anomalies.window_start IS 'Start of the 12-hour window, UTC';
+COMMENT ON COLUMN anomalies.pm25_cf1     IS 'PM2.5 mass, CF=1, ug/m3';
+COMMENT ON COLUMN anomalies.score        IS 'HalfSpaceTrees score, 0 (normal) to 1 (anomalous)';
+
+CREATE TABLE regional_windows (
+    region             VARCHAR   NOT NULL,
+    window_start       TIMESTAMP NOT NULL,
+    window_end         TIMESTAMP NOT NULL,
+    sensors            VARCHAR[] NOT NULL,
+    count_sensors      INTEGER   NOT NULL,
+    count_anomalies    INTEGER   NOT NULL,
+    min_event          TIMESTAMP NOT NULL,
+    max_pm25           DOUBLE    NOT NULL,
+    variation          DOUBLE,
+    verdict            VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction')),
+    max_pm25_corrected DOUBLE,
+    aqi_of_max         INTEGER,
+    aqi_category       VARCHAR
+);
+COMMENT ON TABLE  regional_windows                    IS 'One row per region and 12-hour window that holds an anomaly';
+COMMENT ON COLUMN regional_windows.region             IS 'Name of the region';
+COMMENT ON COLUMN regional_windows.window_start       IS 'Start of the window, UTC, included';
+COMMENT ON COLUMN regional_windows.window_end         IS 'End of the window, UTC, excluded';
+COMMENT ON COLUMN regional_windows.sensors            IS 'Sensors with an anomaly, in order of their text';
+COMMENT ON COLUMN regional_windows.count_sensors      IS 'Number of sensors with an anomaly';
+COMMENT ON COLUMN regional_windows.count_anomalies    IS 'Number of anomalies';
+COMMENT ON COLUMN regional_windows.min_event          IS 'Time of the earliest anomaly, UTC';
+COMMENT ON COLUMN regional_windows.max_pm25           IS 'Greatest PM2.5 (CF=1) among the anomalies, ug/m3';
+COMMENT ON COLUMN regional_windows.variation          IS 'Coefficient of variation of the PM2.5 values; NULL unless one sensor has 10 anomalies or more';
+COMMENT ON COLUMN regional_windows.verdict            IS 'smoke or malfunction';
+COMMENT ON COLUMN regional_windows.max_pm25_corrected IS 'Greatest corrected_readings.pm25_corrected among the anomalies, ug/m3; NULL if none is known';
+COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages';
+COMMENT ON COLUMN regional_windows.aqi_category       IS 'EPA category of aqi_of_max, Good to Hazardous';
+
+CREATE TABLE sensor_regions (
+    sensor       VARCHAR   NOT NULL,
+    method       VARCHAR   NOT NULL,
+    region       VARCHAR,
+    looked_up_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  sensor_regions              IS 'Counties that were looked up, one row per sensor and method; only the present method counts';
+COMMENT ON COLUMN sensor_regions.sensor       IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN sensor_regions.method       IS 'How the county was found';
+COMMENT ON COLUMN sensor_regions.region       IS 'County and state; NULL if there is none at that place';
+COMMENT ON COLUMN sensor_regions.looked_up_at IS 'When the answer came, UTC';
+
+CREATE SEQUENCE alert_ids;
+CREATE TABLE slack_alerts (
+    alert_id         BIGINT    NOT NULL DEFAULT nextval('alert_ids'),
+    region           VARCHAR   NOT NULL,
+    window_start     TIMESTAMP NOT NULL,
+    verdict          VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction', 'withdrawn')),
+    previous_verdict VARCHAR,
+    status           VARCHAR   NOT NULL CHECK (status IN ('pending', 'sent', 'not_sent', 'superseded')),
+    outcome          VARCHAR,
+    created_at       TIMESTAMP NOT NULL,
+    attempts         INTEGER   NOT NULL DEFAULT 0,
+    sent_at          TIMESTAMP,
+    digest           BOOLEAN   NOT NULL DEFAULT false,
+    told             VARCHAR
+);
+COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
+COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
+COMMENT ON COLUMN slack_alerts.region           IS 'Name of the region';
+COMMENT ON COLUMN slack_alerts.window_start     IS 'Start of the window, UTC';
+COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, or withdrawn if a told window holds no anomaly any more';
+COMMENT ON COLUMN slack_alerts.previous_verdict IS 'Verdict that was told before; NULL for the first message of a window';
+COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), or superseded by a later verdict before it was sent';
+COMMENT ON COLUMN slack_alerts.outcome          IS 'What the last attempt came to';
+COMMENT ON COLUMN slack_alerts.created_at       IS 'When the verdict was reached, UTC';
+COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it';
+COMMENT ON COLUMN slack_alerts.sent_at          IS 'When Slack took it, UTC';
+COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a digest of old windows';
+COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';

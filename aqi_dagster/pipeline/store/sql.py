@@ -1,0 +1,52 @@
+"""Small helpers around a DuckDB connection: statement files, transactions, Arrow input."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import resources
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+
+def run_script(connection: DuckDBPyConnection, package: str, name: str, **parameters: Any) -> None:
+    """Run the statements of the file ``name`` of ``package`` in order, each with those ``parameters`` that it names."""
+    script = resources.files(package).joinpath(name).read_text("utf-8")
+    for statement in connection.extract_statements(script):
+        connection.execute(statement, {key: parameters[key] for key in statement.named_parameters})
+
+
+@contextmanager
+def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
+    """Commit what the block does, or nothing of it if it raises."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> Iterator[None]:
+    """Make ``table`` readable in SQL as ``name`` inside the block."""
+    connection.register(name, table)
+    try:
+        yield
+    except BaseException:
+        # In a transaction that has failed, letting go of the table fails too; rolling back does it then.
+        with suppress(duckdb.TransactionException):
+            connection.unregister(name)
+        raise
+    connection.unregister(name)
+
+
+def scalar(connection: DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
+    """The single value that ``query`` gives."""
+    # fetchone would leave the result open, and DuckDB registers no table on a connection with an open result.
+    rows = connection.execute(query, parameters).fetchall()
+    if len(rows) != 1:
+        raise LookupError(f"{len(rows)} rows from: {query}")
+    return rows[0][0]

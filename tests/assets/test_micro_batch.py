@@ -1,0 +1,96 @@
+"""The job inside Dagster, in this process, on a few days of the synthetic summer."""
+
+import logging
+from datetime import timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.readings import readings
+from aqi_dagster.assets.regional_windows import regional_windows
+from aqi_dagster.assets.scored_readings import scored_readings
+from aqi_dagster.demo.summer import Summer
+from aqi_dagster.feeds.producer import produce
+from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.windows import window_key
+from tests.support.micro_batch import DAYS, KEYS, TABLES, published, run
+from tests.support.topics import Topic
+
+
+@pytest.fixture
+def summer_topic(topic: Topic) -> Topic:
+    """A topic that holds the first days of a summer that begins with the first window."""
+    messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=DAYS))
+    produce({"bootstrap.servers": topic.servers}, topic.name, messages)
+    return topic
+
+
+def test_a_range_in_one_run_equals_the_same_windows_run_by_run(
+    summer_topic: Topic, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    run(summer_topic, tmp_path / "range", KEYS[0], KEYS[-1], instance)
+    for key in KEYS:
+        run(summer_topic, tmp_path / "single", key, key, instance)
+    together = published(tmp_path / "range")
+    assert together == published(tmp_path / "single")
+    expected = Summer(FIRST_WINDOW).expected_verdicts(FIRST_WINDOW + timedelta(days=DAYS))
+    verdicts = {start: verdict for _, start, *_, verdict, _, _, _ in together["regional_windows"]}
+    assert verdicts == expected
+    assert set(expected.values()) == {"smoke", "malfunction"}
+
+
+def test_running_a_range_again_from_the_middle_changes_nothing(
+    summer_topic: Topic, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    run(summer_topic, tmp_path, KEYS[0], KEYS[-1], instance)
+    before = published(tmp_path, [*TABLES, "slack_alerts"])
+    run(summer_topic, tmp_path, KEYS[5], KEYS[-1], instance)
+    assert published(tmp_path, [*TABLES, "slack_alerts"]) == before
+
+
+def test_partitions_are_materialized_with_their_row_counts_and_checked(
+    summer_topic: Topic, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    result = run(summer_topic, tmp_path, KEYS[0], KEYS[-1], instance)
+    for asset in (readings, scored_readings, anomalies, regional_windows):
+        assert instance.get_materialized_partitions(asset.key) == set(KEYS)
+    counts = {
+        materialization.partition: materialization.metadata["dagster/partition_row_count"].value
+        for materialization in result.asset_materializations_for_node("scored_readings")
+    }
+    scored = published(tmp_path, ["windows"])["windows"]
+    assert counts == {window_key(row[0]): row[2] for row in scored}
+    evaluations = {evaluation.check_name: evaluation.passed for evaluation in result.get_asset_check_evaluations()}
+    assert set(evaluations.values()) == {True}
+
+
+def test_skipping_a_window_fails_with_the_range_to_run_and_keeps_what_was_pulled(
+    summer_topic: Topic, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    run(summer_topic, tmp_path, KEYS[0], KEYS[0], instance)
+    failed = run(summer_topic, tmp_path, KEYS[3], KEYS[3], instance, must_succeed=False)
+    assert not failed.success
+    error = failed.failure_data_for_node("scored_readings")
+    assert error is not None
+    assert f"Materialize the range from {KEYS[1]} to {KEYS[3]} in one run" in error.error.to_string()
+    assert len(published(tmp_path, ["readings"])["readings"]) == DAYS * 144 * 25
+    run(summer_topic, tmp_path, KEYS[1], KEYS[3], instance)
+    assert [row[2] is not None for row in published(tmp_path)["windows"]] == [True] * 4 + [False] * (2 * DAYS - 4)
+
+
+def test_a_broker_that_is_down_fails_the_run_and_leaves_the_copy_as_it_was(
+    summer_topic: Topic, tmp_path: Path, instance: dg.DagsterInstance
+) -> None:
+    run(summer_topic, tmp_path, KEYS[0], KEYS[-1], instance)
+    before = published(tmp_path)
+    gone = Topic(summer_topic.name, "127.0.0.1:1")
+    failed = run(gone, tmp_path, KEYS[0], KEYS[-1], instance, must_succeed=False)
+    error = failed.failure_data_for_node("readings")
+    assert error is not None
+    assert "127.0.0.1:1" in error.error.to_string()
+    assert summer_topic.name in error.error.to_string()
+    told = [entry.user_message for entry in instance.all_logs(failed.run_id) if entry.level == logging.ERROR]
+    assert any(line.startswith("KafkaUnavailableError: ") for line in told)
+    assert published(tmp_path) == before

@@ -1,0 +1,62 @@
+"""A real `dagster dev`: a backfill launched as the UI launches it, its partitions, and Slack told."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import requests
+
+from aqi_dagster.demo.summer import Summer
+from aqi_dagster.demo.webhook import WebhookReceiver
+from aqi_dagster.feeds.producer import produce
+from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from tests.support.dagster_dev import DagsterDev, dagster_dev, wait_for
+from tests.support.topics import Topic
+
+KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(4)]
+
+RUNS = """
+{ runsOrError(filter: {pipelineName: "tell_slack"}) { ... on Runs { results { status tags { key value } } } } }
+"""
+
+
+@pytest.fixture
+def slack() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as slack:
+        yield slack
+
+
+@pytest.fixture
+def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: int) -> Iterator[DagsterDev]:
+    """`dagster dev` in an empty home, on a topic with the first days of a synthetic summer."""
+    messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=2))
+    produce({"bootstrap.servers": topic.servers}, topic.name, messages)
+    settings = {
+        "KAFKA_BOOTSTRAP_SERVERS": topic.servers,
+        "KAFKA_TOPIC": topic.name,
+        "SLACK_WEBHOOK_URL": slack.url,
+    }
+    with dagster_dev(tmp_path, settings, unused_port) as server:
+        yield server
+    # With the command its webserver, daemon and code servers must have ended too.
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{server.url}/server_info", timeout=5)
+
+
+def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
+    server: DagsterDev, slack: WebhookReceiver
+) -> None:
+    backfill = server.launch_backfill(KEYS)
+    assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill), 180) == "COMPLETED_SUCCESS"
+    expected = {"numMaterialized": len(KEYS), "numFailed": 0}
+    assert server.partitions() == dict.fromkeys(
+        ["readings", "scored_readings", "anomalies", "regional_windows"], expected
+    )
+
+    assert wait_for("message to Slack", lambda: slack.messages, 120)
+    (payload,) = slack.messages
+    assert payload["text"].startswith("1 older window classified")
+    (run,) = server.query(RUNS)["runsOrError"]["results"]
+    assert {"key": "dagster/sensor_name", "value": "classified_windows"} in run["tags"]

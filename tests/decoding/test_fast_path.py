@@ -1,0 +1,227 @@
+"""Ordinary messages are decoded together, to exactly what each would give alone."""
+
+import ast
+import gzip
+import inspect
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aqi_dagster.pipeline.decoding import scanner
+from aqi_dagster.pipeline.decoding.definition import (
+    OPTIONAL_NUMBERS,
+    PM25_FIELD,
+    VALUE_SCHEMA,
+    RejectedMessageError,
+    decode_value,
+)
+from aqi_dagster.pipeline.decoding.fast_path import scan
+from tests.support.spoiled_messages import change, ordinary, spoil_text
+
+TIME = "2022-07-18 06:00:00 UTC"
+
+
+def alone(value: bytes) -> dict[str, Any] | None:
+    """What ``value`` holds by definition, whatever the time is; None if it is no reading."""
+    try:
+        reading = decode_value(value, datetime.max, timedelta())  # noqa: DTZ901 (naive UTC)
+    except RejectedMessageError:
+        return None
+    return {column: value for column, value in (vars(reading) | reading.optional).items() if column != "optional"}
+
+
+def together(values: Sequence[bytes]) -> list[dict[str, Any] | None]:
+    """What each of ``values`` holds if it is an ordinary reading; None if it is not."""
+    taken, decoded = scan(pa.chunked_array([values[:2], values[2:]], pa.binary()))
+    assert decoded.schema == VALUE_SCHEMA
+    found = iter(decoded.to_pylist())
+    return [next(found) if fit else None for fit in taken]
+
+
+def assert_taken_as_defined(values: Sequence[bytes]) -> int:
+    """Compare those of ``values`` that are taken together with the definition; their number."""
+    taken = 0
+    for value, found in zip(values, together(values), strict=True):
+        if found is not None:
+            taken += 1
+            expected = alone(value)
+            assert expected is not None, value
+            # As text, in which 0.0 and -0.0 differ.
+            assert repr(sorted(found.items())) == repr(sorted(expected.items())), value
+    return taken
+
+
+def family(random: Random) -> tuple[bytes, list[bytes]]:
+    """A faultless message, and others of its shape of which most have one fault."""
+    fields = ordinary(random)
+    fields += [('"Humidity"', '"40"')] * random.randint(0, 1) + [('"note"', '"a, b: {c}"')] * random.randint(0, 1)
+    fields += [('"online"', random.choice(["true", "null"]))] * random.randint(0, 1)
+    random.shuffle(fields)
+    bare = random.choice([0.0, 0.3])
+    fields = [
+        (name, text.strip('"') if name != '"created_at"' and name != '"note"' and random.random() < bare else text)
+        for name, text in fields
+    ]
+    comma, colon = random.choice([(",", ":"), (", ", ": "), (" ,\t", " : ")])
+
+    def joined(fields: list[tuple[str, str]]) -> bytes:
+        return ("{" + comma.join(name + colon + text for name, text in fields) + "}").encode("utf-8", "surrogatepass")
+
+    others = []
+    for _ in range(40):
+        spoilt = fields.copy()
+        for _ in range(random.randint(0, 2)):
+            change(random, spoilt)
+        others.append(joined(spoilt) if random.random() < 0.8 else spoil_text(random, joined(spoilt)))
+    return joined(fields), [other for other in others if other]
+
+
+@given(seed=st.integers(0, 2**32))
+def test_no_message_is_taken_otherwise_than_by_definition(seed: int) -> None:
+    sample, others = family(Random(seed))  # noqa: S311 (no secret)
+    assert assert_taken_as_defined([sample, *others]) > 0
+
+
+def test_most_messages_that_are_readings_are_taken() -> None:
+    random = Random(3)  # noqa: S311 (no secret)
+    taken = readings = 0
+    for _ in range(200):
+        _, others = family(random)
+        taken += assert_taken_as_defined(others)
+        readings += sum(alone(other) is not None for other in others)
+    assert 0.8 * readings < taken < readings
+
+
+def test_all_real_messages_are_taken(portland: Path) -> None:
+    with gzip.open(portland, "rt", encoding="utf-8") as lines:
+        values = [json.dumps(json.loads(line)["value"]).encode() for line in islice(lines, 0, None, 100)]
+    assert assert_taken_as_defined(values) == len(values) > 3_000
+
+
+@given(numbers=st.lists(st.floats(-1e15, 1e15), min_size=1), quoted=st.booleans())
+def test_numbers_of_any_length_are_read_as_a_parser_reads_them(numbers: list[float], quoted: bool) -> None:
+    texts = [f"{number:.40f}"[:40].rstrip(".") if number == round(number, 3) else repr(number) for number in numbers]
+    values = [reading(**{"Temperature_F": text if quoted else "@"}).replace(b'"@"', text.encode()) for text in texts]
+    in_plain = sum("e" not in text for text in texts)
+    assert in_plain <= assert_taken_as_defined(values) + sum(alone(value) is None for value in values)
+
+
+def test_messages_may_hold_nothing_but_long_numbers() -> None:
+    fields = dict.fromkeys(OPTIONAL_NUMBERS.values(), "-7.9499999999999999") | {PM25_FIELD: 7.949999999999999}
+    assert assert_taken_as_defined([reading(**fields)] * 100) == 100
+
+
+def reading(**fields: object) -> bytes:
+    """A message value with these further fields."""
+    return json.dumps({"created_at": TIME, PM25_FIELD: "7.5"} | fields, ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(reading(), id="the required fields alone"),
+        pytest.param(reading(entry_id=-7, rssi=None, **{"Humidity_%": None, "Humidity": "40.5"}), id="other types"),
+        pytest.param(reading(**{"Humidity_%": "", "Humidity": 40, "Temperature_F": ""}), id="empty texts"),
+        pytest.param(
+            reading(place="S\u00e3o Paulo", online=True, broken=False, note=None, floor=-1.5), id="unknown ones"
+        ),
+        pytest.param(b" \r\n\t" + json.dumps(json.loads(reading(a=1)), indent=2).encode() + b"\n", id="white space"),
+        pytest.param(reading(entry_id="9" * 18, UptimeMinutes="0" * 30 + "1.5"), id="many digits"),
+        pytest.param(reading(**{"Temperature_F": "-0", "RSSI_dbm": -0.0}), id="negative zeros"),
+        pytest.param(reading().replace(b"2022-07-18", b"2024-02-29"), id="a leap day"),
+    ],
+)
+def test_ordinary_messages_are_taken(value: bytes) -> None:
+    assert assert_taken_as_defined([value, value]) == 2
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"[]", id="no object"),
+        pytest.param(b"{}", id="no fields"),
+        pytest.param(reading()[:-1], id="cut off"),
+        pytest.param(reading() + reading(), id="two in one"),
+        pytest.param(reading(entry_id="x"), id="no number"),
+        pytest.param(reading(entry_id="1" * 19), id="too many digits"),
+        pytest.param(reading(place={"altitude": "3"}), id="nested"),
+        pytest.param(reading(place={PM25_FIELD: "900"})[:-1] + b', "place": 1}', id="nested in a repeated field"),
+        pytest.param(reading(**{"Humidity_%": "40", "Humidity": False}), id="no number where it does not matter"),
+        pytest.param(reading(note='"'), id="escaped"),
+        pytest.param(reading(note="?").replace(b"?", b"\xff"), id="not UTF-8"),
+        pytest.param(reading(note="?").replace(b"?", b"\xed\xa0\x80"), id="half a character"),
+        pytest.param(reading(rssi=1e-7), id="exponent"),
+        pytest.param(reading().replace(b"07-18", b"02-29"), id="no leap day"),
+        pytest.param(reading().replace(b'"7.5"', b'""'), id="empty"),
+        pytest.param(reading(a="?").replace(b'"?"', b"01"), id="idle zero"),
+        pytest.param(reading(a="?").replace(b'"?"', b"1" * 5_000), id="integer that Python refuses"),
+    ],
+)
+def test_all_others_are_left_alone(value: bytes) -> None:
+    assert together([value, reading()])[0] is None
+
+
+def test_values_are_found_in_a_part_of_an_array() -> None:
+    values = pa.chunked_array(
+        [[b"", reading(entry_id=1), b"", reading(entry_id=2)], [reading(entry_id=3), None]], pa.binary()
+    )
+    taken, found = scan(values.slice(2))
+    assert taken.tolist() == [False, True, True, False]
+    assert found["entry_id"].to_pylist() == [2, 3]
+    assert scan(values.slice(6))[1].num_rows == 0
+
+
+def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[str]:
+    """Scan one reading."""
+    code = (
+        "import logging; logging.basicConfig()\n"
+        "import pyarrow as pa\n"
+        "from aqi_dagster.pipeline.decoding.fast_path import scan\n"
+        f"print(scan(pa.chunked_array([[{reading()!r}]], pa.binary()))[0].tolist())"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+
+
+def test_it_is_compiled_anew_where_nothing_can_be_kept() -> None:
+    # Numba then has nowhere to write to, as in a folder that it may not change.
+    process = in_a_process_of_its_own(NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator")
+    assert process.stdout == "[True]\n"
+    assert "compiled anew in each run" in process.stderr
+
+
+def test_it_is_compiled_anew_where_what_was_kept_is_damaged(tmp_path: Path) -> None:
+    assert in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
+    (index,) = tmp_path.rglob("*.nbi")
+    index.write_bytes(b"")
+    process = in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path))
+    assert process.stdout == "[True]\n"
+    assert "compiled anew in each run" in process.stderr
+
+
+def test_nothing_that_other_files_define_is_kept_compiled() -> None:
+    tree = ast.parse(inspect.getsource(scanner))
+    of_other_files = {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("aqi_dagster")
+        for alias in node.names
+    }
+    functions = [function.py_func for function in vars(scanner).values() if hasattr(function, "py_func")]
+    assert scanner.scan_messages.py_func in functions
+    for function in functions:
+        assert of_other_files.isdisjoint(function.__code__.co_names)

@@ -1,0 +1,115 @@
+"""Thinning out detector states: what is kept is enough to score again, and what is not is said."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.errors import ThinnedStatesError
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.detection.retention import thin_states, thinned_before
+from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.readings.accounting import outdated_scores
+from aqi_dagster.windows import WINDOW_LENGTH, window_start, windows_between
+from tests.support.messages import at, message, take_in
+from tests.support.tables import rows
+
+FIRST = at("2022-07-20T12:00")
+"""A Wednesday: the first week is not whole."""
+
+WINDOWS = [*windows_between(FIRST, FIRST + timedelta(weeks=6))]
+
+KEEP = timedelta(weeks=2)
+
+MONDAYS = [at("2022-07-25") + week * timedelta(weeks=1) for week in range(6)]
+
+PARAMETERS = DetectorParameters(window_size=5)
+
+
+def bring(connection: DuckDBPyConnection) -> None:
+    """A sensor that always reports, and one that reports on Tuesdays only."""
+    moments = [start + timedelta(hours=hours) for start in WINDOWS for hours in range(0, 12, 3)]
+    readings = [message("45.1, -122", moment, 20.0 + moment.hour) for moment in moments]
+    readings += [message("45.2, -122", moment, 30.0) for moment in moments if moment.weekday() == 1]
+    take_in(connection, readings)
+
+
+def score(connection: DuckDBPyConnection, first: datetime, last: datetime) -> None:
+    [*score_windows(connection, [*windows_between(first, last)], FIRST, PARAMETERS)]
+
+
+def states(connection: DuckDBPyConnection) -> dict[tuple[str, datetime], bytes]:
+    found = rows(connection, "SELECT sensor, window_start, state FROM detector_states")
+    return {(sensor, start): state for sensor, start, state in found}
+
+
+@pytest.fixture
+def all_states(connection: DuckDBPyConnection) -> dict[tuple[str, datetime], bytes]:
+    """The states of every window, before any was dropped."""
+    bring(connection)
+    score(connection, WINDOWS[0], WINDOWS[-1])
+    return states(connection)
+
+
+@pytest.mark.usefixtures("all_states")
+def test_of_old_weeks_each_sensors_last_state_is_kept(connection: DuckDBPyConnection) -> None:
+    dropped = thin_states(connection, FIRST, KEEP)
+    horizon = MONDAYS[3]
+    assert thinned_before(connection) == horizon
+    left = states(connection)
+    assert {start for sensor, start in left if sensor == "45.1, -122" and start < horizon} == {
+        monday - WINDOW_LENGTH for monday in MONDAYS[:4]
+    }
+    assert {start for sensor, start in left if sensor == "45.2, -122" and start < horizon} == {
+        monday - timedelta(days=5.5) for monday in MONDAYS[1:4]
+    }
+    assert {start for _, start in left if start >= horizon} == {start for start in WINDOWS if start >= horizon}
+    assert dropped > 0
+    assert thin_states(connection, WINDOWS[-1], KEEP) == 0
+
+
+@pytest.mark.parametrize("first", [FIRST, MONDAYS[0], MONDAYS[2], MONDAYS[3], MONDAYS[3] + WINDOW_LENGTH])
+def test_scoring_again_from_a_kept_state_gives_the_same(
+    connection: DuckDBPyConnection, all_states: dict[tuple[str, datetime], bytes], first: datetime
+) -> None:
+    thin_states(connection, FIRST, KEEP)
+    scores = rows(connection, "FROM scored_readings ORDER BY ALL")
+    score(connection, first, WINDOWS[-1])
+    assert rows(connection, "FROM scored_readings ORDER BY ALL") == scores
+    found = states(connection)
+    assert {key: state for key, state in all_states.items() if key[1] >= first}.items() <= found.items()
+    thin_states(connection, first, KEEP)
+    thinned = states(connection)
+    score(connection, FIRST, WINDOWS[-1])
+    assert states(connection) == all_states
+    thin_states(connection, FIRST, KEEP)
+    assert states(connection) == thinned
+
+
+@pytest.mark.usefixtures("all_states")
+def test_beginning_within_a_thinned_week_is_an_error_that_names_the_range(connection: DuckDBPyConnection) -> None:
+    thin_states(connection, FIRST, KEEP)
+    with pytest.raises(ThinnedStatesError, match="the range from 2022-07-25T00:00 to 2022-07-27T12:00"):
+        score(connection, at("2022-07-27T12:00"), WINDOWS[-1])
+    with pytest.raises(ThinnedStatesError, match="the range from 2022-07-20T12:00 to 2022-07-21T00:00"):
+        score(connection, FIRST + WINDOW_LENGTH, WINDOWS[-1])
+
+
+@pytest.mark.usefixtures("all_states")
+def test_the_range_that_takes_in_a_late_reading_begins_where_it_can(connection: DuckDBPyConnection) -> None:
+    thin_states(connection, FIRST, KEEP)
+    late = at("2022-08-04T07:00")
+    take_in(connection, [message("45.1, -122", late, 900.0)], first_offset=10**6)
+    outdated = outdated_scores(connection, FIRST)
+    assert (outdated.late_readings, outdated.first, outdated.last) == (1, MONDAYS[1], WINDOWS[-1])
+    assert outdated.first is not None
+    score(connection, outdated.first, WINDOWS[-1])
+    thin_states(connection, outdated.first, KEEP)
+    assert outdated_scores(connection, FIRST).first is None
+    assert window_start(late) not in {start for _, start in states(connection)}
+
+
+def test_nothing_is_dropped_before_anything_was_scored(connection: DuckDBPyConnection) -> None:
+    bring(connection)
+    assert thin_states(connection, FIRST, KEEP) == 0
+    assert thinned_before(connection) is None

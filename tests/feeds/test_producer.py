@@ -1,0 +1,235 @@
+"""Reading files of readings, and sending them to a real broker, at once or as time goes by."""
+
+import gzip
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Message as Received
+
+from aqi_dagster import errors
+from aqi_dagster.demo import simulator
+from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.demo.summer import Summer
+from aqi_dagster.feeds import producer
+from aqi_dagster.feeds.files import Message, read_file, read_ndjson, read_purpleair_csv
+from aqi_dagster.feeds.producer import TopicWriter, create_topic, produce
+
+CSV_NAME = "Blue (hill) house (outside) (38.75 -120.930) Primary Real Time 07_01_2022 09_18_2022.csv"
+CSV_HEADER = (
+    "created_at,entry_id,PM1.0_CF1_ug/m3,PM2.5_CF1_ug/m3,PM10.0_CF1_ug/m3,UptimeMinutes,RSSI_dbm,Temperature_F,"
+    "Humidity_%,PM2.5_ATM_ug/m3,\n"
+)
+CSV_ROW = "2022-07-01 00:00:51 UTC,42,1.10,2.20,3.30,552.00,-70.00,80.00,37.00,2.20,\n"
+NOWHERE = {"bootstrap.servers": "127.0.0.1:1"}
+
+
+@pytest.fixture(scope="module")
+def config() -> Iterator[dict[str, str]]:
+    with EmbeddedBroker() as broker:
+        yield {"bootstrap.servers": broker.bootstrap_servers}
+
+
+def read_topic(config: dict[str, str], topic: str) -> list[Received]:
+    """All messages of a topic, read to each partition's end."""
+    consumer = Consumer(config | {"group.id": "test", "enable.partition.eof": True, "enable.auto.commit": False})
+    partitions = consumer.list_topics(topic, timeout=5).topics[topic].partitions
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in partitions])
+    received, open_partitions, deadline = [], set(partitions), time.monotonic() + 10
+    while open_partitions:
+        assert time.monotonic() < deadline, f"{topic} gave no end of {open_partitions}"
+        for message in consumer.consume(1000, timeout=0.1):
+            error = message.error()
+            if error is None:
+                received.append(message)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                open_partitions.discard(message.partition())
+    consumer.close()
+    return received
+
+
+def write(path: Path, text: str) -> Path:
+    data = text.encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.ndjson", "a.jsonl", "a.ndjson.gz", "A.JSONL.GZ"])
+def test_ndjson_becomes_messages(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    text = '{"key": "45.5, -122.60", "value": {"created_at": "ü", "PM2.5_CF1_ug/m3": 1.50}}\n\n{"key": "", "value": {}}'
+    path.write_bytes(gzip.compress(text.encode()) if name.lower().endswith(".gz") else text.encode())
+    assert list(read_file(path)) == [
+        Message(b'"45.5, -122.60"', '{"created_at":"ü","PM2.5_CF1_ug/m3":1.5}'.encode()),
+        Message(b'""', b"{}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"key": "1, 2", "value": {}', "not JSON"),
+        (b'{"key": "\xff", "value": {}}', "not JSON"),
+        (b"[1, 2]", "expected an object, found list"),
+        (b'{"value": {}}', '"key" must be the text'),
+        (b'{"key": [1, 2], "value": {}}', '"key" must be the text'),
+        (b'{"key": "1, 2", "value": "{}"}', '"value" must be an object'),
+    ],
+)
+def test_bad_line_of_ndjson_is_named(tmp_path: Path, line: bytes, problem: str) -> None:
+    path = tmp_path / "readings.ndjson"
+    path.write_bytes(b'{"key": "1, 2", "value": {}}\n' + line + b"\n")
+    messages = read_ndjson(path)
+    next(messages)
+    with pytest.raises(errors.InputFileError, match=rf"readings\.ndjson, line 2: {problem}"):
+        next(messages)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_purpleair_download_becomes_messages(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / (CSV_NAME + suffix), "\ufeff" + CSV_HEADER + CSV_ROW + CSV_ROW.replace("2.20", ""))
+    first, second = read_file(path)
+    assert first.key == b'"38.75, -120.930"'
+    assert json.loads(first.value) == {
+        "created_at": "2022-07-01 00:00:51 UTC",
+        "entry_id": "42",
+        "PM1.0_CF1_ug/m3": "1.10",
+        "PM2.5_CF1_ug/m3": "2.20",
+        "PM10.0_CF1_ug/m3": "3.30",
+        "UptimeMinutes": "552.00",
+        "RSSI_dbm": "-70.00",
+        "Temperature_F": "80.00",
+        "Humidity_%": "37.00",
+        "PM2.5_ATM_ug/m3": "2.20",
+    }
+    assert json.loads(second.value)["PM2.5_CF1_ug/m3"] == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("Blue house.csv", CSV_HEADER, "name has no coordinates"),
+        (CSV_NAME, "", "line 1: the header lacks created_at, PM2.5_CF1_ug/m3"),
+        (CSV_NAME, CSV_HEADER.replace("PM2.5_CF1", "0.3um"), "line 1: the header lacks PM2.5_CF1_ug/m3"),
+        (CSV_NAME, CSV_HEADER + CSV_ROW + "2022-07-01 00:02:51 UTC,43\n", "line 3: 2 values for the header's 10"),
+        (CSV_NAME, CSV_HEADER + CSV_ROW.replace("\n", "7\n"), "line 2: 11 values for the header's 10"),
+    ],
+)
+def test_bad_purpleair_download_is_named(tmp_path: Path, name: str, text: str, problem: str) -> None:
+    with pytest.raises(errors.InputFileError, match=problem):
+        list(read_purpleair_csv(write(tmp_path / name, text)))
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(errors.InputFileError, match=r"missing\.ndjson: cannot be read"):
+        list(read_file(tmp_path / "missing.ndjson"))
+    cut = tmp_path / "cut.ndjson.gz"
+    cut.write_bytes(gzip.compress(b'{"key": "1, 2", "value": {}}\n' * 100)[:-12])
+    with pytest.raises(errors.InputFileError, match=r"cut\.ndjson\.gz: cannot be read"):
+        list(read_file(cut))
+    with pytest.raises(errors.InputFileError, match=r"readings\.parquet: unknown kind of file"):
+        read_file(tmp_path / "readings.parquet")
+
+
+def test_topic_is_created_once(config: dict[str, str]) -> None:
+    assert create_topic(config, "created", 3) is True
+    assert create_topic(config, "created", 3) is False
+
+
+def test_what_is_produced_can_be_read_back(config: dict[str, str]) -> None:
+    messages = [Message(b'"%d, 2"' % (number % 25), b'{"entry_id":"%d"}' % number) for number in range(5000)]
+    create_topic(config, "round_trip", 4)
+    progress: list[int] = []
+    assert produce(config, "round_trip", messages, progress.append) == 5000
+    received = read_topic(config, "round_trip")
+    assert sorted((m.key(), m.value()) for m in received) == sorted(messages)
+    assert len({(m.key(), m.partition()) for m in received}) == 25
+    for key in {message.key for message in messages}:
+        assert [m.value() for m in received if m.key() == key] == [m.value for m in messages if m.key == key]
+    assert progress == sorted(set(progress))
+    assert progress[-1] == 5000
+
+
+def test_keys_go_where_java_clients_send_them(config: dict[str, str]) -> None:
+    # Hashes from the unit test of org.apache.kafka.common.utils.Utils.murmur2.
+    hashes = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
+    create_topic(config, "java", 4)
+    produce(config, "java", [Message(key, b"{}") for key in hashes])
+    partitions = {m.key(): m.partition() for m in read_topic(config, "java")}
+    assert partitions == {key: (value & 0x7FFFFFFF) % 4 for key, value in hashes.items()}
+
+
+def test_full_queue_is_waited_for(config: dict[str, str]) -> None:
+    create_topic(config, "narrow", 1)
+    narrow = config | {"queue.buffering.max.messages": "10", "linger.ms": "0"}
+    assert produce(narrow, "narrow", (Message(b'"1, 2"', b"{}") for _ in range(200))) == 200
+    assert len(read_topic(config, "narrow")) == 200
+
+
+def test_topic_that_does_not_exist_is_named(config: dict[str, str]) -> None:
+    with pytest.raises(errors.TopicMissingError, match="no topic never_made"):
+        produce(config, "never_made", [])
+
+
+def test_message_that_kafka_refuses_is_an_error(config: dict[str, str]) -> None:
+    create_topic(config, "refusing", 1)
+    with pytest.raises(errors.KafkaError, match=r"refusing takes no message.*MSG_SIZE_TOO_LARGE"):
+        produce(config, "refusing", [Message(b'"1, 2"', b"x" * 2_000_000)])
+
+
+def test_broker_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "TIMEOUT_SECONDS", 1.0)
+    with pytest.raises(errors.KafkaUnavailableError, match=r"topic away could not be created: 127\.0\.0\.1:1"):
+        create_topic(NOWHERE, "away", 1)
+    with pytest.raises(errors.KafkaUnavailableError, match=r"no broker answered: 127\.0\.0\.1:1"):
+        TopicWriter(NOWHERE, "away", timeout_seconds=1.0)
+
+
+def test_broker_that_goes_away_is_named_within_the_time_limit() -> None:
+    with EmbeddedBroker() as broker:
+        config = {"bootstrap.servers": broker.bootstrap_servers}
+        create_topic(config, "leaving", 1)
+        writer = TopicWriter(config, "leaving", timeout_seconds=1.5)
+        writer.send([Message(b'"1, 2"', b"{}")] * 3)
+        assert writer.flush() == 3
+    started = time.monotonic()
+    writer.send([Message(b'"1, 2"', b"{}")])
+    with pytest.raises(errors.KafkaUnavailableError, match="leaving took 3 messages, then a delivery failed"):
+        writer.flush()
+    assert time.monotonic() - started < 5
+
+
+def test_simulation_sends_the_past_at_once_and_then_goes_with_time(
+    config: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = datetime(2022, 7, 18)  # noqa: DTZ001 (naive UTC by the package's convention)
+    summer, begin, present = Summer(start), start + timedelta(hours=1), start + timedelta(hours=10)
+    began = time.monotonic()
+    monkeypatch.setattr(simulator, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(simulator, "utc_now", lambda: present + 5000 * timedelta(seconds=time.monotonic() - began))
+    past, live, stop = 9 * 6 * 25, threading.Event(), threading.Event()
+    counts: list[int] = []
+
+    def on_delivered(count: int) -> None:
+        counts.append(count)
+        if count > past + 100:
+            live.set()
+
+    create_topic(config, "summer", 4)
+    sent: list[int] = []
+    sender = threading.Thread(
+        target=lambda: sent.append(simulator.simulate(summer, config, "summer", begin, stop, on_delivered))
+    )
+    sender.start()
+    assert live.wait(timeout=10)
+    stop.set()
+    sender.join(timeout=10)
+    assert not sender.is_alive()
+    assert sent == [counts[-1]]
+    expected = list(summer.messages(begin, start + timedelta(days=2)))[: sent[0]]
+    assert sorted((m.key(), m.value()) for m in read_topic(config, "summer")) == sorted(expected)

@@ -1,0 +1,126 @@
+"""Runs of the command line whose process was killed: nothing waits for them, and nobody takes them for running."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from aqi_dagster.automation import twice_a_day
+from aqi_dagster.definitions import defs
+from aqi_dagster.instance.dead_runs import BY_COMMAND, announced, give_up_dead_runs
+
+ANNOUNCES = """
+import sys
+import dagster as dg
+from aqi_dagster.instance.dead_runs import announced
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance, announced(instance, sys.argv[2]):
+    instance.event_log_storage.claim_concurrency_slot("duckdb", sys.argv[2], "readings")
+    print("under way", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """An instance that other processes can open, whose pools let one through."""
+    settings = "concurrency: {pools: {default_limit: 1, granularity: op}}\ntelemetry: {enabled: false}\n"
+    (tmp_path / "dagster.yaml").write_text(settings)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("duckdb")
+        yield instance
+
+
+def started(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    """A run that a command has under way, as Dagster's records tell it."""
+    job = defs().resolve_job_def("micro_batch")
+    return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=BY_COMMAND)
+
+
+@contextmanager
+def command(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[subprocess.Popen[str]]:
+    """A process that is in the middle of ``run``."""
+    arguments = [sys.executable, "-c", ANNOUNCES, instance.root_directory, run.run_id]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "under way"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def holders(instance: dg.DagsterInstance) -> set[str]:
+    """Runs that hold or await a place in the pool."""
+    return set(instance.event_log_storage.get_concurrency_run_ids())
+
+
+def status(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRunStatus:
+    found = instance.get_run_by_id(run.run_id)
+    assert found is not None
+    return found.status
+
+
+def test_a_run_whose_process_was_killed_is_given_up_and_its_place_freed(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+    with command(instance, run) as process:
+        give_up_dead_runs(instance)
+        assert status(instance, run) == dg.DagsterRunStatus.STARTED
+        assert holders(instance) == {run.run_id}
+        process.kill()
+        process.wait()
+    give_up_dead_runs(instance)
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+    assert holders(instance) == set()
+    assert list((Path(instance.root_directory) / "commands").iterdir()) == []
+
+
+def test_giving_up_a_run_may_itself_be_cut_short(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    run = started(instance)
+    with command(instance, run):
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(instance, "report_run_failed", cut)
+        with pytest.raises(KeyboardInterrupt):
+            give_up_dead_runs(instance)
+    assert holders(instance) == set()
+    give_up_dead_runs(instance)
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+
+
+def test_the_schedule_gives_up_dead_runs_before_it_asks_for_another(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+    with command(instance, run):
+        pass
+    tick = datetime(2022, 7, 22, 0, 10, tzinfo=UTC)
+    with dg.build_schedule_context(instance=instance, scheduled_execution_time=tick) as context:
+        assert twice_a_day.evaluate_tick(context).run_requests
+    assert status(instance, run) == dg.DagsterRunStatus.FAILURE
+    assert holders(instance) == set()
+
+
+def test_a_run_that_is_interrupted_frees_its_place(instance: dg.DagsterInstance) -> None:
+    run = started(instance)
+
+    def interrupted() -> None:
+        with announced(instance, run.run_id):
+            instance.event_log_storage.claim_concurrency_slot("duckdb", run.run_id, "readings")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert holders(instance) == set()
+
+
+def test_runs_that_no_command_started_are_left_alone(instance: dg.DagsterInstance) -> None:
+    job = defs().resolve_job_def("micro_batch")
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+    give_up_dead_runs(instance)
+    assert status(instance, run) == dg.DagsterRunStatus.STARTED

@@ -1,0 +1,146 @@
+"""The examples of docs/alerts.md, rendered by the code that tells Slack.
+
+``python -m tests.support.alert_examples`` writes them."""
+
+import json
+import re
+from dataclasses import replace
+
+from aqi_dagster.pipeline.alerts.slack_blocks import Block, digest_message, message
+from aqi_dagster.pipeline.alerts.wording import Alert, reason
+from aqi_dagster.pipeline.verdicts.neighbours import Neighbours
+from aqi_dagster.windows import WINDOW_LENGTH
+from tests.support.messages import at
+from tests.support.places import TOP
+from tests.support.slack_server import block_texts
+
+DOCUMENT = TOP / "docs" / "alerts.md"
+
+DAGSTER_URL = "https://dagster.example.org"
+
+SMOKE = Alert(
+    alert_id=7,
+    region="Lake Tahoe",
+    window_start=at("2026-11-22 00:00"),
+    verdict="smoke",
+    previous_verdict=None,
+    told_at=None,
+    told_before=None,
+    status="pending",
+    sensors=["38.939, -119.977", "38.957, -120.109", "39.096, -120.032"],
+    min_event=at("2026-11-22 06:12"),
+    max_pm25=612.4,
+    count_anomalies=41,
+    variation=None,
+    max_pm25_corrected=401.4,
+    aqi_of_max=535,
+    aqi_category="Hazardous",
+    neighbours=Neighbours(
+        [9.3, 14.0, 148.2, 231.7, 295.5], ["39.168, -120.224: the same 0.00 ug/m3 from 00:00 to 11:50"]
+    ),
+)
+
+MALFUNCTION = replace(
+    SMOKE,
+    window_start=at("2026-11-21 12:00"),
+    verdict="malfunction",
+    sensors=["39.167, -120.143"],
+    min_event=at("2026-11-21 17:40"),
+    max_pm25=2404.8,
+    count_anomalies=4,
+    max_pm25_corrected=None,
+    aqi_of_max=None,
+    aqi_category=None,
+    neighbours=Neighbours([3.1, 4.4, 5.0, 5.2, 6.1, 7.3, 8.8], []),
+)
+
+WITHDRAWN = replace(
+    SMOKE,
+    verdict="withdrawn",
+    previous_verdict="smoke",
+    told_at=at("2026-11-22 12:10"),
+    told_before=reason(SMOKE),
+    sensors=None,
+    min_event=None,
+    max_pm25=None,
+    count_anomalies=None,
+    max_pm25_corrected=None,
+    aqi_of_max=None,
+    aqi_category=None,
+)
+
+_EVERYWHERE = replace(
+    SMOKE,
+    sensors=[
+        f"{latitude / 100}, {longitude / 100}"
+        for latitude in (3893, 3896, 3901, 3909, 3917)
+        for longitude in (-12014, -12009, -12003, -11998)
+    ],
+    count_anomalies=797,
+    neighbours=Neighbours([188.0], []),
+)
+
+_LONE = replace(
+    SMOKE,
+    sensors=SMOKE.sensors[:1] if SMOKE.sensors else None,
+    count_anomalies=19,
+    neighbours=Neighbours([4.2, 5.0, 5.6, 6.9, 9.3, 11.4, 18.0], []),
+    variation=0.08,
+    max_pm25=401.0,
+    max_pm25_corrected=212.4,
+    aqi_of_max=288,
+    aqi_category="Very Unhealthy",
+)
+
+EXAMPLES = {
+    "Smoke": message(SMOKE, DAGSTER_URL),
+    "Smoke seen by many sensors": message(_EVERYWHERE, DAGSTER_URL),
+    "Smoke seen by one sensor": message(_LONE, DAGSTER_URL),
+    "Malfunction: too few anomalies": message(MALFUNCTION, DAGSTER_URL),
+    "Malfunction: the readings scatter": message(replace(MALFUNCTION, count_anomalies=30, variation=0.45), DAGSTER_URL),
+    "A correction": message(
+        replace(
+            SMOKE,
+            previous_verdict="malfunction",
+            told_at=at("2026-11-22 12:10"),
+            told_before=reason(replace(MALFUNCTION, min_event=at("2026-11-22 06:12"))),
+        ),
+        DAGSTER_URL,
+    ),
+    "A withdrawn alert": message(WITHDRAWN, DAGSTER_URL),
+    "A digest": digest_message(
+        [replace(MALFUNCTION, window_start=MALFUNCTION.window_start - 20 * WINDOW_LENGTH), _EVERYWHERE, WITHDRAWN],
+        DAGSTER_URL,
+    ),
+}
+
+_EMOJI = {
+    ":fire:": "🔥",
+    ":wrench:": "🔧",
+    ":white_circle:": "⚪",
+    ":large_purple_circle:": "🟣",
+    ":large_brown_circle:": "🟤",
+}
+
+
+def render(document: str) -> str:
+    """``document`` with what follows its line ``<!-- examples -->`` made anew."""
+    head, marker, _ = document.partition("<!-- examples -->\n")
+    previews = "".join(f"\n### {title}\n\n{_preview(payload)}\n" for title, payload in EXAMPLES.items())
+    payload = json.dumps(EXAMPLES["Smoke"], indent=2, ensure_ascii=False)
+    return f"{head}{marker}{previews}\n### The first of these, as it is posted\n\n```json\n{payload}\n```\n"
+
+
+def _preview(payload: Block) -> str:
+    """Slack's markup as Markdown, in a quote."""
+    title, *lines = block_texts(payload).splitlines()
+    text = "\n>\n".join(f"> {line}" for line in [f"**{title}**", *(line.replace("*", "**") for line in lines)])
+    text = re.sub(r"<([^|>]*)\|([^>]*)>", r"[\2](\1)", text).replace("&amp;", "&")
+    for name, emoji in _EMOJI.items():
+        text = text.replace(name, emoji)
+    colour = payload["attachments"][0]["color"]
+    return f"Notification: {payload['text']}\n\n{text}\n\nBar: `{colour}`"
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(render(DOCUMENT.read_text()))

@@ -1,0 +1,58 @@
+"""Messages as producers write them, and chunks of them as a pull has them."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.decoding.decode import decode
+from aqi_dagster.pipeline.decoding.definition import PM25_FIELD, TIME_FORMAT
+from aqi_dagster.pipeline.readings.insert import Ingested, ingest
+from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
+
+
+def at(text: str) -> datetime:
+    """The moment that an ISO text names, as naive UTC."""
+    return datetime.fromisoformat(text)
+
+
+FIRST_WINDOW = at("2022-07-18")
+
+
+NOW = at("2022-09-01")
+"""The present moment of the tests that need one."""
+
+
+ALLOWANCE = timedelta(minutes=10)
+
+
+RawMessage = tuple[bytes | None, bytes | None]
+"""Key and value."""
+
+
+def message(sensor: str, created_at: datetime, pm25: float, **fields: Any) -> RawMessage:
+    """A message as producers write it: every value a text; ``fields`` are further ones."""
+    value = {"created_at": created_at.strftime(TIME_FORMAT), PM25_FIELD: f"{pm25:.2f}"} | fields
+    return json.dumps(sensor).encode(), json.dumps(value).encode()
+
+
+def chunk(messages: Sequence[RawMessage], partitions: Sequence[int] = (0,), first_offset: int = 0) -> pa.Table:
+    """``messages`` as a chunk read from Kafka, dealt out to ``partitions`` in turn."""
+    rows = [
+        {
+            "kafka_partition": partitions[number % len(partitions)],
+            "kafka_offset": first_offset + number // len(partitions),
+            "key": key,
+            "value": value,
+        }
+        for number, (key, value) in enumerate(messages)
+    ]
+    return pa.Table.from_pylist(rows, MESSAGES_SCHEMA)
+
+
+def take_in(connection: DuckDBPyConnection, messages: Sequence[RawMessage], first_offset: int = 0) -> Ingested:
+    """Ingest ``messages`` as one chunk of partition 0."""
+    return ingest(connection, decode(chunk(messages, first_offset=first_offset), NOW, ALLOWANCE), 1, NOW)

@@ -1,0 +1,30 @@
+"""Windows with the anomalies that make a verdict, without any readings behind them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.regions.base import OneRegion
+from aqi_dagster.pipeline.verdicts.classify import classify_windows
+
+REGION = OneRegion("Lake Tahoe")
+
+
+# Sensors with an anomaly each, by the verdict that they make.
+SMOKE = ["45.1, -122", "45.2, -122"]
+
+
+MALFUNCTION = ["45.1, -122"]
+
+
+NOTHING: list[str] = []
+
+
+def find(connection: DuckDBPyConnection, window: datetime, sensors: Sequence[str]) -> None:
+    """Make one anomaly of each of ``sensors`` all the anomalies of ``window``, and classify it."""
+    connection.execute("DELETE FROM anomalies WHERE window_start = ?", [window])
+    for number, sensor in enumerate(sensors):
+        anomaly = [sensor, window + timedelta(minutes=number), window, 500.0 + number, 0.9]
+        connection.execute("INSERT INTO anomalies VALUES (?, ?, ?, ?, ?)", anomaly)
+    classify_windows(connection, [window], REGION)
