@@ -148,14 +148,12 @@ def status() -> None:
         ("windows with a verdict", _counts(summary.verdicts)),
         ("alerts", _counts(summary.alerts)),
     ]
-    if summary.outdated.first is not None and summary.outdated.last is not None:
-        span = f"{window_key(summary.outdated.first)} to {window_key(summary.outdated.last)}"
-        late, stale = summary.outdated.late_readings, summary.outdated.stale_windows
-        rows.append(("to materialize again", f"{span} ({late} late readings, {stale} stale windows)"))
-    verdicts = summary.outdated_verdicts
-    if verdicts.first is not None and verdicts.last is not None:
-        span = f"{window_key(verdicts.first)} to {window_key(verdicts.last)}"
-        rows.append(("to classify again", f"{span} ({verdicts.windows} windows scored since)"))
+    scores, verdicts = summary.outdated, summary.outdated_verdicts
+    if scores.windows is not None:
+        reason = f"{scores.late_readings} late readings, {scores.stale_windows} stale windows"
+        rows.append(("to materialize again", f"{scores.windows} ({reason})"))
+    if verdicts.windows is not None:
+        rows.append(("to classify again", f"{verdicts.windows} ({verdicts.count} windows scored since)"))
     click.echo(tabulate(rows, tablefmt="plain"))
     lags = [
         (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, _time(p.updated_at)) for p in partitions

@@ -1,5 +1,7 @@
 """Errors of this domain. Each message says what happened, to which thing, and what to do now."""
 
+from aqi_dagster.windows import WindowRange
+
 
 class AqiError(Exception):
     """Base of every error that an operator can act on."""
@@ -53,11 +55,19 @@ class DetectorStateError(AqiError):
     """A stored detector state cannot be trusted or does not fit the settings."""
 
 
-class UnscoredWindowsError(AqiError):
+class RangeRequiredError(AqiError):
+    """A wider range of windows has to be run than was asked for: ``windows``."""
+
+    def __init__(self, message: str, windows: WindowRange) -> None:
+        super().__init__(message)
+        self.windows = windows
+
+
+class UnscoredWindowsError(RangeRequiredError):
     """Earlier windows hold readings that were never scored, so the chain of detector states has a gap."""
 
 
-class ThinnedStatesError(AqiError):
+class ThinnedStatesError(RangeRequiredError):
     """Scoring was to begin in the middle of a week of which only the last detector states are still kept."""
 
 

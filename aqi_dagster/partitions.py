@@ -1,11 +1,9 @@
 """The Dagster partitions: one per 12-hour window, from the configured first one to the newest that has ended."""
 
-from datetime import datetime
-
 import dagster as dg
 
 from aqi_dagster.settings import load_settings
-from aqi_dagster.windows import KEY_FORMAT, WINDOW_CRON, WINDOW_LENGTH, window_key, windows_between
+from aqi_dagster.windows import KEY_FORMAT, WINDOW_CRON, WINDOW_LENGTH, WindowRange, window_key
 
 # The one setting that is read at import: partitions are part of the definitions themselves.
 FIRST_WINDOW = load_settings().first_window
@@ -27,7 +25,7 @@ def range_tags(first: str, last: str) -> dict[str, str]:
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
 
 
-def requested_windows(context: dg.AssetExecutionContext) -> list[datetime]:
-    """Starts of the windows that a run asks for, in order: one, or all of a range."""
+def requested_windows(context: dg.AssetExecutionContext) -> WindowRange:
+    """The windows that a run asks for: one, or a range."""
     first, end = (moment.replace(tzinfo=None) for moment in context.partition_time_window)
-    return list(windows_between(first, end - WINDOW_LENGTH))
+    return WindowRange(first, end - WINDOW_LENGTH)

@@ -4,8 +4,10 @@ Everything that speaks of windows (the Dagster partitions, the SQL, the command 
 Times are naive ``datetime`` in UTC, as they are in DuckDB's TIMESTAMP columns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
+from typing import Self
 
 WINDOW_LENGTH = timedelta(hours=12)
 """Windows are [00:00, 12:00) and [12:00, 24:00) UTC, as in the streaming notebook this pipeline rebuilds."""
@@ -47,9 +49,67 @@ def parse_key(key: str) -> datetime:
     return start
 
 
-def windows_between(first: datetime, last: datetime) -> Iterator[datetime]:
-    """Starts of all windows from ``first`` to ``last``, both included, in order."""
-    start = first
-    while start <= last:
-        yield start
-        start += WINDOW_LENGTH
+@dataclass(frozen=True)
+class WindowRange:
+    """Consecutive windows, from the one that starts at ``first`` to the one that starts at ``last``, both included.
+
+    Iterating over a range yields the starts of its windows, in order. ``ValueError`` if no window starts at one of the
+    two, or if ``last`` is earlier than ``first``.
+
+    >>> str(WindowRange(datetime(2022, 7, 18), datetime(2022, 7, 18, 12)))
+    '2022-07-18T00:00 to 2022-07-18T12:00'
+    """
+
+    first: datetime
+    last: datetime
+
+    def __post_init__(self) -> None:
+        """Refuse what is no range."""
+        for start in (self.first, self.last):
+            if window_start(start) != start:
+                raise ValueError(f"no window starts at {start}")
+        if self.last < self.first:
+            raise ValueError(f"the range ends with window {self.last}, before it begins with {self.first}")
+
+    @classmethod
+    def of(cls, starts: Sequence[datetime]) -> Self:
+        """The range that consists of the windows with these ``starts``; ``ValueError`` unless they are consecutive."""
+        windows = cls(starts[0], max(starts))
+        if list(windows) != list(starts):
+            raise ValueError("windows must be consecutive: the detectors of each build on those of the one before")
+        return windows
+
+    @classmethod
+    def of_keys(cls, first: str, last: str) -> Self:
+        """The range between the windows with these partition keys."""
+        return cls(parse_key(first), parse_key(last))
+
+    @property
+    def end(self) -> datetime:
+        """End of the last window, excluded."""
+        return self.last + WINDOW_LENGTH
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """Partition keys of the first and the last window."""
+        return window_key(self.first), window_key(self.last)
+
+    @property
+    def bounds(self) -> dict[str, datetime]:
+        """The parameters ``$first`` and ``$last`` of a statement."""
+        return {"first": self.first, "last": self.last}
+
+    def __iter__(self) -> Iterator[datetime]:
+        start = self.first
+        while start <= self.last:
+            yield start
+            start += WINDOW_LENGTH
+
+    def __len__(self) -> int:
+        return (self.last - self.first) // WINDOW_LENGTH + 1
+
+    def __contains__(self, start: datetime) -> bool:
+        return self.first <= start <= self.last and window_start(start) == start
+
+    def __str__(self) -> str:
+        return " to ".join(self.keys)

@@ -10,7 +10,8 @@ from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
 from aqi_dagster.pipeline.regions.base import OneRegion
-from aqi_dagster.pipeline.verdicts.notebook_rules import Anomaly, classify
+from aqi_dagster.pipeline.verdicts.classify import judge_regions
+from aqi_dagster.pipeline.verdicts.regional_window import Anomaly
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import utc_now, window_start
 
@@ -34,5 +35,5 @@ def expected_windows(messages: Iterable[Message]) -> list[list[Any]]:
     return [
         [str(start), window.sensors, window.count_anomalies, window.max_pm25, window.verdict]
         for start, found in sorted(anomalies.items())
-        for window in classify(start, found, region)
+        for window in judge_regions(start, found, region)
     ]

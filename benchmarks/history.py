@@ -12,7 +12,8 @@ import numpy as np
 
 from aqi_dagster.feeds.producer import produce
 from aqi_dagster.pipeline.detection.detector_banks import detector_bank
-from aqi_dagster.pipeline.detection.detectors import FORMAT_VERSION, RIVER_VERSION, DetectorParameters
+from aqi_dagster.pipeline.detection.detector_states import FORMAT_VERSION, RIVER_VERSION
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.runs import use_dagster_home
 from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key

@@ -14,7 +14,7 @@ from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
 from aqi_dagster.settings import load_settings
-from aqi_dagster.windows import parse_key, windows_between
+from aqi_dagster.windows import WindowRange, parse_key
 from benchmarks.pipeline import results
 
 
@@ -30,13 +30,13 @@ def run(servers: str, topic: str) -> dict[str, Any]:
 def compute(store: Store, first: str, last: str) -> None:
     """What a run of the micro-batch does, in the order of its steps."""
     given: dict[str, Any] = resources(load_settings())
-    windows = [*windows_between(parse_key(first), parse_key(last))]
+    windows = WindowRange.of_keys(first, last)
     with store.exclusive() as connection:
         pull(connection, given["kafka"].reader, PullPolicy())
     with store.exclusive() as connection:
         for _ in score_windows(connection, windows, parse_key(first), given["detector"].parameters):
             pass
-        thin_states(connection, windows[0], given["detector"].states_kept)
+        thin_states(connection, windows.first, given["detector"].states_kept)
     with store.exclusive() as connection:
         select_anomalies(connection, windows, given["thresholds"].thresholds)
     with store.exclusive() as connection:

@@ -20,14 +20,16 @@ from aqi_dagster.automation import due_range
 from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
-from aqi_dagster.pipeline.detection.detectors import DetectorParameters, StoredState, load_state
+from aqi_dagster.pipeline.detection.detector_states import StoredState
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
-from aqi_dagster.pipeline.readings.accounting import outdated_scores, outdated_verdicts
+from aqi_dagster.pipeline.detection.state_pickles import load_state
 from aqi_dagster.pipeline.readings.insert import ingest
+from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.store.sql import run_script
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key, windows_between
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, message
 from tests.support.micro_batch import published, run
 from tests.support.tables import rows
@@ -88,7 +90,7 @@ class Site:
 
     def materialize(self, first: datetime, last: datetime) -> None:
         """What the job does for a range of windows."""
-        windows = list(windows_between(first, last))
+        windows = WindowRange(first, last)
         list(score_windows(self.connection, windows, FIRST_WINDOW, PARAMETERS))
         select_anomalies(self.connection, windows, THRESHOLDS)
         classify_windows(self.connection, windows, REGION)
@@ -171,13 +173,12 @@ def test_whatever_comes_late_or_twice_the_tables_become_those_of_one_sorted_pass
                         late.materialize(parse_key(chosen[0]), parse_key(chosen[-1]))
                     except UnscoredWindowsError as refused:
                         # It names what to run, which then is no error.
-                        *_, named, _, to, _, _, _ = str(refused).split()
-                        late.materialize(parse_key(named), parse_key(to))
+                        late.materialize(refused.windows.first, refused.windows.last)
         outdated = outdated_scores(late.connection, FIRST_WINDOW)
-        if outdated.first is not None and outdated.last is not None:
-            late.materialize(outdated.first, outdated.last)
-        assert outdated_scores(late.connection, FIRST_WINDOW).first is None
-        assert outdated_verdicts(late.connection, FIRST_WINDOW).windows == 0
+        if outdated.windows is not None:
+            late.materialize(outdated.windows.first, outdated.windows.last)
+        assert outdated_scores(late.connection, FIRST_WINDOW).windows is None
+        assert outdated_verdicts(late.connection, FIRST_WINDOW).count == 0
         assert late.tables() == one_sorted_pass(arrived)
         told = rows(
             late.connection,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqi_dagster.partitions import FIRST_WINDOW, WINDOWS
-from aqi_dagster.windows import WINDOW_LENGTH, parse_key, utc_now, window_key, window_start, windows_between
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, utc_now, window_key, window_start
 from tests.support.messages import at
 
 MOMENTS = st.datetimes(at("1900-01-01"), at("2200-01-01"))
@@ -45,16 +45,28 @@ def test_a_key_that_names_no_window_is_refused(key: str) -> None:
         parse_key(key)
 
 
-def test_windows_between_two_starts_include_both() -> None:
+def test_a_range_includes_its_first_and_its_last_window() -> None:
     first, last = at("2022-07-18 12:00"), at("2022-07-20")
-    assert list(windows_between(first, last)) == [first, at("2022-07-19"), at("2022-07-19 12:00"), last]
-    assert list(windows_between(first, first)) == [first]
-    assert list(windows_between(last, first)) == []
+    windows = WindowRange(first, last)
+    assert list(windows) == [first, at("2022-07-19"), at("2022-07-19 12:00"), last]
+    assert WindowRange.of(list(windows)) == WindowRange.of_keys("2022-07-18T12:00", "2022-07-20T00:00") == windows
+    assert (len(windows), windows.end) == (4, at("2022-07-20 12:00"))
+    assert list(WindowRange(first, first)) == [first]
+    inside = [first, last, first - WINDOW_LENGTH, last + WINDOW_LENGTH, first + timedelta(hours=1)]
+    assert [start in windows for start in inside] == [True, True, False, False, False]
+
+
+def test_what_is_no_range_is_refused() -> None:
+    first, last = at("2022-07-18 12:00"), at("2022-07-20")
+    with pytest.raises(ValueError, match="before it begins"):
+        WindowRange(last, first)
+    with pytest.raises(ValueError, match="no window starts at 2022-07-18 13:00:00"):
+        WindowRange(first + timedelta(hours=1), last)
 
 
 def test_dagsters_partitions_are_these_windows() -> None:
     newest = FIRST_WINDOW + 9 * WINDOW_LENGTH
-    keys = [window_key(start) for start in windows_between(FIRST_WINDOW, newest)]
+    keys = [window_key(start) for start in WindowRange(FIRST_WINDOW, newest)]
     ended, under_way = newest + WINDOW_LENGTH, timedelta(minutes=1)
     assert WINDOWS.get_partition_keys(ended.replace(tzinfo=UTC)) == keys
     assert WINDOWS.get_partition_keys((ended - under_way).replace(tzinfo=UTC)) == keys[:-1]

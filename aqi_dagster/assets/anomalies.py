@@ -29,10 +29,10 @@ def anomalies(
     limits = thresholds.thresholds
     windows = requested_windows(context)
     stages = Stages()
-    with warehouse.exclusive() as connection:
+    with warehouse.exclusive() as writer:
         with stages.stage("select"):
-            counts = select_anomalies(connection, windows, limits)
-        numbers = anomaly_numbers(connection, windows)
+            counts = select_anomalies(writer, windows, limits)
+        numbers = anomaly_numbers(writer, windows)
     describe_windows(
         context,
         {

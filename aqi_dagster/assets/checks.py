@@ -14,18 +14,11 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.partitions import FIRST_WINDOW
-from aqi_dagster.pipeline.readings.accounting import (
-    IMPOSSIBLE_FOR,
-    STUCK_FOR,
-    PulledMessages,
-    implausible_sensors,
-    missing_offsets,
-    newest_window,
-    outdated_scores,
-    outdated_verdicts,
-    sensors_reporting,
-    unaccounted_messages,
-)
+from aqi_dagster.pipeline.readings.accounting import PulledMessages, missing_offsets, unaccounted_messages
+from aqi_dagster.pipeline.readings.silent_sensors import sensors_reporting
+from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
+from aqi_dagster.pipeline.store.window_ledger import newest_window
+from aqi_dagster.pipeline.verdicts.implausible import IMPOSSIBLE_FOR, STUCK_FOR, implausible_sensors
 from aqi_dagster.windows import window_key
 
 MOST_NAMED = 20
@@ -139,7 +132,7 @@ def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.A
 def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
     """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
     window = newest_window(connection, last_asked)
-    found = [str(sensor) for sensor in implausible_sensors(connection, window)]
+    found = [str(sensor) for sensor in implausible_sensors(connection, [window])]
     description = "What the sensors read can be true."
     if found:
         description = f"Not to be believed in window {window_key(window)}, UTC: {_named(found)}."
@@ -156,14 +149,14 @@ def scores_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
     """Evaluate :data:`SCORES_UP_TO_DATE`."""
     outdated = outdated_scores(connection, FIRST_WINDOW)
     description = "Every scored window holds all of its readings."
-    if outdated.first is not None and outdated.last is not None:
+    if outdated.windows is not None:
         description = (
             f"{outdated.late_readings} late readings and {outdated.stale_windows} stale windows: materialize "
-            f"{window_key(outdated.first)} to {window_key(outdated.last)} in one run to take them in."
+            f"{outdated.windows} in one run to take them in."
         )
     return dg.AssetCheckResult(
         check_name=SCORES_UP_TO_DATE.name,
-        passed=outdated.first is None,
+        passed=outdated.windows is None,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
         metadata={"late_readings": outdated.late_readings, "stale_windows": outdated.stale_windows},
@@ -174,17 +167,17 @@ def verdicts_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
     """Evaluate :data:`VERDICTS_UP_TO_DATE`."""
     outdated = outdated_verdicts(connection, FIRST_WINDOW)
     description = "Every verdict follows from the present scores."
-    if outdated.first is not None and outdated.last is not None:
+    if outdated.windows is not None:
         description = (
-            f"{outdated.windows} windows were scored, but not classified since: materialize "
-            f"{window_key(outdated.first)} to {window_key(outdated.last)} in one run."
+            f"{outdated.count} windows were scored, but not classified since: "
+            f"materialize {outdated.windows} in one run."
         )
     return dg.AssetCheckResult(
         check_name=VERDICTS_UP_TO_DATE.name,
-        passed=not outdated.windows,
+        passed=not outdated.count,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
-        metadata={"outdated_windows": outdated.windows},
+        metadata={"outdated_windows": outdated.count},
     )
 
 

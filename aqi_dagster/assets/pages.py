@@ -48,6 +48,8 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
         "max_pm25_corrected": _CORRECTED,
         "aqi_of_max": _CORRECTED,
         "aqi_category": _CORRECTED,
+        "others_pm25": ["scored_readings.pm25_cf1"],
+        "implausible": ["readings.pm25_cf1"],
     },
     "slack_alerts": {column: [f"regional_windows.{column}"] for column in ("region", "window_start", "verdict")},
 }

@@ -1,5 +1,8 @@
 """Kafka to DuckDB: one row per accepted message."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import dagster as dg
 
 from aqi_dagster.assets.checks import (
@@ -16,7 +19,8 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
-from aqi_dagster.pipeline.readings.accounting import pulled_messages
+from aqi_dagster.pipeline.readings.accounting import PulledMessages, pulled_messages
+from aqi_dagster.pipeline.readings.pull import PullReport
 from aqi_dagster.pipeline.reporting.window_numbers import reading_numbers
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -44,19 +48,32 @@ def readings(
     """
     windows = requested_windows(context)
     stages = Stages()
-    with warehouse.exclusive() as connection:
+    with warehouse.exclusive() as writer:
         since = utc_now()
         with stages.stage("pull"):
-            report = kafka.pull(connection)
+            report = kafka.pull(writer)
         with stages.stage("check"):
-            pulled = pulled_messages(connection, since)
-            numbers = reading_numbers(connection, windows, since)
+            pulled = pulled_messages(writer, since)
+            numbers = reading_numbers(writer, windows, since)
             checks = [
-                every_message_accounted_for(connection),
+                every_message_accounted_for(writer),
                 few_messages_rejected(pulled, kafka.max_rejected_share),
-                sensors_report(connection, windows[-1]),
-                values_plausible(connection, windows[-1]),
+                sensors_report(writer, windows.last),
+                values_plausible(writer, windows.last),
             ]
+    of_windows = {start: _describe_window(numbers.get(start, {})) for start in windows}
+    describe_windows(context, of_windows, of_run=_describe_pull(context, pulled, report) | stages.metadata)
+    return dg.MaterializeResult(check_results=checks)
+
+
+def _describe_window(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata of one window, as Dagster names them."""
+    others = {name: number for name, number in numbers.items() if name != "rows"}
+    return {"dagster/partition_row_count": numbers.get("rows", 0), **others}
+
+
+def _describe_pull(context: dg.AssetExecutionContext, pulled: PulledMessages, report: PullReport) -> dict[str, Any]:
+    """Log what a pull took in; returns the same as metadata."""
     context.log.info(
         "Pulled %d messages: %d readings (%d of them repeated) and %d rejected",
         pulled.messages,
@@ -64,21 +81,11 @@ def readings(
         report.repeated,
         report.rejected,
     )
-    of_windows = {}
-    for start in windows:
-        found = numbers.get(start, {})
-        of_windows[start] = {"dagster/partition_row_count": found.pop("rows", 0), **found}
-    describe_windows(
-        context,
-        of_windows,
-        of_run={
-            "pulled_messages": pulled.messages,
-            "pulled_readings": report.accepted,
-            "pulled_repeated_readings": report.repeated,
-            "rejected_messages": report.rejected,
-            **{f"rejected: {reason}": count for reason, count in pulled.rejected.items()},
-            "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},
-            **stages.metadata,
-        },
-    )
-    return dg.MaterializeResult(check_results=checks)
+    return {
+        "pulled_messages": pulled.messages,
+        "pulled_readings": report.accepted,
+        "pulled_repeated_readings": report.repeated,
+        "rejected_messages": report.rejected,
+        **{f"rejected: {reason}": count for reason, count in pulled.rejected.items()},
+        "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},
+    }

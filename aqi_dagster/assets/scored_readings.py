@@ -1,6 +1,9 @@
 """An anomaly score for every reading, by the detector of its sensor."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 import dagster as dg
 
@@ -10,10 +13,12 @@ from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windo
 from aqi_dagster.assets.pictures import attempted, picture
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.progress import ScoredWindow
 from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
-from aqi_dagster.pipeline.reporting.plots import plot_scores, scored_series
-from aqi_dagster.pipeline.reporting.window_numbers import score_numbers
+from aqi_dagster.pipeline.reporting.plots import Series, plot_scores, scored_series
+from aqi_dagster.pipeline.reporting.window_numbers import Numbers, score_numbers
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
@@ -47,19 +52,38 @@ def scored_readings(
     windows = requested_windows(context)
     limits = thresholds.thresholds
     stages = Stages()
-    with warehouse.exclusive() as connection:
+    with warehouse.exclusive() as writer:
         with stages.stage("score"):
-            scored = list(score_windows(connection, windows, FIRST_WINDOW, detector.parameters))
-            dropped = thin_states(connection, windows[0], detector.states_kept)
+            scored = list(score_windows(writer, windows, FIRST_WINDOW, detector.parameters))
+            dropped = thin_states(writer, windows.first, detector.states_kept)
         with stages.stage("check"):
-            numbers = score_numbers(connection, windows, limits)
-            up_to_date = scores_up_to_date(connection)
+            numbers = score_numbers(writer, windows, limits)
+            up_to_date = scores_up_to_date(writer)
         to_show = [start for start in windows if numbers.get(start, {}).get("above_thresholds")][-NEWEST_SHOWN:]
         series = {
-            start: attempted(context, window_key(start), partial(scored_series, connection, start, limits))
+            start: attempted(context, window_key(start), partial(scored_series, writer, start, limits))
             for start in to_show
         }
-    of_windows = {
+    of_windows = _describe_scores(context, scored, numbers, dropped)
+    with stages.stage("plot"):
+        for start, shown in series.items():
+            of_windows[start] |= _plot(context, start, shown, limits)
+    describe_windows(context, of_windows, of_run=stages.metadata)
+    return dg.MaterializeResult(check_results=[up_to_date])
+
+
+def _describe_scores(
+    context: dg.AssetExecutionContext, scored: Sequence[ScoredWindow], numbers: Numbers, dropped: int
+) -> dict[datetime, dict[str, Any]]:
+    """Log what was scored; returns the metadata of each window (start)."""
+    context.log.info(
+        "Scored %d readings of %d windows, %d of them for the first time; dropped %d old states",
+        sum(window.readings for window in scored),
+        len(scored),
+        sum(window.newly_scored for window in scored),
+        dropped,
+    )
+    return {
         window.start: {
             "dagster/partition_row_count": window.readings,
             "newly_scored": window.newly_scored,
@@ -68,18 +92,12 @@ def scored_readings(
         }
         for window in scored
     }
-    with stages.stage("plot"):
-        for start, shown in series.items():
-            draw = partial(plot_scores, start, thresholds=limits)
-            plot = picture(context, window_key(start), "Scores and PM2.5", shown, draw)
-            if plot is not None:
-                of_windows[start]["plot"] = plot
-    describe_windows(context, of_windows, of_run=stages.metadata)
-    context.log.info(
-        "Scored %d readings of %d windows, %d of them for the first time; dropped %d old states",
-        sum(window.readings for window in scored),
-        len(windows),
-        sum(window.newly_scored for window in scored),
-        dropped,
+
+
+def _plot(
+    context: dg.AssetExecutionContext, start: datetime, series: Sequence[Series] | None, limits: Thresholds
+) -> dict[str, dg.MarkdownMetadataValue]:
+    plot = picture(
+        context, window_key(start), "Scores and PM2.5", series, partial(plot_scores, start, thresholds=limits)
     )
-    return dg.MaterializeResult(check_results=[up_to_date])
+    return {} if plot is None else {"plot": plot}

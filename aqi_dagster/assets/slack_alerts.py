@@ -6,7 +6,6 @@ from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, table_metadata
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.pipeline.reporting.window_numbers import outbox_numbers
-from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 
@@ -20,7 +19,7 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     metadata=table_metadata("slack_alerts"),
 )
 def slack_alerts(
-    context: dg.AssetExecutionContext, slack: SlackResource, regions: RegionsResource, warehouse: WarehouseResource
+    context: dg.AssetExecutionContext, slack: SlackResource, warehouse: WarehouseResource
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
     """Alerts sent to Slack: one per region, window and verdict.
 
@@ -29,7 +28,7 @@ def slack_alerts(
     """
     stages = Stages()
     with stages.stage("send"):
-        report = slack.dispatch(warehouse.store, regions.regions)
+        report = slack.dispatch(warehouse.store)
     with stages.stage("publish"):
         warehouse.store.publish()
     with warehouse.store.reader() as copy:

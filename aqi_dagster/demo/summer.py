@@ -18,7 +18,7 @@ import numpy as np
 from aqi_dagster.demo.episodes import SCHEDULE, SENSORS, Floats, Kind
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.feeds.files import Message, encode_message
-from aqi_dagster.windows import WINDOW_LENGTH, window_start, windows_between
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 DAYS = 42
 """Length of the summer, after which its episodes repeat."""
@@ -75,7 +75,7 @@ class Summer:
         return {
             window: episode.kind
             for episode in self.episodes(until)
-            for window in windows_between(window_start(episode.start), window_start(episode.end - timedelta.resolution))
+            for window in WindowRange(window_start(episode.start), window_start(episode.end - timedelta.resolution))
             if window + WINDOW_LENGTH <= until
         }
 

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import dagster as dg
-from duckdb import DuckDBPyConnection
 from pydantic import Field
 
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import CHUNK_MESSAGES, TopicReader
 
 
@@ -44,11 +44,11 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             chunk_messages=self.chunk_messages,
         )
 
-    def pull(self, connection: DuckDBPyConnection) -> PullReport:
-        """Bring the store behind ``connection`` up to the present end of the topic."""
+    def pull(self, writer: Writer) -> PullReport:
+        """Bring the store up to the present end of the topic."""
         policy = PullPolicy(
             future_allowance=timedelta(minutes=self.future_allowance_minutes),
             reread_recreated_topic=self.reread_recreated_topic,
             skip_expired_offsets=self.skip_expired_offsets,
         )
-        return pull(connection, self.reader, policy)
+        return pull(writer, self.reader, policy)

@@ -1,7 +1,5 @@
 """Regions as a Dagster resource."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
@@ -13,6 +11,7 @@ from aqi_dagster.pipeline.regions.counties import county_regions, look_up_counti
 from aqi_dagster.pipeline.regions.geocoding import NearestTown, NominatimServer
 from aqi_dagster.pipeline.regions.polygons import PolygonRegions
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.windows import WindowRange
 
 
 class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -29,8 +28,8 @@ class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     elsewhere: str = Field(default="Elsewhere", description="Region of the sensors that are in no other")
 
-    def look_up(self, store: Store, windows: Sequence[datetime]) -> None:
-        """Have the counties that ``windows`` (starts, consecutive) need looked up; ``store`` is free meanwhile."""
+    def look_up(self, store: Store, windows: WindowRange) -> None:
+        """Have the counties that ``windows`` need looked up; ``store`` is free meanwhile."""
         geocoder = self._geocoder()
         if geocoder is not None:
             look_up_counties(store, geocoder, windows, self.elsewhere)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
-from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, RegionsOf, dispatch
+from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 
@@ -22,9 +22,9 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 
-    def dispatch(self, store: Store, regions_of: RegionsOf) -> DispatchReport:
-        """Send the alerts of ``store`` that are due; ``regions_of`` tells which sensors are neighbours."""
+    def dispatch(self, store: Store) -> DispatchReport:
+        """Send the alerts of ``store`` that are due."""
         post = None
         if self.webhook_url:
             post = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds).post
-        return dispatch(store, post, timedelta(hours=self.digest_after_hours), self.dagster_url, regions_of)
+        return dispatch(store, post, timedelta(hours=self.digest_after_hours), self.dagster_url)

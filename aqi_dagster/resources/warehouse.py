@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection
 from pydantic import Field, PrivateAttr
 
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import Writer
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -32,10 +33,10 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self._store
 
     @contextmanager
-    def exclusive(self) -> Iterator[DuckDBPyConnection]:
+    def exclusive(self) -> Iterator[Writer]:
         """The only open connection to the private store."""
-        with self.store.exclusive() as connection:
-            yield connection
+        with self.store.exclusive() as writer:
+            yield writer
 
     @contextmanager
     def inspect(self) -> Iterator[DuckDBPyConnection]:

@@ -27,7 +27,7 @@ from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.windows import utc_now
+from aqi_dagster.windows import WindowRange, utc_now
 from tests.support.messages import ALLOWANCE, RawMessage, at, chunk, message
 from tests.support.outbox import BEFORE, DIGEST_AFTER, ENDED, OLD, classify, outbox
 from tests.support.slack_server import PATH, Answer, Slack, headlines, slack_server
@@ -269,9 +269,10 @@ def test_a_verdict_that_late_readings_change_is_told_as_a_correction_of_its_wind
     def take_in_and_score(messages: list[RawMessage], first_offset: int, *windows: datetime) -> None:
         with store.exclusive() as connection:
             ingest(connection, decode(chunk(messages, first_offset=first_offset), utc_now(), ALLOWANCE), 1, utc_now())
-            list(score_windows(connection, windows, BEFORE, DetectorParameters(window_size=10)))
-            select_anomalies(connection, windows, Thresholds())
-            classify_windows(connection, windows, REGION)
+            span = WindowRange.of(windows)
+            list(score_windows(connection, span, BEFORE, DetectorParameters(window_size=10)))
+            select_anomalies(connection, span, Thresholds())
+            classify_windows(connection, span, REGION)
 
     one, two = SMOKE
     on_time = readings(one, BEFORE, 8.0) + readings(two, BEFORE, 8.0) + readings(one, ENDED, 900.0)

@@ -22,17 +22,9 @@ from river.anomaly import HalfSpaceTrees
 from aqi_dagster.errors import DetectorStateError
 from aqi_dagster.pipeline.detection import detector_banks as batch_scoring
 from aqi_dagster.pipeline.detection.detector_banks import LoopBank, detector_bank
-from aqi_dagster.pipeline.detection.detectors import (
-    FORMAT_VERSION,
-    RIVER_VERSION,
-    DetectorParameters,
-    StoredState,
-    compressor,
-    decompress,
-    load_state,
-    new_detector,
-    score_and_learn,
-)
+from aqi_dagster.pipeline.detection.detector_states import FORMAT_VERSION, RIVER_VERSION, StoredState
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
+from aqi_dagster.pipeline.detection.state_pickles import compressor, decompress, load_state
 from tests.support.messages import FIRST_WINDOW
 from tests.support.places import SHARED
 

@@ -7,14 +7,9 @@ import pytest
 from river.anomaly import HalfSpaceTrees
 
 from aqi_dagster.errors import DetectorStateError
-from aqi_dagster.pipeline.detection.detectors import (
-    FEATURE,
-    DetectorParameters,
-    load_state,
-    new_detector,
-    require_same_parameters,
-    score_and_learn,
-)
+from aqi_dagster.pipeline.detection.detector_states import require_same_parameters
+from aqi_dagster.pipeline.detection.detectors import FEATURE, DetectorParameters, new_detector, score_and_learn
+from aqi_dagster.pipeline.detection.state_pickles import load_state
 from tests.support.detector_states import PARAMETERS, SENSOR, learned, refusal, series, stored
 
 

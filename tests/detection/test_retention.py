@@ -7,17 +7,18 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ThinnedStatesError
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
-from aqi_dagster.pipeline.detection.retention import thin_states, thinned_before
+from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
-from aqi_dagster.pipeline.readings.accounting import outdated_scores
-from aqi_dagster.windows import WINDOW_LENGTH, window_start, windows_between
+from aqi_dagster.pipeline.store.outdated import outdated_scores
+from aqi_dagster.pipeline.store.window_ledger import thinned_before
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 from tests.support.messages import at, message, take_in
 from tests.support.tables import rows
 
 FIRST = at("2022-07-20T12:00")
 """A Wednesday: the first week is not whole."""
 
-WINDOWS = [*windows_between(FIRST, FIRST + timedelta(weeks=6))]
+WINDOWS = [*WindowRange(FIRST, FIRST + timedelta(weeks=6))]
 
 KEEP = timedelta(weeks=2)
 
@@ -35,7 +36,7 @@ def bring(connection: DuckDBPyConnection) -> None:
 
 
 def score(connection: DuckDBPyConnection, first: datetime, last: datetime) -> None:
-    [*score_windows(connection, [*windows_between(first, last)], FIRST, PARAMETERS)]
+    [*score_windows(connection, WindowRange(first, last), FIRST, PARAMETERS)]
 
 
 def states(connection: DuckDBPyConnection) -> dict[tuple[str, datetime], bytes]:
@@ -101,11 +102,11 @@ def test_the_range_that_takes_in_a_late_reading_begins_where_it_can(connection: 
     late = at("2022-08-04T07:00")
     take_in(connection, [message("45.1, -122", late, 900.0)], first_offset=10**6)
     outdated = outdated_scores(connection, FIRST)
-    assert (outdated.late_readings, outdated.first, outdated.last) == (1, MONDAYS[1], WINDOWS[-1])
-    assert outdated.first is not None
-    score(connection, outdated.first, WINDOWS[-1])
-    thin_states(connection, outdated.first, KEEP)
-    assert outdated_scores(connection, FIRST).first is None
+    assert outdated.windows is not None
+    assert (outdated.late_readings, outdated.windows) == (1, WindowRange(MONDAYS[1], WINDOWS[-1]))
+    score(connection, outdated.windows.first, WINDOWS[-1])
+    thin_states(connection, outdated.windows.first, KEEP)
+    assert outdated_scores(connection, FIRST).windows is None
     assert window_start(late) not in {start for _, start in states(connection)}
 
 

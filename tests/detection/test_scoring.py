@@ -13,12 +13,13 @@ from duckdb import DuckDBPyConnection
 from river.anomaly import HalfSpaceTrees
 
 from aqi_dagster.errors import DetectorStateError, UnscoredWindowsError
-from aqi_dagster.pipeline.detection import scoring
+from aqi_dagster.pipeline.detection import progress
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
-from aqi_dagster.pipeline.detection.scoring import ScoredWindow, score_windows
-from aqi_dagster.pipeline.readings.accounting import OutdatedScores, outdated_scores
+from aqi_dagster.pipeline.detection.progress import ScoredWindow
+from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.windows import WINDOW_LENGTH, window_key, window_start
+from aqi_dagster.pipeline.store.outdated import OutdatedScores, outdated_scores
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key, window_start
 from tests.support.messages import FIRST_WINDOW, message, take_in
 from tests.support.tables import rows
 
@@ -58,7 +59,7 @@ def bring(connection: DuckDBPyConnection, readings: Sequence[Reading]) -> None:
 def score(
     connection: DuckDBPyConnection, windows: Sequence[datetime], parameters: DetectorParameters = PARAMETERS
 ) -> list[ScoredWindow]:
-    return list(score_windows(connection, windows, FIRST_WINDOW, parameters))
+    return list(score_windows(connection, WindowRange.of(windows), FIRST_WINDOW, parameters))
 
 
 def tables(connection: DuckDBPyConnection) -> list[list[tuple[Any, ...]]]:
@@ -94,7 +95,7 @@ def test_one_run_over_all_windows_is_what_river_gives(connection: DuckDBPyConnec
     assert [window.start for window in scored] == WINDOWS
     assert [window.sensors for window in scored] == [2, 2, 2, 2, 2, 2, 3, 3]
     assert sum(window.readings for window in scored) == len(READINGS)
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 0, None, None)
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 0, None)
 
 
 @pytest.mark.parametrize("cuts", [[1, 2, 3, 4, 5, 6, 7], [3], [1, 6]])
@@ -112,7 +113,7 @@ def test_runs_over_parts_leave_the_tables_of_one_pass(
 def test_readings_are_scored_in_groups_that_fit_in_memory(
     connection: DuckDBPyConnection, one_pass: list[list[tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "READINGS_AT_ONCE", 130)
+    monkeypatch.setattr(progress, "READINGS_AT_ONCE", 130)
     bring(connection, READINGS)
     score(connection, WINDOWS)
     assert tables(connection) == one_pass
@@ -130,9 +131,9 @@ def test_windows_that_are_scored_again_stay_as_they_are(connection: DuckDBPyConn
 def test_a_run_that_is_given_up_keeps_its_windows_and_can_be_gone_on_with(
     connection: DuckDBPyConnection, one_pass: list[list[tuple[Any, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "READINGS_AT_ONCE", 0)
+    monkeypatch.setattr(progress, "READINGS_AT_ONCE", 0)
     bring(connection, READINGS)
-    run = score_windows(connection, WINDOWS, FIRST_WINDOW, PARAMETERS)
+    run = score_windows(connection, WindowRange.of(WINDOWS), FIRST_WINDOW, PARAMETERS)
     assert [next(run).start, next(run).start] == WINDOWS[:2]
     run.close()
     assert rows(connection, "SELECT DISTINCT window_start FROM scored_readings ORDER BY ALL") == [
@@ -150,11 +151,11 @@ def test_late_readings_are_told_with_the_range_that_takes_them_in(
     score(connection, WINDOWS)
     bring(connection, late)
     outdated = outdated_scores(connection, FIRST_WINDOW)
-    assert outdated == OutdatedScores(len(late), 0, WINDOWS[2], WINDOWS[7])
+    assert outdated == OutdatedScores(len(late), 0, WindowRange(WINDOWS[2], WINDOWS[7]))
     rerun = score(connection, WINDOWS[2:])
     assert [window.newly_scored for window in rerun] == [len(late), 0, 0, 0, 0, 0]
     assert tables(connection) == one_pass
-    assert outdated_scores(connection, FIRST_WINDOW).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).windows is None
 
 
 def test_windows_that_build_on_one_that_was_scored_anew_are_stale(
@@ -165,11 +166,11 @@ def test_windows_that_build_on_one_that_was_scored_anew_are_stale(
     score(connection, WINDOWS)
     bring(connection, late)
     score(connection, WINDOWS[2:3])
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WINDOWS[3], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WindowRange(WINDOWS[3], WINDOWS[7]))
     score(connection, WINDOWS[3:5])
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 3, WINDOWS[5], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 3, WindowRange(WINDOWS[5], WINDOWS[7]))
     score(connection, WINDOWS[5:])
-    assert outdated_scores(connection, FIRST_WINDOW).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).windows is None
     assert tables(connection) == one_pass
 
 
@@ -178,9 +179,9 @@ def test_windows_before_the_first_scored_one_make_all_later_ones_stale(
 ) -> None:
     bring(connection, READINGS)
     score(connection, WINDOWS[4:])
-    assert outdated_scores(connection, FIRST_WINDOW).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).windows is None
     score(connection, WINDOWS[:4])
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 4, WINDOWS[4], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 4, WindowRange(WINDOWS[4], WINDOWS[7]))
     score(connection, WINDOWS[4:])
     assert tables(connection) == one_pass
 
@@ -195,6 +196,7 @@ def test_a_window_behind_unscored_readings_names_the_range_to_run_first(connecti
     first, last = window_key(WINDOWS[2]), window_key(WINDOWS[3])
     assert f"{len(missed)} readings of the windows from {first} to {last} were never scored" in str(refused.value)
     assert f"Materialize the range from {first} to {window_key(WINDOWS[4])} in one run" in str(refused.value)
+    assert refused.value.windows == WindowRange(WINDOWS[2], WINDOWS[4])
     assert tables(connection) == before
 
 
@@ -224,7 +226,7 @@ def test_readings_before_the_first_window_are_kept_and_never_scored(
     assert tables(connection)[:2] == one_pass[:2]
     kept = rows(connection, "SELECT created_at FROM readings ANTI JOIN scored_readings USING (sensor, created_at)")
     assert sorted(kept) == sorted((time,) for time, _, _ in early)
-    assert outdated_scores(connection, FIRST_WINDOW).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).windows is None
 
 
 def test_a_repeated_reading_is_scored_once_with_the_value_that_came_first(
@@ -245,9 +247,9 @@ def test_other_parameters_ask_for_all_windows_to_be_scored_anew(connection: Duck
         score(connection, WINDOWS[3:], other)
     assert tables(connection) == before
     score(connection, WINDOWS[:3], other)
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WINDOWS[3], WINDOWS[7])
+    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WindowRange(WINDOWS[3], WINDOWS[7]))
     score(connection, WINDOWS[3:], other)
-    assert outdated_scores(connection, FIRST_WINDOW).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).windows is None
     assert rows(connection, "SELECT DISTINCT parameters_hash FROM detector_states") == [(other.hash(),)]
 
 
@@ -262,4 +264,4 @@ def test_a_damaged_state_stops_the_window_that_would_build_on_it(connection: Duc
         score(connection, WINDOWS[6:])
     assert rows(connection, "SELECT max(window_start) FROM scored_readings") == [(WINDOWS[5],)]
     score(connection, WINDOWS)
-    assert outdated_scores(connection, FIRST_WINDOW).first is None
+    assert outdated_scores(connection, FIRST_WINDOW).windows is None

@@ -13,7 +13,8 @@ from river.anomaly import HalfSpaceTrees
 from river.tree.padded import PaddedLeaf
 
 from aqi_dagster.errors import DetectorStateError
-from aqi_dagster.pipeline.detection.detectors import decompress, load_state, new_detector
+from aqi_dagster.pipeline.detection.detectors import new_detector
+from aqi_dagster.pipeline.detection.state_pickles import decompress, load_state
 from tests.support.detector_states import PARAMETERS, learned, refusal, stored, stored_pickle
 
 GENUINE = stored(learned())

@@ -13,6 +13,7 @@ from aqi_dagster.pipeline.regions.base import Geocoder
 from aqi_dagster.pipeline.regions.counties import KEPT_AT_ONCE, MAX_FAILURES, county_regions, look_up_counties
 from aqi_dagster.pipeline.regions.geocoding import NearestTown, NominatimServer
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.windows import WindowRange
 from tests.support.messages import FIRST_WINDOW
 from tests.support.nominatim_server import NO_RESULT, NominatimStandIn, answer, nominatim_server
 from tests.support.tables import rows
@@ -57,11 +58,14 @@ def looked_up(store: Store) -> list[tuple[Any, ...]]:
         return rows(connection, "SELECT sensor, method, region FROM sensor_regions ORDER BY looked_up_at, sensor")
 
 
+WINDOW = WindowRange(FIRST_WINDOW, FIRST_WINDOW)
+
+
 def regions_of(store: Store, geocoder: Geocoder, *sensors: str) -> list[str]:
     """The regions of ``sensors`` as a run over a window with their anomalies finds them."""
     with store.exclusive() as connection:
         find(connection, FIRST_WINDOW, sensors)
-    look_up_counties(store, geocoder, [FIRST_WINDOW], ELSEWHERE)
+    look_up_counties(store, geocoder, WINDOW, ELSEWHERE)
     with store.exclusive() as connection:
         regions = county_regions(connection, geocoder, ELSEWHERE)
     return [regions.region_of(sensor) for sensor in sensors]
@@ -236,7 +240,7 @@ def test_the_store_is_free_while_a_geocoder_is_asked(store: Store, tmp_path: Pat
 def test_two_runs_do_not_ask_at_once(store: Store, tmp_path: Path) -> None:
     def ask_too() -> None:
         with pytest.raises(StoreBusyError, match=r"lookup\.lock"):
-            look_up_counties(Store(tmp_path, lock_timeout=0.2), geocoder, [FIRST_WINDOW], ELSEWHERE)
+            look_up_counties(Store(tmp_path, lock_timeout=0.2), geocoder, WINDOW, ELSEWHERE)
 
     geocoder = Patient(ask_too)
     regions_of(store, geocoder, GRESHAM)

@@ -4,7 +4,8 @@ import duckdb
 import pytest
 
 from aqi_dagster.errors import StoreError
-from aqi_dagster.pipeline.store.connections import SCHEMA_VERSION, Store
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.migration import SCHEMA_VERSION
 from tests.support.store_processes import add, hear, process, sensors
 from tests.support.tables import rows
 

@@ -7,8 +7,8 @@ import re
 from dataclasses import replace
 
 from aqi_dagster.pipeline.alerts.slack_blocks import Block, digest_message, message
-from aqi_dagster.pipeline.alerts.wording import Alert, reason
-from aqi_dagster.pipeline.verdicts.neighbours import Neighbours
+from aqi_dagster.pipeline.alerts.wording import reason
+from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.support.messages import at
 from tests.support.places import TOP
@@ -35,9 +35,8 @@ SMOKE = Alert(
     max_pm25_corrected=401.4,
     aqi_of_max=535,
     aqi_category="Hazardous",
-    neighbours=Neighbours(
-        [9.3, 14.0, 148.2, 231.7, 295.5], ["39.168, -120.224: the same 0.00 ug/m3 from 00:00 to 11:50"]
-    ),
+    others_pm25=[9.3, 14.0, 148.2, 231.7, 295.5],
+    implausible=["39.168, -120.224: the same 0.00 ug/m3 from 00:00 to 11:50"],
 )
 
 MALFUNCTION = replace(
@@ -51,7 +50,8 @@ MALFUNCTION = replace(
     max_pm25_corrected=None,
     aqi_of_max=None,
     aqi_category=None,
-    neighbours=Neighbours([3.1, 4.4, 5.0, 5.2, 6.1, 7.3, 8.8], []),
+    others_pm25=[3.1, 4.4, 5.0, 5.2, 6.1, 7.3, 8.8],
+    implausible=[],
 )
 
 WITHDRAWN = replace(
@@ -67,6 +67,8 @@ WITHDRAWN = replace(
     max_pm25_corrected=None,
     aqi_of_max=None,
     aqi_category=None,
+    others_pm25=None,
+    implausible=None,
 )
 
 _EVERYWHERE = replace(
@@ -77,14 +79,16 @@ _EVERYWHERE = replace(
         for longitude in (-12014, -12009, -12003, -11998)
     ],
     count_anomalies=797,
-    neighbours=Neighbours([188.0], []),
+    others_pm25=[188.0],
+    implausible=[],
 )
 
 _LONE = replace(
     SMOKE,
     sensors=SMOKE.sensors[:1] if SMOKE.sensors else None,
     count_anomalies=19,
-    neighbours=Neighbours([4.2, 5.0, 5.6, 6.9, 9.3, 11.4, 18.0], []),
+    others_pm25=[4.2, 5.0, 5.6, 6.9, 9.3, 11.4, 18.0],
+    implausible=[],
     variation=0.08,
     max_pm25=401.0,
     max_pm25_corrected=212.4,

@@ -8,17 +8,9 @@ import pytest
 from river.anomaly import HalfSpaceTrees
 
 from aqi_dagster.errors import DetectorStateError
-from aqi_dagster.pipeline.detection.detectors import (
-    FORMAT_VERSION,
-    PICKLE_PROTOCOL,
-    RIVER_VERSION,
-    DetectorParameters,
-    StoredState,
-    compressor,
-    load_state,
-    new_detector,
-    score_and_learn,
-)
+from aqi_dagster.pipeline.detection.detector_states import FORMAT_VERSION, RIVER_VERSION, StoredState
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
+from aqi_dagster.pipeline.detection.state_pickles import PICKLE_PROTOCOL, compressor, load_state
 from tests.support.messages import FIRST_WINDOW
 
 PARAMETERS = DetectorParameters()

@@ -7,6 +7,7 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.windows import WindowRange
 
 REGION = OneRegion("Lake Tahoe")
 
@@ -27,4 +28,4 @@ def find(connection: DuckDBPyConnection, window: datetime, sensors: Sequence[str
     for number, sensor in enumerate(sensors):
         anomaly = [sensor, window + timedelta(minutes=number), window, 500.0 + number, 0.9]
         connection.execute("INSERT INTO anomalies VALUES (?, ?, ?, ?, ?)", anomaly)
-    classify_windows(connection, [window], REGION)
+    classify_windows(connection, WindowRange(window, window), REGION)

@@ -12,6 +12,7 @@ from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalie
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES, aqi, category, corrected_pm25
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.windows import WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message, take_in
 from tests.support.slack_server import slack_server
 from tests.support.tables import rows
@@ -118,8 +119,8 @@ def anomalous(messages: list[RawMessage], connection: DuckDBPyConnection) -> Non
         "INSERT INTO scored_readings SELECT sensor, created_at, window_start, pm25_cf1, 0.9 FROM readings "
         "WHERE NOT repeated"
     )
-    select_anomalies(connection, [FIRST_WINDOW], Thresholds())
-    classify_windows(connection, [FIRST_WINDOW], REGION)
+    select_anomalies(connection, WindowRange(FIRST_WINDOW, FIRST_WINDOW), Thresholds())
+    classify_windows(connection, WindowRange(FIRST_WINDOW, FIRST_WINDOW), REGION)
 
 
 PEAK = "SELECT max_pm25, max_pm25_corrected, aqi_of_max, aqi_category FROM regional_windows"

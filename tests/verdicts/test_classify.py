@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW
 from tests.support.tables import rows
 from tests.support.verdicts import MALFUNCTION, NOTHING, REGION, SMOKE, find
@@ -123,19 +123,19 @@ def test_anomalies_exceed_both_thresholds(connection: DuckDBPyConnection) -> Non
     scored = [("a", 51.0, 0.71), ("b", 50.0, 0.9), ("c", 900.0, 0.7), ("d", 50.01, 0.7001), ("e", 10.0, 1.0)]
     for sensor, pm25, score in scored:
         connection.execute("INSERT INTO scored_readings VALUES (?, ?, ?, ?, ?)", [sensor, WINDOW, WINDOW, pm25, score])
-    assert select_anomalies(connection, [WINDOW, NEXT], Thresholds()) == {WINDOW: 2, NEXT: 0}
+    assert select_anomalies(connection, WindowRange.of([WINDOW, NEXT]), Thresholds()) == {WINDOW: 2, NEXT: 0}
     assert rows(connection, "SELECT sensor, pm25_cf1, score FROM anomalies ORDER BY ALL") == [scored[0], scored[3]]
-    assert select_anomalies(connection, [WINDOW], Thresholds(0.7, 51.0)) == {WINDOW: 0}
+    assert select_anomalies(connection, WindowRange.of([WINDOW]), Thresholds(0.7, 51.0)) == {WINDOW: 0}
     assert rows(connection, "SELECT * FROM anomalies") == []
 
 
 def test_only_the_windows_that_are_asked_for_are_written(connection: DuckDBPyConnection) -> None:
     for window in (WINDOW, NEXT):
         connection.execute("INSERT INTO scored_readings VALUES ('a', $w, $w, 500, 0.9)", {"w": window})
-    select_anomalies(connection, [WINDOW, NEXT], Thresholds())
+    select_anomalies(connection, WindowRange.of([WINDOW, NEXT]), Thresholds())
     connection.execute("DELETE FROM scored_readings")
-    select_anomalies(connection, [NEXT], Thresholds())
+    select_anomalies(connection, WindowRange.of([NEXT]), Thresholds())
     assert rows(connection, "SELECT window_start FROM anomalies") == [(WINDOW,)]
-    classified = classify_windows(connection, [WINDOW, NEXT], REGION)
+    classified = classify_windows(connection, WindowRange.of([WINDOW, NEXT]), REGION)
     assert [len(found) for found in classified.values()] == [1, 0]
     assert rows(connection, "SELECT window_start FROM regional_windows") == [(WINDOW,)]

@@ -1,21 +1,25 @@
 """What other sensors of a region read while some were anomalous."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.alerts.wording import surroundings
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import scalar
+from aqi_dagster.pipeline.verdicts.classify import classify_windows
 from aqi_dagster.pipeline.verdicts.neighbours import Neighbours, find_neighbours
+from aqi_dagster.windows import WindowRange
+from tests.support.alert_examples import SMOKE as ALERT
 from tests.support.messages import FIRST_WINDOW, message, take_in
 from tests.support.slack_server import Slack
+from tests.support.tables import rows
 from tests.support.verdicts import MALFUNCTION, REGION, find
 
 WINDOW = FIRST_WINDOW
@@ -45,7 +49,14 @@ class OfTahoe:
 
 
 def neighbours(connection: DuckDBPyConnection, regions: Regions = REGION) -> Neighbours:
-    return find_neighbours(connection, REGION.name, WINDOW, MALFUNCTION, regions)
+    """What is found for the one window, and stored with it when it is classified again."""
+    (window,) = classify_windows(connection, WindowRange(WINDOW, WINDOW), regions)[WINDOW]
+    found = find_neighbours(connection, [window], regions)[REGION.name, WINDOW]
+    assert (window.others_pm25, window.implausible) == (found.others, found.implausible)
+    assert rows(connection, "SELECT others_pm25, implausible FROM regional_windows") == [
+        (found.others, found.implausible)
+    ]
+    return found
 
 
 def test_the_others_are_told_by_their_median_around_the_anomalies(connection: DuckDBPyConnection) -> None:
@@ -75,32 +86,32 @@ def test_who_is_not_to_be_believed_is_told_and_no_witness(connection: DuckDBPyCo
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("others", "implausible", "told"),
     [
-        (Neighbours([], []), "No other sensor of the region is known to have measured meanwhile."),
-        (Neighbours([11.6], []), "The region's other sensor read 12 ug/m3 meanwhile."),
-        (Neighbours([3, 4, 1100], []), "The region's 3 other sensors read 3 to 1,100 ug/m3 meanwhile, median 4."),
-        (Neighbours([3], list("abcde")), "read 3 ug/m3 meanwhile. Not to be believed: a; b; c; and 2 more."),
+        ([], [], "No other sensor of the region is known to have measured meanwhile."),
+        ([11.6], [], "The region's other sensor read 12 ug/m3 meanwhile."),
+        ([3, 4, 1100], [], "The region's 3 other sensors read 3 to 1,100 ug/m3 meanwhile, median 4."),
+        ([3], list("abcde"), "read 3 ug/m3 meanwhile. Not to be believed: a; b; c; and 2 more."),
+        (None, None, ""),
     ],
 )
-def test_surroundings_in_words(found: Neighbours, told: str) -> None:
-    assert surroundings(found).endswith(told)
+def test_surroundings_in_words(others: list[float] | None, implausible: list[str] | None, told: str) -> None:
+    found = surroundings(replace(ALERT, others_pm25=others, implausible=implausible))
+    assert found.endswith(told)
+    assert bool(found) == bool(told)
 
 
-@pytest.mark.parametrize("error", [ConfigurationError("regions.geojson does not exist"), ValueError("no polygon")])
-def test_an_alert_tells_its_surroundings_and_is_sent_without_them_if_need_be(
-    store: Store, slack: Slack, error: Exception
-) -> None:
-    def no_regions(_: DuckDBPyConnection) -> Regions:
-        raise error
-
+def test_an_alert_tells_the_surroundings_that_its_verdict_was_stored_with(store: Store, slack: Slack) -> None:
     post = Webhook(slack.url, attempts=1).post
+    later = WINDOW + timedelta(hours=12)
     with store.exclusive() as connection:
         read(connection, "45.2, -122", lambda minute: 7.0 + minute)
         find(connection, WINDOW, MALFUNCTION)
-    assert dispatch(store, post, timedelta(days=36_500), None, lambda _: REGION) == DispatchReport(sent=1)
+    assert dispatch(store, post, timedelta(days=36_500)) == DispatchReport(sent=1)
     assert "The region's other sensor read 22 ug/m3 meanwhile." in slack.shown(0)
     with store.exclusive() as connection:
-        find(connection, WINDOW + timedelta(hours=12), MALFUNCTION)
-    assert dispatch(store, post, timedelta(days=36_500), None, no_regions) == DispatchReport(sent=1)
+        find(connection, later, MALFUNCTION)
+        # As a release left it that did not store them.
+        connection.execute("UPDATE regional_windows SET others_pm25 = NULL, implausible = NULL")
+    assert dispatch(store, post, timedelta(days=36_500)) == DispatchReport(sent=1)
     assert "meanwhile" not in slack.shown(1)

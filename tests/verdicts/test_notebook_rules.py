@@ -6,7 +6,9 @@ import pytest
 from scipy.stats import variation
 
 from aqi_dagster.pipeline.regions.base import OneRegion
-from aqi_dagster.pipeline.verdicts.notebook_rules import Anomaly, RegionalWindow, classify, judge
+from aqi_dagster.pipeline.verdicts.classify import judge_regions
+from aqi_dagster.pipeline.verdicts.notebook_rules import smoke_or_malfunction
+from aqi_dagster.pipeline.verdicts.regional_window import Anomaly, RegionalWindow
 from tests.support.messages import at
 
 WINDOW = at("2022-07-18 12:00")
@@ -30,18 +32,18 @@ WINDOW = at("2022-07-18 12:00")
 def test_one_sensor_needs_ten_anomalies_of_little_scatter_and_two_sensors_nothing(
     sensors: int, values: list[float], verdict: str
 ) -> None:
-    assert judge(sensors, values)[0] == verdict
+    assert smoke_or_malfunction(sensors, values)[0] == verdict
 
 
 def test_the_border_of_scatter_is_included_in_smoke() -> None:
     """The values of the case above that is smoke have a variation of exactly 0.3."""
-    assert judge(1, [70.0, 130.0] * 5) == ("smoke", 0.3)
+    assert smoke_or_malfunction(1, [70.0, 130.0] * 5) == ("smoke", 0.3)
 
 
 @pytest.mark.parametrize(("sensors", "count", "told"), [(1, 9, False), (1, 10, True), (2, 10, False)])
 def test_the_variation_is_told_only_where_the_rule_looks_at_it(sensors: int, count: int, told: bool) -> None:
     values = [300.0 + 17 * n for n in range(count)]
-    assert judge(sensors, values)[1] == (float(variation(values)) if told else None)
+    assert smoke_or_malfunction(sensors, values)[1] == (float(variation(values)) if told else None)
 
 
 def anomalies(sensor: str, minutes: list[int], pm25: float = 500.0) -> list[Anomaly]:
@@ -62,14 +64,14 @@ def test_a_regional_window_tells_its_sensors_its_earliest_event_and_its_greatest
         variation=None,
         verdict="smoke",
     )
-    assert classify(WINDOW, found, OneRegion("Lake Tahoe")) == [expected]
-    assert classify(WINDOW, reversed(found), OneRegion("Lake Tahoe")) == [expected]
+    assert judge_regions(WINDOW, found, OneRegion("Lake Tahoe")) == [expected]
+    assert judge_regions(WINDOW, reversed(found), OneRegion("Lake Tahoe")) == [expected]
 
 
 def test_the_order_of_the_anomalies_does_not_change_the_variation_by_a_bit() -> None:
     found = [Anomaly("a", WINDOW + timedelta(minutes=n), 300 + 0.1 * n**2) for n in range(40)]
-    (forwards,) = classify(WINDOW, found, OneRegion("x"))
-    (backwards,) = classify(WINDOW, reversed(found), OneRegion("x"))
+    (forwards,) = judge_regions(WINDOW, found, OneRegion("x"))
+    (backwards,) = judge_regions(WINDOW, reversed(found), OneRegion("x"))
     assert forwards.variation is not None
     assert forwards == backwards
 
@@ -83,7 +85,7 @@ class ByFirstLetter:
 
 def test_each_region_is_judged_by_its_own_sensors() -> None:
     found = [*anomalies("south1", [1]), *anomalies("south2", [2]), *anomalies("north1", list(range(9)))]
-    windows = classify(WINDOW, found, ByFirstLetter())
+    windows = judge_regions(WINDOW, found, ByFirstLetter())
     assert [(w.region, w.sensors, w.verdict) for w in windows] == [
         ("N", ["north1"], "malfunction"),
         ("S", ["south1", "south2"], "smoke"),
@@ -92,4 +94,4 @@ def test_each_region_is_judged_by_its_own_sensors() -> None:
 
 @pytest.mark.parametrize("window", [WINDOW, at("2022-07-19")])
 def test_a_window_without_anomalies_has_no_regional_window(window: datetime) -> None:
-    assert classify(window, [], OneRegion("Lake Tahoe")) == []
+    assert judge_regions(window, [], OneRegion("Lake Tahoe")) == []

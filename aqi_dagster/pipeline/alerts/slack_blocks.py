@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from aqi_dagster.pipeline.alerts.wording import (
     TITLES,
-    Alert,
     counted,
     in_one_line,
     reason,
@@ -23,6 +22,7 @@ from aqi_dagster.pipeline.alerts.wording import (
 )
 from aqi_dagster.pipeline.decoding.definition import coordinates
 from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES
+from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.windows import window_key
 
 MAX_TEXT = 3_000
@@ -77,8 +77,8 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
     if alert.sensors is not None:
         lines = [f"• {_map_link(sensor)}" for sensor in alert.sensors]
         details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
-    if alert.neighbours is not None:
-        details.append(_section(html.escape(surroundings(alert.neighbours), quote=False)))
+    if surroundings(alert):
+        details.append(_section(html.escape(surroundings(alert), quote=False)))
     if told_aqi(alert) is not None:
         details.append(
             _context(

@@ -1,12 +1,11 @@
 """What an alert tells, in plain words: the verdict, why, and what the region's other sensors read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from statistics import median
 
-from aqi_dagster.pipeline.verdicts.neighbours import Neighbours
-from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES, RegionalWindow
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
+from aqi_dagster.pipeline.verdicts.outbox import Alert
+from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 
 MAX_NAME = 100
 """Characters of a region's or sensor's name that are shown."""
@@ -21,43 +20,10 @@ TITLES = {
 }
 
 
-@dataclass(frozen=True)
-class Alert:
-    """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn.
-
-    ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the :func:`reason` it was given;
-    all are None in a window's first message, the last also where it was sent by a release that did not keep it.
-    ``neighbours`` are None where nobody looked.
-    """
-
-    alert_id: int
-    region: str
-    window_start: datetime
-    verdict: str
-    previous_verdict: str | None
-    told_at: datetime | None
-    told_before: str | None
-    status: str
-    sensors: list[str] | None
-    min_event: datetime | None
-    max_pm25: float | None
-    count_anomalies: int | None
-    variation: float | None
-    max_pm25_corrected: float | None
-    aqi_of_max: int | None
-    aqi_category: str | None
-    neighbours: Neighbours | None = None
-
-    @property
-    def window_end(self) -> datetime:
-        """End of the window, excluded."""
-        return self.window_start + WINDOW_LENGTH
-
-
-def story(window: RegionalWindow, neighbours: Neighbours | None) -> str:
-    """The verdict, its reason and, if somebody looked, its surroundings: what the window's page and the log show."""
-    told = f"{TITLES[window.verdict]}: {reason(window)}. {_some('Sensors', window.sensors)}."
-    return told if neighbours is None else f"{told} {surroundings(neighbours)}"
+def story(window: RegionalWindow) -> str:
+    """The verdict, its reason and its surroundings: what the window's page and the log show."""
+    verdict = f"{TITLES[window.verdict]}: {reason(window)}. {_some('Sensors', window.sensors)}."
+    return f"{verdict} {surroundings(window)}".rstrip()
 
 
 def reason(alert: Alert | RegionalWindow) -> str:
@@ -78,9 +44,14 @@ def reason(alert: Alert | RegionalWindow) -> str:
     return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
 
 
-def surroundings(neighbours: Neighbours) -> str:
-    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken."""
-    others = [f"{pm25:,.0f}" for pm25 in neighbours.others]
+def surroundings(alert: Alert | RegionalWindow) -> str:
+    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken.
+
+    Empty where a release that did not store it reached the verdict.
+    """
+    if alert.others_pm25 is None:
+        return ""
+    others = [f"{pm25:,.0f}" for pm25 in alert.others_pm25]
     match others:
         case []:
             text = "No other sensor of the region is known to have measured meanwhile."
@@ -89,9 +60,9 @@ def surroundings(neighbours: Neighbours) -> str:
         case [lowest, *_, highest]:
             text = (
                 f"The region's {len(others):,} other sensors read {lowest} to {highest} ug/m3 meanwhile, "
-                f"median {neighbours.median:,.0f}."
+                f"median {median(alert.others_pm25):,.0f}."
             )
-    return f"{text} {_some('Not to be believed', neighbours.implausible)}." if neighbours.implausible else text
+    return f"{text} {_some('Not to be believed', alert.implausible)}." if alert.implausible else text
 
 
 def told_aqi(alert: Alert | RegionalWindow) -> int | None:

@@ -1,12 +1,26 @@
-"""Anomalies: the scored readings above both thresholds."""
+"""Anomalies: the scored readings above both thresholds. This module alone writes the table ``anomalies``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from duckdb import DuckDBPyConnection
+from aqi_dagster.pipeline.store.sql import Writer, transaction
+from aqi_dagster.pipeline.store.window_ledger import record_selection
+from aqi_dagster.windows import WindowRange
 
-from aqi_dagster.pipeline.store.sql import transaction
+_SELECT = """
+INSERT INTO anomalies BY NAME
+SELECT sensor, created_at, window_start, pm25_cf1, score
+FROM scored_readings
+WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $pm25
+ORDER BY window_start, sensor, created_at
+"""
+
+_COUNT = """
+SELECT window_start, count(*)
+FROM anomalies
+WHERE window_start BETWEEN $first AND $last
+GROUP BY window_start
+"""
 
 
 @dataclass(frozen=True)
@@ -20,24 +34,11 @@ class Thresholds:
     pm25: float = 50.0
 
 
-def select_anomalies(
-    connection: DuckDBPyConnection, windows: Sequence[datetime], thresholds: Thresholds
-) -> dict[datetime, int]:
-    """Write the anomalies of ``windows`` (starts, consecutive) in one transaction; counts by window."""
-    span = {"first": windows[0], "last": windows[-1]}
-    with transaction(connection):
-        connection.execute("DELETE FROM anomalies WHERE window_start BETWEEN $first AND $last", span)
-        connection.execute(
-            "INSERT INTO anomalies BY NAME SELECT sensor, created_at, window_start, pm25_cf1, score "
-            "FROM scored_readings WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $pm25 "
-            "ORDER BY window_start, sensor, created_at",
-            span | {"score": thresholds.score, "pm25": thresholds.pm25},
-        )
-        connection.execute("UPDATE windows SET selected = revision WHERE window_start BETWEEN $first AND $last", span)
-    counts = dict(
-        connection.execute(
-            "SELECT window_start, count(*) FROM anomalies WHERE window_start BETWEEN $first AND $last GROUP BY ALL",
-            span,
-        ).fetchall()
-    )
+def select_anomalies(writer: Writer, windows: WindowRange, thresholds: Thresholds) -> dict[datetime, int]:
+    """Overwrite the anomalies of ``windows`` in one transaction; returns their number by window (start)."""
+    with transaction(writer):
+        writer.execute("DELETE FROM anomalies WHERE window_start BETWEEN $first AND $last", windows.bounds)
+        writer.execute(_SELECT, {**windows.bounds, "score": thresholds.score, "pm25": thresholds.pm25})
+        record_selection(writer, windows)
+    counts = dict(writer.execute(_COUNT, windows.bounds).fetchall())
     return {start: counts.get(start, 0) for start in windows}

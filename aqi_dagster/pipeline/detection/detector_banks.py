@@ -14,21 +14,18 @@ from typing import Protocol
 import numpy as np
 from river.anomaly import HalfSpaceTrees
 
-from aqi_dagster.pipeline.detection.detectors import (
+from aqi_dagster.pipeline.detection.detector_states import RIVER_VERSION, StoredState
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
+from aqi_dagster.pipeline.detection.pickle_layout import MAX_COUNT, Counts, PickleLayout
+from aqi_dagster.pipeline.detection.score_tables import Floats, Forest, Ints
+from aqi_dagster.pipeline.detection.state_pickles import (
     PICKLE_PROTOCOL,
-    RIVER_VERSION,
-    DetectorParameters,
-    StoredState,
     blank_detector,
     compressor,
     damaged,
     decompress,
     load_state,
-    new_detector,
-    score_and_learn,
 )
-from aqi_dagster.pipeline.detection.pickle_layout import MAX_COUNT, Counts, PickleLayout
-from aqi_dagster.pipeline.detection.score_tables import Floats, Forest, Ints
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from river.anomaly import HalfSpaceTrees
 
-from aqi_dagster.pipeline.detection.detectors import PICKLE_PROTOCOL
 from aqi_dagster.pipeline.detection.score_tables import Ints
+from aqi_dagster.pipeline.detection.state_pickles import PICKLE_PROTOCOL
 
 Bytes = npt.NDArray[np.uint8]
 

@@ -1,5 +1,5 @@
 -- Move the offsets of one chunk: `moves` has a row per partition that it read.
--- $topic, $topic_id, $generation: the making of the topic, $now: time of the pull (naive UTC).
+-- $topic, $topic_id, $generation: generation of the topic, $now: time of the pull (naive UTC).
 
 DELETE FROM kafka_offsets
 WHERE topic_generation = $generation AND kafka_partition IN (SELECT kafka_partition FROM moves);

@@ -1,6 +1,7 @@
 """Into the store: the readings and rejected messages of a chunk.
 
-:func:`ingest` writes into an open transaction, so that the rows of a chunk and its offsets stand or fall together.
+This module alone writes the tables ``readings``, ``rejected_messages`` and ``sensors``. :func:`ingest` writes into an
+open transaction, so that the rows of a chunk and its offsets stand or fall together.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.decoding.decode import Decoded
-from aqi_dagster.pipeline.store.sql import registered, run_script
+from aqi_dagster.pipeline.store.sql import Writer, registered, run_script
+from aqi_dagster.pipeline.store.window_ledger import add_readings
 
 _Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -28,7 +30,7 @@ WHERE created_at <= last_reading
 """
 
 # With the windows as numbers, known before the query is planned, it does not read all that was ever stored.
-_KNOWN = """
+_STORED = """
 SELECT place
 FROM older SEMI JOIN (SELECT sensor, created_at FROM readings WHERE window_start BETWEEN ? AND ?) AS stored
     USING (sensor, created_at)
@@ -44,17 +46,19 @@ class Ingested:
     rejected: int
 
 
-def ingest(connection: DuckDBPyConnection, decoded: Decoded, generation: int, now: datetime) -> Ingested:
+def ingest(writer: Writer, decoded: Decoded, generation: int, now: datetime) -> Ingested:
     """Append what was ``decoded`` to ``readings`` and ``rejected_messages``.
 
-    ``generation`` tells which making of the topic it is from; ``now`` is naive UTC.
+    ``generation`` is that of the topic; ``now`` is the time of the pull, naive UTC.
     """
     readings = decoded.readings
     repeated = _repeats_within(readings)
-    repeated[_places_of_known(connection, readings)] = True
+    repeated[_rows_already_stored(writer, readings)] = True
     readings = readings.append_column("repeated", pa.array(repeated))
-    with registered(connection, "decoded", readings), registered(connection, "rejected", decoded.rejected):
-        run_script(connection, __package__, "insert.sql", generation=generation, now=now)
+    with registered(writer, "decoded", readings), registered(writer, "rejected", decoded.rejected):
+        run_script(writer, __package__, "insert.sql", generation=generation, now=now)
+    counts = readings["window_start"].filter(pa.array(~repeated)).value_counts()
+    add_readings(writer, pa.table(counts.flatten(), ["window_start", "readings"]))
     return Ingested(len(readings), int(np.count_nonzero(repeated)), decoded.rejected.num_rows)
 
 
@@ -78,8 +82,8 @@ def _repeats_within(readings: pa.Table) -> _Mask:
     return repeated
 
 
-def _places_of_known(connection: DuckDBPyConnection, readings: pa.Table) -> list[int]:
-    """Where in ``readings`` those are whose sensor and time are stored already."""
+def _rows_already_stored(connection: DuckDBPyConnection, readings: pa.Table) -> list[int]:
+    """The rows of ``readings`` whose sensor and time are stored already."""
     columns = readings.select(["sensor", "created_at", "window_start"])
     placed = columns.append_column("place", pa.array(np.arange(len(readings))))
     with registered(connection, "decoded", placed):
@@ -88,5 +92,5 @@ def _places_of_known(connection: DuckDBPyConnection, readings: pa.Table) -> list
         return []
     windows = pc.min_max(older["window_start"]).as_py()
     with registered(connection, "older", older):
-        known = connection.sql(_KNOWN, params=[windows["min"], windows["max"]]).fetchall()
+        known = connection.sql(_STORED, params=[windows["min"], windows["max"]]).fetchall()
     return [place for (place,) in known]

@@ -1,5 +1,5 @@
--- Append `decoded` to readings, and keep the sensors and windows in step; append `rejected` to rejected_messages.
--- $generation: making of the topic, $now: time of the pull (naive UTC).
+-- Append `decoded` to readings, and keep the sensors in step; append `rejected` to rejected_messages.
+-- $generation: generation of the topic, $now: time of the pull (naive UTC).
 
 INSERT INTO readings BY NAME
 SELECT *, $generation AS topic_generation, $now AS ingested_at FROM decoded;
@@ -13,17 +13,6 @@ ON CONFLICT DO UPDATE SET
     first_reading = least(sensors.first_reading, excluded.first_reading),
     last_reading = greatest(sensors.last_reading, excluded.last_reading),
     readings = sensors.readings + excluded.readings;
-
-MERGE INTO windows
-USING (
-    SELECT window_start, count(*) AS readings
-    FROM decoded
-    WHERE NOT repeated
-    GROUP BY window_start
-) AS arrived
-ON windows.window_start = arrived.window_start
-WHEN MATCHED THEN UPDATE SET readings = windows.readings + arrived.readings
-WHEN NOT MATCHED THEN INSERT (window_start, readings) VALUES (arrived.window_start, arrived.readings);
 
 INSERT INTO rejected_messages BY NAME
 SELECT *, $generation AS topic_generation, $now AS ingested_at FROM rejected;

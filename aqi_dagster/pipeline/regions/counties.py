@@ -1,14 +1,13 @@
 """Looking up counties: each sensor's once, and never while the store is held.
 
-A server may be asked once a second, so many new sensors take minutes. Therefore the store is opened only to see which
+A server may be asked once a second, so many new sensors take minutes. So the store is opened only to see which
 sensors are to be looked up and to keep the answers, a few at a time: others can use it in between, and a process that
-is killed loses few answers.
+is killed loses few answers. This module alone writes the table ``sensor_regions``.
 """
 
 import logging
 import time
 from collections.abc import Sequence
-from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
@@ -18,7 +17,7 @@ from aqi_dagster.pipeline.regions import geocoding
 from aqi_dagster.pipeline.regions.base import CountyRegions, Geocoder
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
-from aqi_dagster.windows import utc_now
+from aqi_dagster.windows import WindowRange, utc_now
 
 MAX_FAILURES = 3
 """Questions in a row that a geocoder may leave unanswered; then a run asks it no more."""
@@ -29,8 +28,8 @@ KEPT_AT_ONCE = 20
 _log = logging.getLogger(__name__)
 
 
-def look_up_counties(store: Store, geocoder: Geocoder, windows: Sequence[datetime], elsewhere: str) -> None:
-    """Have ``geocoder`` name the counties of the sensors with anomalies in ``windows`` (starts, consecutive).
+def look_up_counties(store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str) -> None:
+    """Have ``geocoder`` name the counties of the sensors with anomalies in ``windows``.
 
     Answers are kept in the table ``sensor_regions``, and what is there is not asked for again. A sensor whose county is
     not told now is asked for by the next run; until then it is in the region ``elsewhere``, and the log says so.
@@ -50,7 +49,7 @@ def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere
 class _Lookups:
     """The questions of one run."""
 
-    def __init__(self, store: Store, geocoder: Geocoder, windows: Sequence[datetime], elsewhere: str) -> None:
+    def __init__(self, store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str) -> None:
         self._store = store
         self._geocoder = geocoder
         self._windows = windows
@@ -94,8 +93,7 @@ class _Lookups:
             ORDER BY sensor
             """,
             {
-                "first": self._windows[0],
-                "last": self._windows[-1],
+                **self._windows.bounds,
                 "remote": self._geocoder.remote,
                 "method": self._geocoder.method,
             },

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.verdicts.notebook_rules import RegionalWindow
+from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.windows import WINDOW_LENGTH
 
 if TYPE_CHECKING:

@@ -7,13 +7,8 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import KafkaError
-from aqi_dagster.pipeline.readings.accounting import (
-    OutdatedScores,
-    OutdatedVerdicts,
-    outdated_scores,
-    outdated_verdicts,
-)
-from aqi_dagster.pipeline.readings.pull import PullPolicy, topic_generation
+from aqi_dagster.pipeline.readings.offsets import topic_generation
+from aqi_dagster.pipeline.store.outdated import OutdatedScores, OutdatedVerdicts, outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.topic.reader import TopicReader
 
 
@@ -80,7 +75,7 @@ def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tup
     trouble = None
     try:
         topic = reader.describe()
-        topic_generation(connection, topic, PullPolicy())
+        topic_generation(connection, topic)
         with reader.consumer() as consumer:
             unread = set(topic.partitions) - {partition for partition, _, _ in rows}
             rows += [(partition, first, None) for partition, first in reader.first_offsets(consumer, unread).items()]

@@ -1,20 +1,20 @@
 """Numbers of each window that tell how the pipeline fares over time: one statement for all windows of a run.
 
-Each function gives, by window (start), the numbers by name; a window that has none is left out.
+Each function returns, by window (start), the numbers by name; a window that has none is left out.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.windows import WindowRange
 
 Numbers = dict[datetime, dict[str, Any]]
 
 
-def reading_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime], since: datetime) -> Numbers:
+def reading_numbers(connection: DuckDBPyConnection, windows: WindowRange, since: datetime) -> Numbers:
     """Of ``readings``: rows, repeated ones among them, sensors, rows ingested from ``since`` on, and late readings.
 
     Late ones came after their window was scored, and wait for the next scoring.
@@ -41,7 +41,7 @@ def reading_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime],
     )
 
 
-def score_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime], thresholds: Thresholds) -> Numbers:
+def score_numbers(connection: DuckDBPyConnection, windows: WindowRange, thresholds: Thresholds) -> Numbers:
     """Of ``scored_readings``: greatest score, greatest PM2.5 (ug/m3), and readings that exceed both ``thresholds``."""
     return _by_window(
         connection,
@@ -61,7 +61,7 @@ def score_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime], t
     )
 
 
-def anomaly_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -> Numbers:
+def anomaly_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numbers:
     """Of ``anomalies``: sensors that have any, and greatest PM2.5 (ug/m3)."""
     return _by_window(
         connection,
@@ -75,7 +75,7 @@ def anomaly_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime])
     )
 
 
-def alert_numbers(connection: DuckDBPyConnection, windows: Sequence[datetime]) -> Numbers:
+def alert_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numbers:
     """Of ``slack_alerts``: alerts that wait to be sent, and alerts that Slack took before."""
     return _by_window(
         connection,
@@ -101,8 +101,8 @@ def outbox_numbers(connection: DuckDBPyConnection) -> dict[str, int]:
     return dict(zip(names, numbers, strict=True))
 
 
-def _by_window(connection: DuckDBPyConnection, query: str, windows: Sequence[datetime], **parameters: Any) -> Numbers:
-    result = connection.execute(query, {"first": windows[0], "last": windows[-1], **parameters})
+def _by_window(connection: DuckDBPyConnection, query: str, windows: WindowRange, **parameters: Any) -> Numbers:
+    result = connection.execute(query, {**windows.bounds, **parameters})
     names = [column[0] for column in result.description or []][1:]
     return {
         start: {name: value for name, value in zip(names, row, strict=True) if value is not None}

@@ -1,19 +1,17 @@
 """Whether the published copy holds what the store holds."""
 
-from collections.abc import Sequence
-from datetime import datetime
-
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.columns import stored_columns
 from aqi_dagster.pipeline.store.sql import scalar
+from aqi_dagster.windows import WindowRange
 
 
-def differences(store: DuckDBPyConnection, copy: DuckDBPyConnection, windows: Sequence[datetime]) -> list[str]:
+def differences(store: DuckDBPyConnection, copy: DuckDBPyConnection, windows: WindowRange) -> list[str]:
     """Each table that is not the same in both, and how it differs.
 
     Compared are the rows of every table by number, and their values by a hash: in tables by window those of
-    ``windows`` (starts, consecutive), so that years of history cost nothing, else all. Blobs are left out.
+    ``windows``, so that years of history cost nothing, else all. Blobs are left out.
     """
     found = []
     for table in stored_columns():
@@ -25,13 +23,13 @@ def differences(store: DuckDBPyConnection, copy: DuckDBPyConnection, windows: Se
     return found
 
 
-def _rows_and_hash(connection: DuckDBPyConnection, table: str, windows: Sequence[datetime]) -> tuple[int, int | None]:
+def _rows_and_hash(connection: DuckDBPyConnection, table: str, windows: WindowRange) -> tuple[int, int | None]:
     # Names of the schema, no values: nothing else gets into these statements.
     columns = [column.name for column in stored_columns()[table] if column.type != "BLOB"]
     hashes = f"SELECT sum(hash({', '.join(columns)})) FROM {table}"  # noqa: S608
     span = None
     if "window_start" in columns:
         hashes += " WHERE window_start BETWEEN $first AND $last"
-        span = {"first": windows[0], "last": windows[-1]}
+        span = windows.bounds
     rows = scalar(connection, f"SELECT count(*) FROM {table}")  # noqa: S608
     return rows, scalar(connection, hashes, span)

@@ -15,13 +15,9 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.pipeline.store.migration import migrate, require_version
 from aqi_dagster.pipeline.store.publishing import publish
-from aqi_dagster.pipeline.store.sql import run_script, scalar, transaction
-
-SCHEMA_VERSION = 3
-
-_MIGRATIONS = {2: "3_told.sql"}
-"""What brings a store of each older version to the next one."""
+from aqi_dagster.pipeline.store.sql import Writer
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
@@ -44,21 +40,21 @@ class Store:
         self._unpublished = False
 
     @contextmanager
-    def exclusive(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def exclusive(self) -> Iterator[Writer]:
         """The only open connection to the private store; its schema exists and is current.
 
         Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
         is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
         """
         with self._lock():
-            connection = self._connect()
+            writer = Writer(self._connect())
             try:
                 with self._enough_memory():
-                    _migrate(connection, self.private)
+                    migrate(writer, self.private)
                     self._unpublished = True
-                    yield connection
+                    yield writer
             finally:
-                connection.close()
+                writer.close()
 
     @contextmanager
     def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -69,7 +65,7 @@ class Store:
         with self._lock():
             connection = self._connect(read_only=True)
             try:
-                _require_version(connection, self.private)
+                require_version(connection, self.private)
                 yield connection
             finally:
                 connection.close()
@@ -138,7 +134,7 @@ class Store:
                 f"The published copy {self.published} cannot be opened: {error}. The next run publishes it anew."
             ) from error
         try:
-            _require_version(connection, self.published)
+            require_version(connection, self.published)
             yield connection
         finally:
             connection.close()
@@ -189,39 +185,3 @@ class Store:
                 f"The private store {self.private} cannot be opened: {error}. If another program has it open, close it "
                 f"there and open the published copy {self.published} instead."
             ) from error
-
-
-def _migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    if not _version(connection):
-        with transaction(connection):
-            run_script(connection, __package__, "schema.sql")
-            run_script(connection, __package__, "views.sql")
-    while script := _MIGRATIONS.get(_version(connection)):
-        with transaction(connection):
-            run_script(connection, f"{__package__}.migrations", script)
-    _require_version(connection, path)
-
-
-def _version(connection: duckdb.DuckDBPyConnection) -> int:
-    """Of the schema; 0 where there are no tables."""
-    # Not asked of DuckDB's own tables first, which takes a new connection ten times as long.
-    try:
-        version: int = scalar(connection, "SELECT version FROM schema_version")
-    except duckdb.CatalogException:
-        return 0
-    return version
-
-
-def _require_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Raise :class:`StoreError` unless the tables are those that this release knows."""
-    version = _version(connection)
-    if version in _MIGRATIONS:
-        raise StoreError(
-            f"The store {path} is of an older release, with schema version {version}; the next run brings it to "
-            f"{SCHEMA_VERSION}: materialize a window."
-        )
-    if version != SCHEMA_VERSION:
-        raise StoreError(
-            f"The store {path} has schema version {version or 'none'}; this release knows {SCHEMA_VERSION}. Install "
-            "the release that wrote it, or set AQI_DATA_DIR to an empty folder and materialize again."
-        )

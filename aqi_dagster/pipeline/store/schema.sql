@@ -1,8 +1,8 @@
--- Version 3 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 4 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (3);
+INSERT INTO schema_version VALUES (4);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -167,7 +167,10 @@ CREATE TABLE windows (
     revision        BIGINT,
     parameters_hash VARCHAR,
     selected        BIGINT,
-    classified      BIGINT
+    classified      BIGINT,
+    chain_start     TIMESTAMP,
+    selection_hash  VARCHAR,
+    verdicts_hash   VARCHAR
 );
 COMMENT ON TABLE  windows              IS 'One row per 12-hour window that holds readings or was scored';
 COMMENT ON COLUMN windows.window_start IS 'Start of the window, UTC';
@@ -177,6 +180,9 @@ COMMENT ON COLUMN windows.revision     IS 'Grows when scoring took in something 
 COMMENT ON COLUMN windows.parameters_hash IS 'SHA-256 of the detector parameters of the last scoring, hexadecimal';
 COMMENT ON COLUMN windows.selected     IS 'Revision of the scores from which its anomalies were selected; NULL if never';
 COMMENT ON COLUMN windows.classified   IS 'Revision of the scores from which its verdicts follow; NULL if never';
+COMMENT ON COLUMN windows.chain_start  IS 'First window with readings of the chain of detectors that scored it, UTC; NULL if never scored';
+COMMENT ON COLUMN windows.selection_hash IS 'SHA-256 of the thresholds by which its anomalies were selected, hexadecimal; NULL if never, or by a release that did not record it';
+COMMENT ON COLUMN windows.verdicts_hash IS 'SHA-256 of thresholds, region settings and rules from which its verdicts follow, hexadecimal; NULL if never, or by a release that did not record it';
 
 CREATE TABLE scored_readings (
     sensor       VARCHAR   NOT NULL,
@@ -239,7 +245,9 @@ CREATE TABLE regional_windows (
     verdict            VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction')),
     max_pm25_corrected DOUBLE,
     aqi_of_max         INTEGER,
-    aqi_category       VARCHAR
+    aqi_category       VARCHAR,
+    others_pm25        DOUBLE[],
+    implausible        VARCHAR[]
 );
 COMMENT ON TABLE  regional_windows                    IS 'One row per region and 12-hour window that holds an anomaly';
 COMMENT ON COLUMN regional_windows.region             IS 'Name of the region';
@@ -255,6 +263,8 @@ COMMENT ON COLUMN regional_windows.verdict            IS 'smoke or malfunction';
 COMMENT ON COLUMN regional_windows.max_pm25_corrected IS 'Greatest corrected_readings.pm25_corrected among the anomalies, ug/m3; NULL if none is known';
 COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages';
 COMMENT ON COLUMN regional_windows.aqi_category       IS 'EPA category of aqi_of_max, Good to Hazardous';
+COMMENT ON COLUMN regional_windows.others_pm25        IS 'Median PM2.5 (CF=1) of each other sensor of the region from the first to the last anomaly, ascending, ug/m3; NULL if not looked up';
+COMMENT ON COLUMN regional_windows.implausible        IS 'Sensors of the region that were stuck or read the impossible for hours, each with its fault; NULL if not looked up';
 
 CREATE TABLE sensor_regions (
     sensor       VARCHAR   NOT NULL,

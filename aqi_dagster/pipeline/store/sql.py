@@ -1,13 +1,16 @@
-"""Small helpers around a DuckDB connection: statement files, transactions, Arrow input."""
+"""Small helpers around a DuckDB connection: who may write, statement files, transactions, Arrow input."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import resources
-from typing import Any
+from typing import Any, NewType
 
 import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
+
+Writer = NewType("Writer", DuckDBPyConnection)
+"""The only open connection to the private store. Only ``Store.exclusive`` makes one; whoever writes asks for it."""
 
 
 def run_script(connection: DuckDBPyConnection, package: str, name: str, **parameters: Any) -> None:
@@ -18,15 +21,15 @@ def run_script(connection: DuckDBPyConnection, package: str, name: str, **parame
 
 
 @contextmanager
-def transaction(connection: DuckDBPyConnection) -> Iterator[None]:
+def transaction(writer: Writer) -> Iterator[None]:
     """Commit what the block does, or nothing of it if it raises."""
-    connection.execute("BEGIN")
+    writer.execute("BEGIN")
     try:
         yield
     except BaseException:
-        connection.execute("ROLLBACK")
+        writer.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+    writer.execute("COMMIT")
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
 
 
 def scalar(connection: DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
-    """The single value that ``query`` gives."""
+    """The single value that ``query`` returns; :class:`LookupError` if it returns no row, or several."""
     # fetchone would leave the result open, and DuckDB registers no table on a connection with an open result.
     rows = connection.execute(query, parameters).fetchall()
     if len(rows) != 1:

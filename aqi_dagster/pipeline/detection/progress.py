@@ -1,0 +1,81 @@
+"""How scoring moves the ledger of windows on: how many readings each window now has scored, and its revision."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.store.window_ledger import LedgerRow, ledger_rows
+from aqi_dagster.windows import WindowRange
+
+READINGS_AT_ONCE = 200_000
+"""Readings of the windows that are committed together, about 20 MB; three times as many are held in memory."""
+
+
+@dataclass(frozen=True)
+class ScoredWindow:
+    """The outcome of scoring one window; ``newly_scored`` readings had not been in its last scoring."""
+
+    start: datetime
+    readings: int
+    newly_scored: int
+    sensors: int
+
+
+class ScoringProgress:
+    """The ledger in memory, for as long as this process alone may write it."""
+
+    def __init__(
+        self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters_hash: str
+    ) -> None:
+        """``first``: the window with which scoring begins; ``first_window``: where it may begin at all."""
+        self._rows = ledger_rows(connection)
+        self._newest = max((row.revision for row in self._rows.values()), default=0)
+        self._before = max(
+            (row.revision for start, row in self._rows.items() if first_window <= start < first), default=0
+        )
+        self._parameters_hash = parameters_hash
+        self._scored: list[tuple[datetime, int, int]] = []
+
+    def groups(self, windows: WindowRange) -> Iterator[WindowRange]:
+        """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
+        first = last = windows.first
+        held = 0
+        for start in windows:
+            readings = self._row(start).readings
+            if start > first and held + readings > READINGS_AT_ONCE:
+                yield WindowRange(first, last)
+                first, held = start, 0
+            last = start
+            held += readings
+        yield WindowRange(first, last)
+
+    def add(self, start: datetime, readings: int, sensors: int) -> ScoredWindow:
+        """Note that all ``readings`` of a window were scored, after all windows before it.
+
+        Its revision grows if anything differs that later windows build on: readings, parameters, or an earlier
+        window that itself has grown since. On a window without readings nothing builds.
+        """
+        row = self._row(start)
+        revision = row.revision
+        if readings == 0:
+            revision = self._before
+        elif (row.scored, row.parameters_hash) != (readings, self._parameters_hash) or revision < self._before:
+            self._newest += 1
+            revision = self._newest
+        self._before = max(self._before, revision)
+        self._scored.append((start, readings, revision))
+        return ScoredWindow(start, readings, readings - (row.scored or 0), sensors)
+
+    def take_added(self) -> pa.Table:
+        """The windows that were added since the last call, as the ledger records them."""
+        starts, readings, revisions = zip(*self._scored, strict=True)
+        self._scored = []
+        return pa.table(
+            {"window_start": pa.array(starts, pa.timestamp("us")), "readings": readings, "revision": revisions}
+        )
+
+    def _row(self, start: datetime) -> LedgerRow:
+        return self._rows.get(start, LedgerRow())

@@ -1,0 +1,148 @@
+"""The outbox: which verdicts Slack is to be told, and what came of it.
+
+This module alone writes the table ``slack_alerts``. An alert is queued in the same transaction as its verdict; whoever
+sends alerts reads here what is due and records each outcome here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.store.sql import Writer, run_script
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
+
+_DUE = """
+WITH earlier AS (
+    SELECT region, window_start, max(sent_at) AS told_at, arg_max(told, sent_at) AS told_before
+    FROM slack_alerts
+    GROUP BY region, window_start
+)
+SELECT
+    alert_id,
+    region,
+    window_start,
+    slack_alerts.verdict,
+    previous_verdict,
+    told_at,
+    told_before,
+    status,
+    sensors,
+    min_event,
+    max_pm25,
+    count_anomalies,
+    variation,
+    max_pm25_corrected,
+    aqi_of_max,
+    aqi_category,
+    others_pm25,
+    implausible
+FROM slack_alerts
+JOIN earlier USING (region, window_start)
+LEFT JOIN regional_windows USING (region, window_start)
+WHERE status IN ('pending', 'not_sent')
+ORDER BY window_start, region, alert_id
+"""
+
+_RECORD_OUTCOME = """
+UPDATE slack_alerts
+SET
+    status = $status,
+    outcome = $outcome,
+    digest = $digest,
+    attempts = attempts + 1,
+    sent_at = CASE WHEN $status = 'sent' THEN $now END
+WHERE list_contains($ids, alert_id) AND ($status = 'sent' OR status <> 'superseded')
+"""
+
+_RECORD_TOLD = """
+UPDATE slack_alerts
+SET told = words.told
+FROM (SELECT unnest($ids) AS alert_id, unnest($words) AS told) AS words
+WHERE slack_alerts.alert_id = words.alert_id
+"""
+
+_SUPERSEDED_WINDOWS = """
+SELECT region, window_start
+FROM slack_alerts
+WHERE list_contains($ids, alert_id) AND status = 'superseded'
+"""
+
+_SUPERSEDE_WAITING = """
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'an older verdict was sent meanwhile'
+WHERE region = $region AND window_start = $window AND status IN ('pending', 'not_sent')
+"""
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn.
+
+    ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the reason it was given;
+    all are None in a window's first message, the last also where it was sent by a release that did not keep it.
+    """
+
+    alert_id: int
+    region: str
+    window_start: datetime
+    verdict: str
+    previous_verdict: str | None
+    told_at: datetime | None
+    told_before: str | None
+    status: str
+    sensors: list[str] | None
+    min_event: datetime | None
+    max_pm25: float | None
+    count_anomalies: int | None
+    variation: float | None
+    max_pm25_corrected: float | None
+    aqi_of_max: int | None
+    aqi_category: str | None
+    others_pm25: list[float] | None = None
+    implausible: list[str] | None = None
+
+    @property
+    def window_end(self) -> datetime:
+        """End of the window, excluded."""
+        return self.window_start + WINDOW_LENGTH
+
+
+def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
+    """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC."""
+    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now)
+
+
+def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:
+    """The alerts that wait to be sent, or for a webhook, in order of time."""
+    return [Alert(*row) for row in connection.execute(_DUE).fetchall()]
+
+
+def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: datetime) -> None:
+    """Record that Slack took alerts: ``told`` has the reason that each gave, by id.
+
+    Where a verdict changed while Slack took the old one, what is to follow becomes a correction of what was told.
+    """
+    ids = [*told]
+    superseded = writer.execute(_SUPERSEDED_WINDOWS, {"ids": ids}).fetchall()
+    _record_outcome(writer, ids, "sent", "Slack took it", digest, now)
+    writer.execute(_RECORD_TOLD, {"ids": ids, "words": [*told.values()]})
+    for region, window in superseded:
+        writer.execute(_SUPERSEDE_WAITING, {"region": region, "window": window})
+        queue_alerts(writer, WindowRange(window, window), now)
+
+
+def record_failure(writer: Writer, ids: list[int], status: str, outcome: str, now: datetime) -> None:
+    """Record that alerts were not sent: they stay ``pending``, or are ``not_sent`` for want of a webhook."""
+    _record_outcome(writer, ids, status, outcome, False, now)
+
+
+def due_ids(connection: DuckDBPyConnection) -> set[int]:
+    """The ids of the alerts that wait to be sent, or for a webhook."""
+    rows = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
+    return {alert_id for (alert_id,) in rows}
+
+
+def _record_outcome(writer: Writer, ids: list[int], status: str, outcome: str, digest: bool, now: datetime) -> None:
+    writer.execute(_RECORD_OUTCOME, {"status": status, "outcome": outcome, "digest": digest, "now": now, "ids": ids})

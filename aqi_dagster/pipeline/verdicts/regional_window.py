@@ -1,0 +1,80 @@
+"""What a verdict is made from and what it is: the evidence of one region and window, and its regional window.
+
+This module alone writes the table ``regional_windows``.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from aqi_dagster.pipeline.store.sql import Writer
+from aqi_dagster.windows import WindowRange
+
+Verdict = Literal["smoke", "malfunction"]
+
+
+@dataclass(frozen=True)
+class Anomaly:
+    """One anomalous reading; ``created_at`` in naive UTC, ``pm25`` (CF=1) in ug/m3.
+
+    ``pm25_corrected`` is what EPA's correction makes of it, None where it is not known.
+    """
+
+    sensor: str
+    created_at: datetime
+    pm25: float
+    pm25_corrected: float | None = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of one region in the window that starts at ``window_start``: its anomalies, in any order."""
+
+    region: str
+    window_start: datetime
+    anomalies: Sequence[Anomaly]
+
+
+@dataclass(frozen=True)
+class RegionalWindow:
+    """One region in one 12-hour window: a row of ``regional_windows``, whose columns say what each field means."""
+
+    region: str
+    window_start: datetime
+    window_end: datetime
+    sensors: list[str]
+    count_sensors: int
+    count_anomalies: int
+    min_event: datetime
+    max_pm25: float
+    variation: float | None
+    verdict: Verdict
+    max_pm25_corrected: float | None = None
+    aqi_of_max: int | None = None
+    aqi_category: str | None = None
+    others_pm25: list[float] | None = None
+    implausible: list[str] | None = None
+
+
+class Rules(Protocol):
+    """A set of rules for verdicts."""
+
+    def judge(self, evidence: Evidence) -> RegionalWindow | None:
+        """The regional window that follows from ``evidence``, or None if there is nothing to say."""
+
+
+_COLUMNS = [field.name for field in fields(RegionalWindow)]
+
+_INSERT = f"""
+INSERT INTO regional_windows BY NAME
+SELECT {", ".join(f"${name} AS {name}" for name in _COLUMNS)}
+"""
+
+
+def overwrite_regional_windows(writer: Writer, windows: WindowRange, judged: Iterable[RegionalWindow]) -> None:
+    """Replace the regional windows of ``windows`` by those that were ``judged``."""
+    writer.execute("DELETE FROM regional_windows WHERE window_start BETWEEN $first AND $last", windows.bounds)
+    for window in judged:
+        row: dict[str, Any] = vars(window)
+        writer.execute(_INSERT, row)
