@@ -23,17 +23,7 @@ from aqi_dagster.settings import SLACK_WEBHOOK_URL, Settings, librdkafka_variabl
 def resources(settings: Settings) -> dict[str, object]:
     """The resources that ``settings`` describe; secrets stay in the environment until a run starts."""
     return {
-        "kafka": KafkaResource(
-            bootstrap_servers=settings.kafka_bootstrap_servers,
-            topic=settings.kafka_topic,
-            librdkafka={setting: dg.EnvVar(name) for setting, name in librdkafka_variables().items()},
-            timeout_seconds=settings.kafka_timeout_seconds,
-            chunk_messages=settings.kafka_chunk_messages,
-            future_allowance_minutes=settings.future_allowance_minutes,
-            reread_recreated_topic=settings.kafka_on_recreated_topic == "reread",
-            max_rejected_share=settings.max_rejected_share,
-            skip_expired_offsets=settings.kafka_on_expired_offsets == "skip",
-        ),
+        "kafka": _kafka(settings),
         "warehouse": WarehouseResource(
             data_dir=str(settings.data_dir.absolute()),
             lock_timeout_seconds=settings.lock_timeout_seconds,
@@ -49,20 +39,38 @@ def resources(settings: Settings) -> dict[str, object]:
             states_kept_days=settings.states_kept_days,
         ),
         "thresholds": ThresholdsResource(score=settings.score_threshold, pm25=settings.pm25_threshold),
-        "regions": RegionsResource(
-            method=settings.region_method,
-            name=settings.region,
-            file=str(settings.region_file.absolute()) if settings.region_file else None,
-            nominatim_url=settings.nominatim_url,
-            nominatim_user_agent=settings.nominatim_user_agent or "",
-            elsewhere=settings.region_elsewhere,
-        ),
+        "regions": _regions(settings),
         "slack": SlackResource(
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,
             dagster_url=settings.dagster_url,
         ),
     }
+
+
+def _kafka(settings: Settings) -> KafkaResource:
+    return KafkaResource(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        topic=settings.kafka_topic,
+        librdkafka={setting: dg.EnvVar(name) for setting, name in librdkafka_variables().items()},
+        timeout_seconds=settings.kafka_timeout_seconds,
+        chunk_messages=settings.kafka_chunk_messages,
+        future_allowance_minutes=settings.future_allowance_minutes,
+        reread_recreated_topic=settings.kafka_on_recreated_topic == "reread",
+        max_rejected_share=settings.max_rejected_share,
+        skip_expired_offsets=settings.kafka_on_expired_offsets == "skip",
+    )
+
+
+def _regions(settings: Settings) -> RegionsResource:
+    return RegionsResource(
+        method=settings.region_method,
+        name=settings.region,
+        file=str(settings.region_file.absolute()) if settings.region_file else None,
+        nominatim_url=settings.nominatim_url,
+        nominatim_user_agent=settings.nominatim_user_agent or "",
+        elsewhere=settings.region_elsewhere,
+    )
 
 
 @dg.definitions

@@ -3,6 +3,7 @@
 import gc
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,11 +13,15 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.demo.summer import Summer
+from aqi_dagster.feeds.producer import produce
 from aqi_dagster.pipeline.store.connections import Store
 from tests.support.environment import forget_settings
+from tests.support.messages import FIRST_WINDOW
 from tests.support.places import SHARED
 from tests.support.ports import free_port
 from tests.support.slack_server import Slack, slack_server
+from tests.support.summer_file import DAYS
 from tests.support.topics import Topic
 
 
@@ -49,6 +54,14 @@ def topic(broker: EmbeddedBroker) -> Topic:
     """A new topic with four partitions."""
     topic = Topic(f"readings-{uuid4()}", broker.bootstrap_servers)
     topic.create()
+    return topic
+
+
+@pytest.fixture
+def summer_topic(topic: Topic) -> Topic:
+    """A topic that holds the first days of a summer that begins with the first window."""
+    messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=DAYS))
+    produce({"bootstrap.servers": topic.servers}, topic.name, messages)
     return topic
 
 

@@ -1,0 +1,1 @@
+"""The Dagster assets, a thin file each, and what their pages show."""

@@ -1,0 +1,1 @@
+"""Dagster resources: settings and secrets, as the pipeline takes them."""

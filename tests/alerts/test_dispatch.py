@@ -44,6 +44,7 @@ def test_a_message_tells_region_sensors_and_time(store: Store, slack: Slack, pos
         "*Sensors*",
         "• <https://www.openstreetmap.org/?mlat=45.1&amp;mlon=-122.0|45.1, -122>",
         "• <https://www.openstreetmap.org/?mlat=45.2&amp;mlon=-122.0|45.2, -122>",
+        "No other sensor of the region is known to have measured meanwhile.",
         "<https://dagster.example.org/assets/regional_windows?view=partitions&amp;partition="
         f"{ENDED:%Y-%m-%dT%H}%3A00|This window in Dagster>",
     ]

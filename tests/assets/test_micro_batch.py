@@ -5,26 +5,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
-import pytest
 
 from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.demo.summer import Summer
-from aqi_dagster.feeds.producer import produce
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.windows import window_key
-from tests.support.micro_batch import DAYS, KEYS, TABLES, published, run
+from tests.support.micro_batch import KEYS, TABLES, published, run
+from tests.support.summer_file import DAYS
 from tests.support.topics import Topic
-
-
-@pytest.fixture
-def summer_topic(topic: Topic) -> Topic:
-    """A topic that holds the first days of a summer that begins with the first window."""
-    messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=DAYS))
-    produce({"bootstrap.servers": topic.servers}, topic.name, messages)
-    return topic
 
 
 def test_a_range_in_one_run_equals_the_same_windows_run_by_run(
@@ -36,7 +27,7 @@ def test_a_range_in_one_run_equals_the_same_windows_run_by_run(
     together = published(tmp_path / "range")
     assert together == published(tmp_path / "single")
     expected = Summer(FIRST_WINDOW).expected_verdicts(FIRST_WINDOW + timedelta(days=DAYS))
-    verdicts = {start: verdict for _, start, *_, verdict, _, _, _ in together["regional_windows"]}
+    verdicts = {start: verdict for _, start, *_, verdict, _, _, _, _, _ in together["regional_windows"]}
     assert verdicts == expected
     assert set(expected.values()) == {"smoke", "malfunction"}
 

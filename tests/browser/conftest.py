@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,9 +14,9 @@ from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
-from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start
+from tests.support.browser import FIRST_WINDOW, KEYS, SMOKE, WINDOWS, Installation
 from tests.support.command_line import Site
-from tests.support.dagster_dev import TOP, DagsterDev, dagster_dev
+from tests.support.dagster_dev import TOP, dagster_dev
 from tests.support.ports import free_port
 from tests.support.topics import Topic
 
@@ -26,30 +25,9 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")
 
-WINDOWS = 12
-
-FIRST_WINDOW = window_start(utc_now()) - WINDOWS * WINDOW_LENGTH
-"""So that the windows of the summer are all that Dagster knows, and their alerts are news."""
-
-KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(WINDOWS)]
-
-SMOKE = KEYS[9]
-"""The window in which the summer's first smoke lies."""
-
-MISSING = KEYS[10:]
-"""Windows that are left to be materialized from the page."""
 
 _SECONDS = 30
 """How long a page may take to show what is waited for, on a machine that does other things too."""
-
-
-@dataclass(frozen=True)
-class Installation:
-    """A running installation: its settings for the command line, its `dagster dev`, and what Slack was told."""
-
-    site: Site
-    server: DagsterDev
-    slack: WebhookReceiver
 
 
 @pytest.fixture(scope="package")

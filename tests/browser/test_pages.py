@@ -3,7 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
-from tests.browser.conftest import KEYS, MISSING, SMOKE, Installation
+from tests.support.browser import KEYS, MISSING, SMOKE, Installation
 from tests.support.command_line import Site
 from tests.support.dagster_dev import wait_for
 from tests.support.slack_server import block_texts

@@ -17,11 +17,9 @@ from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from tests.support.summer_file import DAYS
 from tests.support.tables import rows
 from tests.support.topics import Topic
-
-DAYS = 6
-
 
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(2 * DAYS)]
 

@@ -11,6 +11,9 @@ from tests.support.messages import FIRST_WINDOW
 
 SUMMER = Summer(FIRST_WINDOW)
 
+DAYS = 6
+"""First days of the summer that most tests use."""
+
 
 def ndjson(file: Path, messages: Iterable[Message]) -> int:
     """Write ``messages`` as NDJSON and return their number."""

@@ -1,0 +1,4 @@
+"""Readings: what the topic holds beyond the stored offsets, into the store, each message exactly once.
+
+Others use :mod:`pull`, :mod:`offsets`, :mod:`accounting` and :mod:`silent_sensors`.
+"""

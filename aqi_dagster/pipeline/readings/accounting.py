@@ -7,6 +7,74 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import scalar
 
+_UNACCOUNTED = """
+WITH latest AS (
+    SELECT max(pulled_at) - INTERVAL 1 DAY AS since FROM pulled_offsets
+), pulled AS (
+    SELECT topic_generation, kafka_partition, sum(messages) AS messages
+    FROM pulled_offsets
+    WHERE pulled_at >= (SELECT since FROM latest)
+    GROUP BY ALL
+), kept AS (
+    SELECT topic_generation, kafka_partition, kafka_offset
+    FROM readings
+    WHERE ingested_at >= (SELECT since FROM latest)
+    UNION ALL
+    SELECT topic_generation, kafka_partition, kafka_offset
+    FROM rejected_messages
+    WHERE ingested_at >= (SELECT since FROM latest)
+), blocks AS (
+    -- Distinct offsets, of which each sets a bit: five times as fast as count(DISTINCT).
+    SELECT
+        topic_generation,
+        kafka_partition,
+        kafka_offset // 64 AS block,
+        count(*) AS messages,
+        bit_or(1::HUGEINT << (kafka_offset % 64)) AS offsets
+    FROM kept
+    GROUP BY ALL
+), total AS (
+    SELECT
+        topic_generation,
+        kafka_partition,
+        sum(messages)::BIGINT AS messages,
+        sum(bit_count(offsets))::BIGINT AS offsets
+    FROM blocks
+    GROUP BY ALL
+)
+SELECT
+    topic_generation,
+    kafka_partition,
+    coalesce(pulled.messages, 0) AS read,
+    coalesce(total.messages, 0) AS kept,
+    coalesce(total.offsets, 0) AS offsets
+FROM pulled FULL JOIN total USING (topic_generation, kafka_partition)
+WHERE read <> kept OR kept <> offsets
+ORDER BY ALL
+"""
+
+_MISSING_OFFSETS = """
+WITH steps AS (
+    SELECT
+        topic_generation,
+        kafka_partition,
+        first_offset,
+        next_offset,
+        lag(next_offset) OVER (
+            PARTITION BY topic_generation, kafka_partition ORDER BY next_offset, first_offset
+        ) AS expected
+    FROM pulled_offsets
+)
+SELECT steps.topic_generation, steps.kafka_partition, expected, steps.first_offset
+FROM steps ANTI JOIN offset_gaps
+    ON steps.topic_generation = offset_gaps.topic_generation
+    AND steps.kafka_partition = offset_gaps.kafka_partition
+    AND expected = offset_gaps.first_offset
+    AND steps.first_offset = offset_gaps.last_offset + 1
+WHERE expected <> steps.first_offset
+ORDER BY ALL
+"""
+
 
 @dataclass(frozen=True)
 class PartitionFault:
@@ -22,53 +90,7 @@ class PartitionFault:
 
 def unaccounted_messages(connection: DuckDBPyConnection) -> list[PartitionFault]:
     """Partitions whose messages of the last day before the newest pull are not one row each."""
-    rows = connection.execute(
-        """
-        WITH latest AS (
-            SELECT max(pulled_at) - INTERVAL 1 DAY AS since FROM pulled_offsets
-        ), pulled AS (
-            SELECT topic_generation, kafka_partition, sum(messages) AS messages
-            FROM pulled_offsets
-            WHERE pulled_at >= (SELECT since FROM latest)
-            GROUP BY ALL
-        ), kept AS (
-            SELECT topic_generation, kafka_partition, kafka_offset
-            FROM readings
-            WHERE ingested_at >= (SELECT since FROM latest)
-            UNION ALL
-            SELECT topic_generation, kafka_partition, kafka_offset
-            FROM rejected_messages
-            WHERE ingested_at >= (SELECT since FROM latest)
-        ), blocks AS (
-            -- Distinct offsets, of which each sets a bit: five times as fast as count(DISTINCT).
-            SELECT
-                topic_generation,
-                kafka_partition,
-                kafka_offset // 64 AS block,
-                count(*) AS messages,
-                bit_or(1::HUGEINT << (kafka_offset % 64)) AS offsets
-            FROM kept
-            GROUP BY ALL
-        ), total AS (
-            SELECT
-                topic_generation,
-                kafka_partition,
-                sum(messages)::BIGINT AS messages,
-                sum(bit_count(offsets))::BIGINT AS offsets
-            FROM blocks
-            GROUP BY ALL
-        )
-        SELECT
-            topic_generation,
-            kafka_partition,
-            coalesce(pulled.messages, 0) AS read,
-            coalesce(total.messages, 0) AS kept,
-            coalesce(total.offsets, 0) AS offsets
-        FROM pulled FULL JOIN total USING (topic_generation, kafka_partition)
-        WHERE read <> kept OR kept <> offsets
-        ORDER BY ALL
-        """
-    ).fetchall()
+    rows = connection.execute(_UNACCOUNTED).fetchall()
     return [
         PartitionFault(generation, partition, f"{read} messages read, {kept} rows kept, {offsets} offsets among them")
         for generation, partition, read, kept, offsets in rows
@@ -77,29 +99,7 @@ def unaccounted_messages(connection: DuckDBPyConnection) -> list[PartitionFault]
 
 def missing_offsets(connection: DuckDBPyConnection) -> list[PartitionFault]:
     """Ranges of offsets that no pull read, other than those that retention removed and a setting let pass."""
-    rows = connection.execute(
-        """
-        WITH steps AS (
-            SELECT
-                topic_generation,
-                kafka_partition,
-                first_offset,
-                next_offset,
-                lag(next_offset) OVER (
-                    PARTITION BY topic_generation, kafka_partition ORDER BY next_offset, first_offset
-                ) AS expected
-            FROM pulled_offsets
-        )
-        SELECT steps.topic_generation, steps.kafka_partition, expected, steps.first_offset
-        FROM steps ANTI JOIN offset_gaps
-            ON steps.topic_generation = offset_gaps.topic_generation
-            AND steps.kafka_partition = offset_gaps.kafka_partition
-            AND expected = offset_gaps.first_offset
-            AND steps.first_offset = offset_gaps.last_offset + 1
-        WHERE expected <> steps.first_offset
-        ORDER BY ALL
-        """
-    ).fetchall()
+    rows = connection.execute(_MISSING_OFFSETS).fetchall()
     return [
         PartitionFault(generation, partition, f"offset {found} was read after {expected}")
         for generation, partition, expected, found in rows

@@ -1,0 +1,4 @@
+"""The DuckDB store: a private file with one writer at a time, its schema, its ledger of windows, its published copy.
+
+Others use :mod:`connections`, :mod:`sql`, :mod:`window_ledger`, :mod:`outdated`, :mod:`columns` and :mod:`comparing`.
+"""
