@@ -1,7 +1,5 @@
 """The jobs, the schedule that runs the pipeline twice a day, and the sensor that has Slack told."""
 
-from collections.abc import Sequence, Set
-
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
@@ -10,7 +8,11 @@ from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
-from aqi_dagster.partitions import WINDOWS, range_tags
+from aqi_dagster.partitions import FIRST_WINDOW, WINDOWS, range_tags, requested_range
+from aqi_dagster.pipeline.store.due import due_ranges
+from aqi_dagster.pipeline.store.outdated import unscored_readings
+from aqi_dagster.resources.warehouse import WarehouseResource
+from aqi_dagster.windows import WindowRange
 
 micro_batch = dg.define_asset_job(
     "micro_batch",
@@ -28,17 +30,22 @@ tell_slack = dg.define_asset_job(
 )
 
 
-def due_range(ended: Sequence[str], materialized: Set[str]) -> tuple[str, str] | None:
-    """First and last key of the windows that a tick asks for, or None if no window has ended yet.
+ONE_AT_A_TIME = {"aqi_dagster/series": "micro_batch"}
+"""By this tag, dagster.yaml lets one run of a series after the other start: a window builds on the ones before it."""
 
-    ``ended`` holds the keys of all windows that have ended, in order. The newest is run together with the one
-    before it, which takes in readings up to 12 hours late, and with everything from the first window that was never
-    materialized, which heals missed ticks.
-    """
-    if not ended:
-        return None
-    first_missing = next((index for index, key in enumerate(ended) if key not in materialized), len(ended))
-    return ended[max(0, min(first_missing, len(ended) - 2))], ended[-1]
+
+def run_requests(warehouse: WarehouseResource, ended: WindowRange, run_key: str) -> list[dg.RunRequest]:
+    """Runs of what the store lacks of the ``ended`` windows, the oldest first; ``run_key`` names them."""
+    with warehouse.store.reader_or_none() as connection:
+        ranges = due_ranges(connection, ended)
+    keys = [run_key] if len(ranges) == 1 else [f"{run_key} {number}" for number in range(len(ranges))]
+    return [
+        dg.RunRequest(
+            run_key=key,
+            tags={**range_tags(*windows.keys), **ONE_AT_A_TIME, "dagster/priority": str(len(ranges) - number)},
+        )
+        for number, (key, windows) in enumerate(zip(keys, ranges, strict=True))
+    ]
 
 
 @dg.schedule(
@@ -46,18 +53,46 @@ def due_range(ended: Sequence[str], materialized: Set[str]) -> tuple[str, str] |
     cron_schedule="10 0,12 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="Ten minutes after a window ended: run it, the one before it, and every window that was missed.",
+    description="Ten minutes after a window ended: run it, the one before it, and every window that the store lacks.",
 )
-def twice_a_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """A run of what :func:`due_range` asks for at the tick's own time, however late the tick comes."""
+def twice_a_day(
+    context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Runs of what the store lacks at the tick's own time, however late the tick comes."""
     # What a killed command holds of the pools would have every scheduled run wait for ever.
     give_up_dead_runs(context.instance)
     now = context.scheduled_execution_time
-    materialized = context.instance.get_materialized_partitions(regional_windows.key)
-    due = due_range(WINDOWS.get_partition_keys(current_time=now), materialized)
-    if due is None:
+    ended = WINDOWS.get_partition_keys(current_time=now)
+    if not ended:
         return dg.SkipReason(f"No window has ended yet: the first one starts at {WINDOWS.start:%Y-%m-%d %H:%M} UTC.")
-    return dg.RunRequest(run_key=now.isoformat(), tags=range_tags(*due))
+    return run_requests(warehouse, WindowRange.of_keys(ended[0], ended[-1]), now.isoformat())
+
+
+@dg.run_failure_sensor(
+    name="lacking_windows",
+    monitored_jobs=[micro_batch],
+    request_job=micro_batch,
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "When a scheduled run failed because it pulled readings of earlier windows that were never scored, run these "
+        "first and then the newest window again."
+    ),
+)
+def lacking_windows(
+    context: dg.RunFailureSensorContext, warehouse: WarehouseResource
+) -> list[dg.RunRequest] | dg.SkipReason:
+    """Runs of what the store lacks after a scheduled run failed; whatever else failed it waits for the next tick."""
+    run = context.dagster_run
+    if run.tags.get("dagster/schedule_name") != twice_a_day.name:
+        return dg.SkipReason(f"Run {run.run_id} was not started by the schedule.")
+    requested = requested_range(run.tags)
+    ended = WindowRange(FIRST_WINDOW, requested.last)
+    with warehouse.store.reader_or_none() as connection:
+        gap = None if connection is None else unscored_readings(connection, ended)
+    if gap is None or gap.windows.first >= requested.first:
+        return dg.SkipReason(f"Run {run.run_id} did not fail for want of earlier windows.")
+    return run_requests(warehouse, ended, f"after {run.run_id}")
 
 
 @dg.asset_sensor(

@@ -13,11 +13,19 @@ from tabulate import tabulate
 from aqi_dagster.errors import AqiError
 from aqi_dagster.feeds.files import data_files, read_file
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
-from aqi_dagster.pipeline.reporting.status import partition_status, store_status
+from aqi_dagster.pipeline.reporting.outdated_words import (
+    misplaced_in_words,
+    outdated_scores_in_words,
+    outdated_verdicts_in_words,
+)
+from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, partition_status, store_status
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.settings import librdkafka_settings, load_settings, starts_window
 from aqi_dagster.windows import parse_key, window_key
+
+MISPLACED_SHOWN = 5
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 
@@ -138,23 +146,13 @@ def status() -> None:
     """
     settings = load_settings()
     reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
+    choices = Choices(
+        settings.first_window, detector_parameters(settings), anomaly_thresholds(settings), region_choice(settings)
+    )
     with Store(settings.data_dir).reader() as connection:
-        summary = store_status(connection, settings.first_window)
+        summary = store_status(connection, choices)
         partitions, trouble = partition_status(connection, reader)
-    rows = [
-        ("readings", f"{summary.readings:,} of {summary.sensors} sensors, newest {_time(summary.newest_reading)}"),
-        ("rejected messages", f"{summary.rejected:,}"),
-        ("windows scored", f"{summary.windows_scored}, newest {_time(summary.newest_window)}"),
-        ("windows with a verdict", _counts(summary.verdicts)),
-        ("alerts", _counts(summary.alerts)),
-    ]
-    scores, verdicts = summary.outdated, summary.outdated_verdicts
-    if scores.windows is not None:
-        reason = f"{scores.late_readings} late readings, {scores.stale_windows} stale windows"
-        rows.append(("to materialize again", f"{scores.windows} ({reason})"))
-    if verdicts.windows is not None:
-        rows.append(("to classify again", f"{verdicts.windows} ({verdicts.count} windows scored since)"))
-    click.echo(tabulate(rows, tablefmt="plain"))
+    click.echo(tabulate(_status_rows(summary), tablefmt="plain"))
     lags = [
         (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, _time(p.updated_at)) for p in partitions
     ]
@@ -193,6 +191,25 @@ def dev(port: int) -> None:
         serve(port)
     else:
         serve_demo(port)
+
+
+def _status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
+    """What the store holds, and the ranges that mend what is missing or outdated."""
+    rows = [
+        ("readings", f"{summary.readings:,} of {summary.sensors} sensors, newest {_time(summary.newest_reading)}"),
+        ("rejected messages", f"{summary.rejected:,}"),
+        ("windows scored", f"{summary.windows_scored}, newest {_time(summary.newest_window)}"),
+        ("windows with a verdict", _counts(summary.verdicts)),
+        ("alerts", _counts(summary.alerts)),
+    ]
+    unscored, scores, verdicts = summary.unscored, summary.outdated, summary.outdated_verdicts
+    if unscored is not None:
+        rows.append(("to materialize", f"{unscored.windows} ({unscored.readings:,} readings were never scored)"))
+    if scores.windows is not None:
+        rows.append(("to materialize again", f"{scores.windows} ({outdated_scores_in_words(scores)})"))
+    if verdicts.windows is not None:
+        rows.append(("to classify again", f"{verdicts.windows} ({outdated_verdicts_in_words(verdicts)})"))
+    return rows + [("to classify again", misplaced_in_words(sensor)) for sensor in summary.misplaced[:MISPLACED_SHOWN]]
 
 
 def _window(option: str, text: str) -> datetime:

@@ -11,7 +11,7 @@ from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.assets.slack_alerts import slack_alerts
-from aqi_dagster.automation import classified_windows, micro_batch, tell_slack, twice_a_day
+from aqi_dagster.automation import classified_windows, lacking_windows, micro_batch, tell_slack, twice_a_day
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
@@ -94,7 +94,7 @@ def defs() -> dg.Definitions:
         assets=linked,
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
-        sensors=[classified_windows],
+        sensors=[classified_windows, lacking_windows],
         resources=resources(settings),
         # Backfills that are launched from an asset's page run in one process too.
         executor=dg.in_process_executor,

@@ -67,6 +67,14 @@ class UnscoredWindowsError(RangeRequiredError):
     """Earlier windows hold readings that were never scored, so the chain of detector states has a gap."""
 
 
+class ChangedFirstWindowError(RangeRequiredError):
+    """Earlier windows were scored by detectors that had begun with another first window than the present one."""
+
+
+class OutdatedAnomaliesError(RangeRequiredError):
+    """Windows were to be classified whose anomalies do not follow from their present scores and thresholds."""
+
+
 class ThinnedStatesError(RangeRequiredError):
     """Scoring was to begin in the middle of a week of which only the last detector states are still kept."""
 

@@ -1,5 +1,7 @@
 """The Dagster partitions: one per 12-hour window, from the configured first one to the newest that has ended."""
 
+from collections.abc import Mapping
+
 import dagster as dg
 
 from aqi_dagster.settings import load_settings
@@ -23,6 +25,12 @@ ALL_AT_ONCE = dg.BackfillPolicy.single_run()
 def range_tags(first: str, last: str) -> dict[str, str]:
     """Run tags that ask for the partitions from key ``first`` to key ``last``, both included, in one run."""
     return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}
+
+
+def requested_range(tags: Mapping[str, str]) -> WindowRange:
+    """The windows that a run with :func:`range_tags` asks for."""
+    first, last = range_tags("", "")
+    return WindowRange.of_keys(tags[first], tags[last])
 
 
 def requested_windows(context: dg.AssetExecutionContext) -> WindowRange:

@@ -1,7 +1,7 @@
 """What the schedule asks for, and when the sensor has Slack told."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -9,13 +9,14 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from aqi_dagster.assets.regional_windows import regional_windows
-from aqi_dagster.automation import classified_windows, due_range, twice_a_day
+from aqi_dagster.automation import classified_windows, twice_a_day
 from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import FIRST_WINDOW, range_tags
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
 
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(8)]
 
@@ -30,61 +31,124 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterIns
         yield instance
 
 
-def tick(instance: dg.DagsterInstance, at: datetime = TICK) -> dg.RunRequest:
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The store of the settings."""
+    monkeypatch.setenv("AQI_DATA_DIR", str(tmp_path))
+    return Store(tmp_path, 10.0)
+
+
+def tick(instance: dg.DagsterInstance, at: datetime = TICK) -> list[dg.RunRequest]:
+    location = defs()
     with dg.build_schedule_context(
-        instance=instance, scheduled_execution_time=at, repository_def=defs().get_repository_def()
+        instance=instance,
+        scheduled_execution_time=at,
+        repository_def=location.get_repository_def(),
+        resources={"warehouse": (location.resources or {})["warehouse"]},
     ) as context:
-        (request,) = twice_a_day.evaluate_tick(context).run_requests or []
-        return request
+        return twice_a_day.evaluate_tick(context).run_requests or []
 
 
 def requested(request: dg.RunRequest) -> tuple[str, str]:
     return request.tags["dagster/asset_partition_range_start"], request.tags["dagster/asset_partition_range_end"]
 
 
-def materialize(instance: dg.DagsterInstance, *keys: str) -> None:
-    for key in keys:
-        instance.report_runless_asset_event(dg.AssetMaterialization("regional_windows", partition=key))
+def finish(store: Store, keys: Sequence[str], **further: str) -> None:
+    """Have the store hold finished windows with these ``keys``; ``further`` SQL values of single ones by key."""
+    with store.exclusive() as connection:
+        connection.executemany(
+            "INSERT INTO windows (window_start, readings, scored, revision, selected, classified) "
+            "VALUES (?, 5, 5, 1, 1, 1)",
+            [[parse_key(key)] for key in keys],
+        )
+        for key, assignment in further.items():
+            connection.execute(f"UPDATE windows SET {assignment} WHERE window_start = ?", [parse_key(key)])
+    store.publish()
 
 
-@pytest.mark.parametrize(
-    ("ended", "materialized", "due"),
-    [
-        ([], set(), None),
-        (["a"], set(), ("a", "a")),
-        (["a"], {"a"}, ("a", "a")),
-        (["a", "b", "c", "d"], {"a", "b", "c"}, ("c", "d")),
-        (["a", "b", "c", "d"], {"a", "b", "c", "d"}, ("c", "d")),
-        (["a", "b", "c", "d"], {"a", "c"}, ("b", "d")),
-        (["a", "b", "c", "d"], set(), ("a", "d")),
-    ],
-)
-def test_a_tick_asks_for_the_newest_two_windows_and_everything_missed(
-    ended: list[str], materialized: set[str], due: tuple[str, str] | None
+def test_without_a_store_a_tick_asks_for_every_window(instance: dg.DagsterInstance, store: Store) -> None:
+    assert not store.published.exists()
+    assert [requested(request) for request in tick(instance)] == [(KEYS[0], KEYS[-1])]
+
+
+def test_the_schedule_asks_for_the_window_that_just_ended_and_the_one_before(
+    instance: dg.DagsterInstance, store: Store
 ) -> None:
-    assert due_range(ended, materialized) == due
-
-
-def test_the_schedule_asks_for_the_window_that_just_ended_and_the_one_before(instance: dg.DagsterInstance) -> None:
-    materialize(instance, *KEYS[:-1])
-    request = tick(instance)
+    finish(store, KEYS[:-1])
+    (request,) = tick(instance)
     assert requested(request) == (KEYS[-2], KEYS[-1])
     assert request.run_key == TICK.isoformat()
 
 
-def test_the_schedule_heals_ticks_that_were_missed(instance: dg.DagsterInstance) -> None:
-    materialize(instance, *KEYS[:3])
-    assert requested(tick(instance)) == (KEYS[3], KEYS[-1])
+def test_the_schedule_heals_ticks_that_were_missed(instance: dg.DagsterInstance, store: Store) -> None:
+    finish(store, KEYS[:3])
+    assert [requested(request) for request in tick(instance)] == [(KEYS[3], KEYS[-1])]
 
 
-def test_the_schedule_never_asks_for_a_window_that_has_not_ended(instance: dg.DagsterInstance) -> None:
+@pytest.mark.parametrize(
+    ("lacks", "first"),
+    [
+        ("scored = NULL, revision = NULL, selected = NULL, classified = NULL", 2),
+        ("classified = NULL", 2),
+        ("revision = 2", 2),
+        ("readings = 0, scored = NULL, revision = NULL, selected = NULL, classified = NULL", 6),
+        ("readings = 9", 6),
+    ],
+    ids=["never scored", "never classified", "scored since", "never scored, but empty", "late readings"],
+)
+def test_the_store_says_what_a_tick_asks_for_whatever_dagster_has_recorded(
+    instance: dg.DagsterInstance, store: Store, lacks: str, first: int
+) -> None:
+    for key in KEYS:
+        instance.report_runless_asset_event(dg.AssetMaterialization("regional_windows", partition=key))
+    finish(store, KEYS, **{KEYS[2]: lacks})
+    assert [requested(request) for request in tick(instance)] == [(KEYS[first], KEYS[-1])]
+
+
+def test_a_reading_of_an_old_date_does_not_hold_up_the_newest_window(
+    instance: dg.DagsterInstance, store: Store
+) -> None:
+    """It is run by itself, before the newest windows and not together with the years between."""
+    end = FIRST_WINDOW + timedelta(days=400)
+    keys = [window_key(start) for start in WindowRange(FIRST_WINDOW, end)]
+    finish(store, keys, **{keys[3]: "scored = NULL", keys[150]: "scored = NULL", keys[400]: "scored = NULL"})
+    requests = tick(instance, (end + WINDOW_LENGTH + timedelta(minutes=10)).replace(tzinfo=UTC))
+    assert [requested(request) for request in requests] == [
+        (keys[3], keys[150]),
+        (keys[400], keys[400]),
+        (keys[-2], keys[-1]),
+    ]
+    priorities = [int(request.tags["dagster/priority"]) for request in requests]
+    assert priorities == sorted(priorities, reverse=True)
+    assert len({request.run_key for request in requests}) == 3
+    assert {request.tags["aqi_dagster/series"] for request in requests} == {"micro_batch"}
+
+
+def test_a_long_absence_is_healed_by_runs_of_bounded_length(instance: dg.DagsterInstance, store: Store) -> None:
+    finish(store, KEYS[:1])
+    end = FIRST_WINDOW + timedelta(days=250)
+    requests = tick(instance, (end + timedelta(minutes=10)).replace(tzinfo=UTC))
+    ranges = [WindowRange.of_keys(*requested(request)) for request in requests]
+    assert [len(windows) for windows in ranges] == [200, 200, 99]
+    assert [start for windows in ranges for start in windows] == [
+        *WindowRange(FIRST_WINDOW + WINDOW_LENGTH, end - WINDOW_LENGTH)
+    ]
+
+
+def test_the_schedule_never_asks_for_a_window_that_has_not_ended(instance: dg.DagsterInstance, store: Store) -> None:
     just_before = datetime(2022, 7, 21, 23, 59, tzinfo=UTC)
-    assert requested(tick(instance, just_before)) == (KEYS[0], KEYS[-2])
+    assert not store.published.exists()
+    assert [requested(request) for request in tick(instance, just_before)] == [(KEYS[0], KEYS[-2])]
 
 
 def test_the_schedule_waits_for_the_first_window_to_end(instance: dg.DagsterInstance) -> None:
     early = FIRST_WINDOW.replace(tzinfo=UTC)
-    with dg.build_schedule_context(instance=instance, scheduled_execution_time=early) as context:
+    location = defs()
+    with dg.build_schedule_context(
+        instance=instance,
+        scheduled_execution_time=early,
+        resources={"warehouse": (location.resources or {})["warehouse"]},
+    ) as context:
         result = twice_a_day.evaluate_tick(context)
     assert not result.run_requests
     assert "2022-07-18 00:00" in (result.skip_message or "")

@@ -16,7 +16,6 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqi_dagster.automation import due_range
 from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
@@ -25,10 +24,11 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.detection.state_pickles import load_state
 from aqi_dagster.pipeline.readings.insert import ingest
-from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
+from aqi_dagster.pipeline.store.due import due_ranges
+from aqi_dagster.pipeline.store.outdated import OutdatedVerdicts, outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.store.sql import run_script
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify import classify_windows, verdicts_hash
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, message
 from tests.support.micro_batch import published, run
@@ -71,11 +71,10 @@ def arrivals(random: Random, late_share: float, repeated_share: float) -> list[A
 
 
 class Site:
-    """The pipeline without Kafka and Dagster: a store, and what has been materialized in it."""
+    """The pipeline without Kafka and Dagster."""
 
     def __init__(self, connection: DuckDBPyConnection) -> None:
         self.connection = connection
-        self.materialized: set[str] = set()
         self._next_offset = dict.fromkeys(SENSORS, 0)
 
     def pull(self, readings: Iterable[Arrival]) -> None:
@@ -93,14 +92,12 @@ class Site:
         windows = WindowRange(first, last)
         list(score_windows(self.connection, windows, FIRST_WINDOW, PARAMETERS))
         select_anomalies(self.connection, windows, THRESHOLDS)
-        classify_windows(self.connection, windows, REGION)
-        self.materialized |= {window_key(window) for window in windows}
+        classify_windows(self.connection, windows, REGION, THRESHOLDS)
 
     def tick(self, ended: Sequence[str]) -> None:
         """What the schedule does."""
-        due = due_range(ended, self.materialized)
-        if due is not None:
-            self.materialize(*map(parse_key, due))
+        for windows in due_ranges(self.connection, WindowRange.of_keys(ended[0], ended[-1])):
+            self.materialize(windows.first, windows.last)
 
     def tables(self) -> dict[str, Any]:
         """What must not depend on the order of arrival, with the detectors as the numbers that they hold."""
@@ -174,11 +171,13 @@ def test_whatever_comes_late_or_twice_the_tables_become_those_of_one_sorted_pass
                     except UnscoredWindowsError as refused:
                         # It names what to run, which then is no error.
                         late.materialize(refused.windows.first, refused.windows.last)
-        outdated = outdated_scores(late.connection, FIRST_WINDOW)
+        outdated = outdated_scores(late.connection, FIRST_WINDOW, PARAMETERS.hash())
         if outdated.windows is not None:
             late.materialize(outdated.windows.first, outdated.windows.last)
-        assert outdated_scores(late.connection, FIRST_WINDOW).windows is None
-        assert outdated_verdicts(late.connection, FIRST_WINDOW).count == 0
+        assert outdated_scores(late.connection, FIRST_WINDOW, PARAMETERS.hash()).windows is None
+        verdicts = verdicts_hash(THRESHOLDS, REGION)
+        found = outdated_verdicts(late.connection, FIRST_WINDOW, THRESHOLDS.hash(), verdicts)
+        assert found == OutdatedVerdicts(0, None)
         assert late.tables() == one_sorted_pass(arrived)
         told = rows(
             late.connection,
@@ -210,9 +209,7 @@ def test_readings_beyond_the_grace_are_kept_and_told_by_the_check_whose_range_ta
     on_time[1] = [reading for reading in on_time[1] if reading not in late]
     for number, readings in enumerate(on_time):
         topic.send(readings, partition=0)
-        due = due_range(KEYS[: number + 1], set(KEYS[:number]))
-        assert due is not None
-        run(topic, tmp_path / "late", *due, instance)
+        run(topic, tmp_path / "late", KEYS[max(0, number - 1)], KEYS[number], instance)
     topic.send(late + repeated, partition=0)
     result = run(topic, tmp_path / "late", KEYS[-2], KEYS[-1], instance)
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
@@ -221,7 +218,7 @@ def test_readings_beyond_the_grace_are_kept_and_told_by_the_check_whose_range_ta
     assert checks["scores_up_to_date"].severity == dg.AssetCheckSeverity.WARN
     assert checks["scores_up_to_date"].metadata["late_readings"].value == len(late)
     told = checks["scores_up_to_date"].description or ""
-    assert told.startswith(f"{len(late)} late readings and 0 stale windows: materialize {KEYS[1]} to {KEYS[-1]}")
+    assert told.startswith(f"{len(late)} late readings: materialize {KEYS[1]} to {KEYS[-1]}")
     result = run(topic, tmp_path / "late", KEYS[1], KEYS[-1], instance)
     passed = {check.check_name for check in result.get_asset_check_evaluations() if check.passed}
     assert {"every_message_accounted_for", "scores_up_to_date"} <= passed

@@ -14,10 +14,19 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.readings.accounting import PulledMessages, missing_offsets, unaccounted_messages
 from aqi_dagster.pipeline.readings.silent_sensors import sensors_reporting
+from aqi_dagster.pipeline.regions.base import Regions
+from aqi_dagster.pipeline.reporting.outdated_words import (
+    misplaced_in_words,
+    outdated_scores_in_words,
+    outdated_verdicts_in_words,
+)
 from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.store.window_ledger import newest_window
+from aqi_dagster.pipeline.verdicts.classify import misplaced_sensors, verdicts_hash
 from aqi_dagster.pipeline.verdicts.implausible import IMPOSSIBLE_FOR, STUCK_FOR, implausible_sensors
 from aqi_dagster.windows import window_key
 
@@ -58,14 +67,18 @@ SCORES_UP_TO_DATE = dg.AssetCheckSpec(
     "scores_up_to_date",
     asset="scored_readings",
     description=(
-        "No readings came after their window was scored, and no window builds on one that was scored anew since."
+        "No readings came after their window was scored, no window was passed over or builds on one that was scored "
+        "anew since, and all were scored from AQI_FIRST_WINDOW on with the present detector parameters."
     ),
 )
 
 VERDICTS_UP_TO_DATE = dg.AssetCheckSpec(
     "verdicts_up_to_date",
     asset="regional_windows",
-    description="Every window that was scored was classified after that: no run died in between.",
+    description=(
+        "Every window that was scored was classified after that (no run died in between), by the present thresholds "
+        "and regions."
+    ),
 )
 
 COPY_EQUALS_STORE = dg.AssetCheckSpec(
@@ -145,39 +158,47 @@ def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg
     )
 
 
-def scores_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
-    """Evaluate :data:`SCORES_UP_TO_DATE`."""
-    outdated = outdated_scores(connection, FIRST_WINDOW)
+def scores_up_to_date(connection: DuckDBPyConnection, parameters: DetectorParameters) -> dg.AssetCheckResult:
+    """Evaluate :data:`SCORES_UP_TO_DATE` for detectors with ``parameters``."""
+    outdated = outdated_scores(connection, FIRST_WINDOW, parameters.hash())
     description = "Every scored window holds all of its readings."
     if outdated.windows is not None:
-        description = (
-            f"{outdated.late_readings} late readings and {outdated.stale_windows} stale windows: materialize "
-            f"{outdated.windows} in one run to take them in."
-        )
+        description = f"{outdated_scores_in_words(outdated)}: materialize {outdated.windows} in one run."
     return dg.AssetCheckResult(
         check_name=SCORES_UP_TO_DATE.name,
         passed=outdated.windows is None,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
-        metadata={"late_readings": outdated.late_readings, "stale_windows": outdated.stale_windows},
+        metadata={
+            "late_readings": outdated.late_readings,
+            "stale_windows": outdated.stale_windows,
+            "unscored_readings": outdated.unscored_readings,
+            "windows_of_other_settings": outdated.other_settings,
+        },
     )
 
 
-def verdicts_up_to_date(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
-    """Evaluate :data:`VERDICTS_UP_TO_DATE`."""
-    outdated = outdated_verdicts(connection, FIRST_WINDOW)
-    description = "Every verdict follows from the present scores."
+def verdicts_up_to_date(
+    connection: DuckDBPyConnection, thresholds: Thresholds, regions: Regions
+) -> dg.AssetCheckResult:
+    """Evaluate :data:`VERDICTS_UP_TO_DATE` for these ``thresholds`` and ``regions``."""
+    outdated = outdated_verdicts(connection, FIRST_WINDOW, thresholds.hash(), verdicts_hash(thresholds, regions))
+    misplaced = misplaced_sensors(connection, regions)
+    description = "Every verdict follows from the present scores, thresholds and regions."
     if outdated.windows is not None:
-        description = (
-            f"{outdated.count} windows were scored, but not classified since: "
-            f"materialize {outdated.windows} in one run."
-        )
+        description = f"{outdated_verdicts_in_words(outdated)}: materialize {outdated.windows} in one run."
+    elif misplaced:
+        description = f"{_named([misplaced_in_words(sensor) for sensor in misplaced])}."
     return dg.AssetCheckResult(
         check_name=VERDICTS_UP_TO_DATE.name,
-        passed=not outdated.count,
+        passed=outdated.windows is None and not misplaced,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
-        metadata={"outdated_windows": outdated.count},
+        metadata={
+            "outdated_windows": outdated.count,
+            "windows_of_other_settings": outdated.other_settings,
+            "misplaced_sensors": len(misplaced),
+        },
     )
 
 

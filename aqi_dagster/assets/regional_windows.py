@@ -54,10 +54,10 @@ def regional_windows(
     with stages.stage("regions"):
         regions.look_up(warehouse.store, windows)
     with warehouse.exclusive() as writer:
-        known = regions.regions(writer)
+        known = regions.choice.regions(writer)
         with stages.stage("classify"):
-            classified = classify_windows(writer, windows, known)
-        up_to_date = verdicts_up_to_date(writer)
+            classified = classify_windows(writer, windows, known, limits)
+        up_to_date = verdicts_up_to_date(writer, limits, known)
         alerts = alert_numbers(writer, windows)
     newest = [*chain.from_iterable(classified.values())][-NEWEST_SHOWN:]
     with ExitStack() as opened:

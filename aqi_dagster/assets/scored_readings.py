@@ -58,7 +58,7 @@ def scored_readings(
             dropped = thin_states(writer, windows.first, detector.states_kept)
         with stages.stage("check"):
             numbers = score_numbers(writer, windows, limits)
-            up_to_date = scores_up_to_date(writer)
+            up_to_date = scores_up_to_date(writer, detector.parameters)
         to_show = [start for start in windows if numbers.get(start, {}).get("above_thresholds")][-NEWEST_SHOWN:]
         series = {
             start: attempted(context, window_key(start), partial(scored_series, writer, start, limits))

@@ -14,6 +14,7 @@ from dagster._core.test_utils import freeze_time
 
 from aqi_dagster.assets.checks import MOST_NAMED
 from aqi_dagster.definitions import defs
+from aqi_dagster.errors import OutdatedAnomaliesError
 from aqi_dagster.pipeline.store import connections
 from aqi_dagster.pipeline.store.publishing import Publication
 from aqi_dagster.pipeline.store.publishing import publish as really_publish
@@ -147,7 +148,7 @@ def test_what_was_wrong_in_old_windows_raises_no_alarm(job: MicroBatch) -> None:
 def test_late_readings_are_told_with_the_range_to_run(job: MicroBatch) -> None:
     job.topic.send([*readings(STARTS[3]), message(SENSORS[0], STARTS[0] + timedelta(minutes=7), 9.0)])
     checks = job.checks(KEYS[3], KEYS[3])
-    assert f"1 late readings and 0 stale windows: materialize {KEYS[0]} to" in failed(checks)["scores_up_to_date"]
+    assert f"1 late readings: materialize {KEYS[0]} to" in failed(checks)["scores_up_to_date"]
     assert failed(job.checks(KEYS[0], KEYS[3])) == {}
 
 
@@ -194,7 +195,8 @@ def test_verdicts_from_before_a_run_that_died_after_scoring_are_told_with_the_ra
     assert (check.passed, check.severity) == (False, dg.AssetCheckSeverity.WARN)
     told = f"2 windows were scored, but not classified since: materialize {KEYS[0]} to {KEYS[1]} in one run."
     assert check.description == told
-    job.run(KEYS[0], KEYS[1], ["regional_windows"])
+    with pytest.raises(OutdatedAnomaliesError, match=f"the anomalies of {KEYS[0]} to {KEYS[1]} were not selected"):
+        job.run(KEYS[0], KEYS[1], ["regional_windows"])
     assert not job.checks(KEYS[3], KEYS[3])["verdicts_up_to_date"].passed, "their anomalies are still the old ones"
     assert job.checks(KEYS[0], KEYS[1])["verdicts_up_to_date"].passed
 

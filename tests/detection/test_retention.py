@@ -101,12 +101,12 @@ def test_the_range_that_takes_in_a_late_reading_begins_where_it_can(connection: 
     thin_states(connection, FIRST, KEEP)
     late = at("2022-08-04T07:00")
     take_in(connection, [message("45.1, -122", late, 900.0)], first_offset=10**6)
-    outdated = outdated_scores(connection, FIRST)
+    outdated = outdated_scores(connection, FIRST, PARAMETERS.hash())
     assert outdated.windows is not None
     assert (outdated.late_readings, outdated.windows) == (1, WindowRange(MONDAYS[1], WINDOWS[-1]))
     score(connection, outdated.windows.first, WINDOWS[-1])
     thin_states(connection, outdated.windows.first, KEEP)
-    assert outdated_scores(connection, FIRST).windows is None
+    assert outdated_scores(connection, FIRST, PARAMETERS.hash()).windows is None
     assert window_start(late) not in {start for _, start in states(connection)}
 
 

@@ -12,7 +12,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 from river.anomaly import HalfSpaceTrees
 
-from aqi_dagster.errors import DetectorStateError, UnscoredWindowsError
+from aqi_dagster.errors import ChangedFirstWindowError, DetectorStateError, UnscoredWindowsError
 from aqi_dagster.pipeline.detection import progress
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.progress import ScoredWindow
@@ -62,6 +62,10 @@ def score(
     return list(score_windows(connection, WindowRange.of(windows), FIRST_WINDOW, parameters))
 
 
+def outdated(connection: DuckDBPyConnection) -> OutdatedScores:
+    return outdated_scores(connection, FIRST_WINDOW, PARAMETERS.hash())
+
+
 def tables(connection: DuckDBPyConnection) -> list[list[tuple[Any, ...]]]:
     """What scoring has written, but for the revisions, which tell how it came to be."""
     return [
@@ -95,7 +99,7 @@ def test_one_run_over_all_windows_is_what_river_gives(connection: DuckDBPyConnec
     assert [window.start for window in scored] == WINDOWS
     assert [window.sensors for window in scored] == [2, 2, 2, 2, 2, 2, 3, 3]
     assert sum(window.readings for window in scored) == len(READINGS)
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 0, None)
+    assert outdated(connection) == OutdatedScores(0, 0, None)
 
 
 @pytest.mark.parametrize("cuts", [[1, 2, 3, 4, 5, 6, 7], [3], [1, 6]])
@@ -150,12 +154,11 @@ def test_late_readings_are_told_with_the_range_that_takes_them_in(
     bring(connection, [reading for reading in READINGS if reading not in late])
     score(connection, WINDOWS)
     bring(connection, late)
-    outdated = outdated_scores(connection, FIRST_WINDOW)
-    assert outdated == OutdatedScores(len(late), 0, WindowRange(WINDOWS[2], WINDOWS[7]))
+    assert outdated(connection) == OutdatedScores(len(late), 0, WindowRange(WINDOWS[2], WINDOWS[7]))
     rerun = score(connection, WINDOWS[2:])
     assert [window.newly_scored for window in rerun] == [len(late), 0, 0, 0, 0, 0]
     assert tables(connection) == one_pass
-    assert outdated_scores(connection, FIRST_WINDOW).windows is None
+    assert outdated(connection).windows is None
 
 
 def test_windows_that_build_on_one_that_was_scored_anew_are_stale(
@@ -166,24 +169,71 @@ def test_windows_that_build_on_one_that_was_scored_anew_are_stale(
     score(connection, WINDOWS)
     bring(connection, late)
     score(connection, WINDOWS[2:3])
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WindowRange(WINDOWS[3], WINDOWS[7]))
+    assert outdated(connection) == OutdatedScores(0, 5, WindowRange(WINDOWS[3], WINDOWS[7]))
     score(connection, WINDOWS[3:5])
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 3, WindowRange(WINDOWS[5], WINDOWS[7]))
+    assert outdated(connection) == OutdatedScores(0, 3, WindowRange(WINDOWS[5], WINDOWS[7]))
     score(connection, WINDOWS[5:])
-    assert outdated_scores(connection, FIRST_WINDOW).windows is None
+    assert outdated(connection).windows is None
     assert tables(connection) == one_pass
 
 
-def test_windows_before_the_first_scored_one_make_all_later_ones_stale(
+def test_readings_before_the_first_scored_window_make_all_later_ones_outdated(
     connection: DuckDBPyConnection, one_pass: list[list[tuple[Any, ...]]]
 ) -> None:
-    bring(connection, READINGS)
+    early = [reading for reading in READINGS if window_start(reading[0]) in WINDOWS[:4]]
+    bring(connection, [reading for reading in READINGS if reading not in early])
     score(connection, WINDOWS[4:])
-    assert outdated_scores(connection, FIRST_WINDOW).windows is None
+    assert outdated(connection).windows is None
+    bring(connection, early)
+    assert outdated(connection) == OutdatedScores(0, 0, WindowRange(WINDOWS[0], WINDOWS[7]), len(early))
+    with pytest.raises(UnscoredWindowsError):
+        score(connection, WINDOWS[7:])
     score(connection, WINDOWS[:4])
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 4, WindowRange(WINDOWS[4], WINDOWS[7]))
+    assert outdated(connection) == OutdatedScores(0, 4, WindowRange(WINDOWS[4], WINDOWS[7]))
     score(connection, WINDOWS[4:])
     assert tables(connection) == one_pass
+    assert outdated(connection).windows is None
+
+
+def test_a_window_is_not_scored_while_nothing_before_it_was(connection: DuckDBPyConnection) -> None:
+    bring(connection, READINGS)
+    with pytest.raises(UnscoredWindowsError) as refused:
+        score(connection, WINDOWS[7:])
+    assert refused.value.windows == WindowRange(WINDOWS[0], WINDOWS[7])
+    assert rows(connection, "SELECT count(*) FROM scored_readings") == [(0,)]
+
+
+def test_a_later_first_window_is_told_and_begins_a_chain_of_its_own(
+    connection: DuckDBPyConnection, tmp_path: Path
+) -> None:
+    bring(connection, READINGS)
+    score(connection, WINDOWS)
+    later = WINDOWS[3]
+    found = outdated_scores(connection, later, PARAMETERS.hash())
+    assert found == OutdatedScores(0, 0, WindowRange(later, WINDOWS[7]), 0, 5)
+    with pytest.raises(ChangedFirstWindowError, match="AQI_FIRST_WINDOW") as refused:
+        list(score_windows(connection, WindowRange(WINDOWS[7], WINDOWS[7]), later, PARAMETERS))
+    assert refused.value.windows == WindowRange(later, WINDOWS[7])
+    list(score_windows(connection, WindowRange(later, WINDOWS[7]), later, PARAMETERS))
+    assert outdated_scores(connection, later, PARAMETERS.hash()).windows is None
+    with Store(tmp_path / "from_later_on").exclusive() as other:
+        bring(other, sorted(READINGS))
+        list(score_windows(other, WindowRange(later, WINDOWS[7]), later, PARAMETERS))
+        assert tables(connection) == tables(other)
+
+
+def test_an_earlier_first_window_changes_nothing_unless_it_adds_readings(connection: DuckDBPyConnection) -> None:
+    bring(connection, READINGS)
+    score(connection, WINDOWS)
+    earlier = FIRST_WINDOW - timedelta(days=30)
+    before = tables(connection)
+    assert outdated_scores(connection, earlier, PARAMETERS.hash()).windows is None
+    list(score_windows(connection, WindowRange(WINDOWS[7], WINDOWS[7]), earlier, PARAMETERS))
+    assert tables(connection) == before
+    bring(connection, [(earlier + timedelta(hours=1), "45.1, -122", 20.0)])
+    with pytest.raises(UnscoredWindowsError) as refused:
+        list(score_windows(connection, WindowRange(WINDOWS[7], WINDOWS[7]), earlier, PARAMETERS))
+    assert refused.value.windows == WindowRange(earlier, WINDOWS[7])
 
 
 def test_a_window_behind_unscored_readings_names_the_range_to_run_first(connection: DuckDBPyConnection) -> None:
@@ -214,7 +264,7 @@ def test_windows_without_readings_leave_no_gap(connection: DuckDBPyConnection) -
     score(connection, WINDOWS[:2])
     assert [window.readings > 0 for window in score(connection, WINDOWS[4:])] == [True] * 4
     assert [window.readings for window in score(connection, WINDOWS[2:4])] == [0, 0]
-    assert outdated_scores(connection, FIRST_WINDOW).stale_windows == 0
+    assert outdated(connection).stale_windows == 0
 
 
 def test_readings_before_the_first_window_are_kept_and_never_scored(
@@ -226,7 +276,7 @@ def test_readings_before_the_first_window_are_kept_and_never_scored(
     assert tables(connection)[:2] == one_pass[:2]
     kept = rows(connection, "SELECT created_at FROM readings ANTI JOIN scored_readings USING (sensor, created_at)")
     assert sorted(kept) == sorted((time,) for time, _, _ in early)
-    assert outdated_scores(connection, FIRST_WINDOW).windows is None
+    assert outdated(connection).windows is None
 
 
 def test_a_repeated_reading_is_scored_once_with_the_value_that_came_first(
@@ -246,10 +296,13 @@ def test_other_parameters_ask_for_all_windows_to_be_scored_anew(connection: Duck
     with pytest.raises(DetectorStateError, match="materialize all windows from the first scored one"):
         score(connection, WINDOWS[3:], other)
     assert tables(connection) == before
+    found = outdated_scores(connection, FIRST_WINDOW, other.hash())
+    assert found == OutdatedScores(0, 0, WindowRange(WINDOWS[0], WINDOWS[7]), 0, 8)
     score(connection, WINDOWS[:3], other)
-    assert outdated_scores(connection, FIRST_WINDOW) == OutdatedScores(0, 5, WindowRange(WINDOWS[3], WINDOWS[7]))
+    found = outdated_scores(connection, FIRST_WINDOW, other.hash())
+    assert found == OutdatedScores(0, 5, WindowRange(WINDOWS[3], WINDOWS[7]), 0, 5)
     score(connection, WINDOWS[3:], other)
-    assert outdated_scores(connection, FIRST_WINDOW).windows is None
+    assert outdated_scores(connection, FIRST_WINDOW, other.hash()).windows is None
     assert rows(connection, "SELECT DISTINCT parameters_hash FROM detector_states") == [(other.hash(),)]
 
 
@@ -264,4 +317,4 @@ def test_a_damaged_state_stops_the_window_that_would_build_on_it(connection: Duc
         score(connection, WINDOWS[6:])
     assert rows(connection, "SELECT max(window_start) FROM scored_readings") == [(WINDOWS[5],)]
     score(connection, WINDOWS)
-    assert outdated_scores(connection, FIRST_WINDOW).windows is None
+    assert outdated(connection).windows is None

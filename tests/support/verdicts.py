@@ -22,10 +22,16 @@ MALFUNCTION = ["45.1, -122"]
 NOTHING: list[str] = []
 
 
+def note_selection(connection: DuckDBPyConnection) -> None:
+    """Have the ledger say that all windows were scored, and their anomalies selected, by whatever made them."""
+    connection.execute("UPDATE windows SET scored = readings, revision = 1, selected = 1")
+
+
 def find(connection: DuckDBPyConnection, window: datetime, sensors: Sequence[str]) -> None:
     """Make one anomaly of each of ``sensors`` all the anomalies of ``window``, and classify it."""
     connection.execute("DELETE FROM anomalies WHERE window_start = ?", [window])
     for number, sensor in enumerate(sensors):
         anomaly = [sensor, window + timedelta(minutes=number), window, 500.0 + number, 0.9]
         connection.execute("INSERT INTO anomalies VALUES (?, ?, ?, ?, ?)", anomaly)
+    note_selection(connection)
     classify_windows(connection, WindowRange(window, window), REGION)

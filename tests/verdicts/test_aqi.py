@@ -16,7 +16,7 @@ from aqi_dagster.windows import WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message, take_in
 from tests.support.slack_server import slack_server
 from tests.support.tables import rows
-from tests.support.verdicts import REGION, find
+from tests.support.verdicts import REGION, find, note_selection
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,7 @@ def anomalous(messages: list[RawMessage], connection: DuckDBPyConnection) -> Non
         "INSERT INTO scored_readings SELECT sensor, created_at, window_start, pm25_cf1, 0.9 FROM readings "
         "WHERE NOT repeated"
     )
+    note_selection(connection)
     select_anomalies(connection, WindowRange(FIRST_WINDOW, FIRST_WINDOW), Thresholds())
     classify_windows(connection, WindowRange(FIRST_WINDOW, FIRST_WINDOW), REGION)
 

@@ -20,7 +20,7 @@ from tests.support.alert_examples import SMOKE as ALERT
 from tests.support.messages import FIRST_WINDOW, message, take_in
 from tests.support.slack_server import Slack
 from tests.support.tables import rows
-from tests.support.verdicts import MALFUNCTION, REGION, find
+from tests.support.verdicts import MALFUNCTION, REGION, find, note_selection
 
 WINDOW = FIRST_WINDOW
 
@@ -36,6 +36,7 @@ def read(connection: DuckDBPyConnection, sensor: str, pm25: Callable[[int], floa
         "INSERT INTO scored_readings (sensor, created_at, window_start, pm25_cf1, score) VALUES (?, ?, ?, ?, 0)",
         [[sensor, moment, window, pm25(minute)] for minute, moment in moments],
     )
+    note_selection(connection)
 
 
 class OfTahoe:

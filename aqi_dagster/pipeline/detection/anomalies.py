@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from aqi_dagster.pipeline.store.outdated import require_scored
 from aqi_dagster.pipeline.store.sql import Writer, transaction
-from aqi_dagster.pipeline.store.window_ledger import record_selection
+from aqi_dagster.pipeline.store.window_ledger import record_selection, settings_hash
 from aqi_dagster.windows import WindowRange
 
 _SELECT = """
@@ -13,6 +14,12 @@ SELECT sensor, created_at, window_start, pm25_cf1, score
 FROM scored_readings
 WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $pm25
 ORDER BY window_start, sensor, created_at
+"""
+
+# What another first window left: whoever began with the present one has forgotten the scores.
+_DROP_UNSCORED = """
+DELETE FROM anomalies
+WHERE window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
 """
 
 _COUNT = """
@@ -33,12 +40,21 @@ class Thresholds:
     score: float = 0.7
     pm25: float = 50.0
 
+    def hash(self) -> str:
+        """SHA-256 of both, hexadecimal."""
+        return settings_hash(self.score, self.pm25)
+
 
 def select_anomalies(writer: Writer, windows: WindowRange, thresholds: Thresholds) -> dict[datetime, int]:
-    """Overwrite the anomalies of ``windows`` in one transaction; returns their number by window (start)."""
+    """Overwrite the anomalies of ``windows`` in one transaction; returns their number by window (start).
+
+    Raises :class:`UnscoredWindowsError` if one of them holds readings, but was never scored.
+    """
+    require_scored(writer, windows)
     with transaction(writer):
         writer.execute("DELETE FROM anomalies WHERE window_start BETWEEN $first AND $last", windows.bounds)
+        writer.execute(_DROP_UNSCORED)
         writer.execute(_SELECT, {**windows.bounds, "score": thresholds.score, "pm25": thresholds.pm25})
-        record_selection(writer, windows)
+        record_selection(writer, windows, thresholds.hash())
     counts = dict(writer.execute(_COUNT, windows.bounds).fetchall())
     return {start: counts.get(start, 0) for start in windows}

@@ -92,6 +92,11 @@ def write_states(writer: Writer, windows: WindowRange, states: pa.Table, paramet
         )
 
 
+def drop_states_before(writer: Writer, first_window: datetime) -> None:
+    """Drop the states of windows before ``first_window``, on which nothing builds."""
+    writer.execute("DELETE FROM detector_states WHERE window_start < ?", [first_window])
+
+
 def drop_all_but_weekly_states(writer: Writer, begin: datetime, end: datetime) -> int:
     """Drop the states of the weeks from ``begin`` to ``end``, excluded, but each sensor's last one of each week.
 

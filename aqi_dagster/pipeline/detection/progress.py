@@ -10,6 +10,15 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.store.window_ledger import LedgerRow, ledger_rows
 from aqi_dagster.windows import WindowRange
 
+_LEDGER = pa.schema(
+    [
+        ("window_start", pa.timestamp("us")),
+        ("readings", pa.int64()),
+        ("revision", pa.int64()),
+        ("chain_start", pa.timestamp("us")),
+    ]
+)
+
 READINGS_AT_ONCE = 200_000
 """Readings of the windows that are committed together, about 20 MB; three times as many are held in memory."""
 
@@ -37,7 +46,10 @@ class ScoringProgress:
             (row.revision for start, row in self._rows.items() if first_window <= start < first), default=0
         )
         self._parameters_hash = parameters_hash
-        self._scored: list[tuple[datetime, int, int]] = []
+        self.chain_start = min(
+            (start for start, row in self._rows.items() if row.readings and start >= first_window), default=None
+        )
+        self._scored: list[tuple[datetime, int, int, datetime | None]] = []
 
     def groups(self, windows: WindowRange) -> Iterator[WindowRange]:
         """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
@@ -55,27 +67,37 @@ class ScoringProgress:
     def add(self, start: datetime, readings: int, sensors: int) -> ScoredWindow:
         """Note that all ``readings`` of a window were scored, after all windows before it.
 
-        Its revision grows if anything differs that later windows build on: readings, parameters, or an earlier
-        window that itself has grown since. On a window without readings nothing builds.
+        Its revision grows if anything differs that later windows build on: readings, parameters, the beginning of
+        the chain, or an earlier window that itself has grown since. On a window without readings nothing builds.
         """
         row = self._row(start)
         revision = row.revision
+        before = (row.scored, row.parameters_hash, row.chain_start)
         if readings == 0:
             revision = self._before
-        elif (row.scored, row.parameters_hash) != (readings, self._parameters_hash) or revision < self._before:
+        elif before != (readings, self._parameters_hash, self.chain_start) or revision < self._before:
             self._newest += 1
             revision = self._newest
         self._before = max(self._before, revision)
-        self._scored.append((start, readings, revision))
+        self._scored.append((start, readings, revision, self.chain_start if readings else None))
         return ScoredWindow(start, readings, readings - (row.scored or 0), sensors)
 
     def take_added(self) -> pa.Table:
         """The windows that were added since the last call, as the ledger records them."""
-        starts, readings, revisions = zip(*self._scored, strict=True)
+        columns = zip(*self._scored, strict=True)
         self._scored = []
-        return pa.table(
-            {"window_start": pa.array(starts, pa.timestamp("us")), "readings": readings, "revision": revisions}
-        )
+        return pa.table(dict(zip(_LEDGER.names, columns, strict=True)), _LEDGER)
+
+    def windows_of_another_chain(self, first: datetime, first_window: datetime) -> list[datetime]:
+        """Scored windows from ``first_window`` to ``first``, excluded, whose chain of detectors began earlier.
+
+        A chain that began later is no other one: what it lacks are windows that were never scored.
+        """
+        return [
+            start
+            for start, row in sorted(self._rows.items())
+            if first_window <= start < first and row.scored and row.chain_start and row.chain_start < first_window
+        ]
 
     def _row(self, start: datetime) -> LedgerRow:
         return self._rows.get(start, LedgerRow())

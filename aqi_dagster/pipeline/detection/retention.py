@@ -13,19 +13,20 @@ from aqi_dagster.pipeline.detection.detector_states import drop_all_but_weekly_s
 from aqi_dagster.pipeline.store.outdated import first_window_to_run
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import newest_scored, record_thinning, thinned_before
-from aqi_dagster.windows import WindowRange, week_start, window_key
+from aqi_dagster.windows import WindowRange, utc_now, week_start, window_key
 
 
 def thin_states(writer: Writer, first_scored: datetime, keep: timedelta) -> int:
     """Drop the states of whole weeks that ended more than ``keep`` before the newest scored window, but each sensor's
     last one of each week; returns how many were dropped.
 
-    ``first_scored``: the earliest window that was scored since the last call.
+    ``first_scored``: the earliest window that was scored since the last call. The newest window is the newest with
+    readings, and not later than now: neither a clock nor a reading that runs ahead decides this alone.
     """
     newest = newest_scored(writer)
     if newest is None:
         return 0
-    end = week_start(newest - keep)
+    end = week_start(min(newest, utc_now()) - keep)
     begin = min(week_start(first_scored), thinned_before(writer) or datetime.min)  # noqa: DTZ901 (naive UTC)
     if begin >= end:
         return 0

@@ -17,17 +17,22 @@ import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import UnscoredWindowsError
+from aqi_dagster.errors import ChangedFirstWindowError, UnscoredWindowsError
 from aqi_dagster.pipeline.detection.detector_banks import detector_bank
-from aqi_dagster.pipeline.detection.detector_states import newest_states, require_same_parameters, write_states
+from aqi_dagster.pipeline.detection.detector_states import (
+    drop_states_before,
+    newest_states,
+    require_same_parameters,
+    write_states,
+)
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.progress import ScoredWindow, ScoringProgress
 from aqi_dagster.pipeline.detection.retention import require_states
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.pipeline.store.sql import Writer, registered, transaction
-from aqi_dagster.pipeline.store.window_ledger import record_scores
-from aqi_dagster.windows import WindowRange, window_key
+from aqi_dagster.pipeline.store.window_ledger import forget_scores_before, record_scores
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
 
 _STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
 
@@ -50,15 +55,19 @@ def score_windows(
 ) -> Iterator[ScoredWindow]:
     """Score ``windows``, each as a whole, and yield each once it is committed.
 
-    ``first_window`` is where scoring may begin at all; readings before it are never scored. Raises
-    :class:`UnscoredWindowsError` if a window between the first scored one and these holds readings that were never
-    scored, :class:`ThinnedStatesError` if the states to begin with are not kept any more, and
-    :class:`DetectorStateError` if a state cannot be continued.
+    ``first_window`` is where scoring may begin at all; readings before it are never scored, and scores of such windows,
+    which another setting left, are dropped by whoever begins with it. Raises :class:`UnscoredWindowsError` if a window
+    between it and these holds readings that were never scored, :class:`ChangedFirstWindowError` if those before were
+    scored from another first window on, :class:`ThinnedStatesError` if the states to begin with are not kept any more,
+    and :class:`DetectorStateError` if a state cannot be continued.
     """
     _require_no_gap(writer, windows.first, first_window)
+    progress = ScoringProgress(writer, windows.first, first_window, parameters.hash())
+    _require_one_chain(progress, windows.first, first_window)
     require_states(writer, windows.first, first_window)
     detectors = _Detectors(writer, windows.first, first_window, parameters)
-    progress = ScoringProgress(writer, windows.first, first_window, parameters.hash())
+    if windows.first == first_window:
+        _drop_scores_before(writer, first_window)
     groups = _scored_groups(writer.cursor(), progress.groups(windows), detectors, progress)
     # One thread reads and scores, this one writes.
     with closing(read_ahead(groups, ahead=1)) as scored:
@@ -159,8 +168,30 @@ def _runs(numbers: np.ndarray[Any, np.dtype[np.int32]]) -> tuple[list[int], list
     return distinct.tolist(), counts.tolist()
 
 
+def _drop_scores_before(writer: Writer, first_window: datetime) -> None:
+    """Drop what windows before ``first_window`` left under another setting: no window builds on it any more."""
+    with transaction(writer):
+        writer.execute("DELETE FROM scored_readings WHERE window_start < ?", [first_window])
+        drop_states_before(writer, first_window)
+        forget_scores_before(writer, first_window)
+
+
+def _require_one_chain(progress: ScoringProgress, first: datetime, first_window: datetime) -> None:
+    others = progress.windows_of_another_chain(first, first_window)
+    if others:
+        required = WindowRange(first_window, max(first, others[-1]))
+        raise ChangedFirstWindowError(
+            f"Window {window_key(first)} cannot be scored with what is stored: the detectors of {len(others)} windows "
+            f"before it, from {window_key(others[0])} on, learned readings from before AQI_FIRST_WINDOW "
+            f"({window_key(first_window)}). Set it back, or materialize the range from {required} in one run.",
+            required,
+        )
+
+
 def _require_no_gap(connection: DuckDBPyConnection, first: datetime, first_window: datetime) -> None:
-    gap = unscored_readings(connection, first, first_window)
+    if first <= first_window:
+        return
+    gap = unscored_readings(connection, WindowRange(first_window, first - WINDOW_LENGTH))
     if gap is not None:
         required = WindowRange(gap.windows.first, first)
         raise UnscoredWindowsError(

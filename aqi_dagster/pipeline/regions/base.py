@@ -5,13 +5,17 @@ county that a geocoder names (:class:`CountyRegions`; ``counties`` has it asked)
 in no region, or whose text is not two coordinates, under a leftover region, so that no anomaly is lost.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 
 class Regions(Protocol):
     """Anything that can name the region of a sensor."""
+
+    @property
+    def settings(self) -> Sequence[str]:
+        """What the regions are made by: two with equal settings name the same regions, once all are looked up."""
 
     def region_of(self, sensor: str) -> str:
         """Name of the region of ``sensor``, whose text is ``"latitude, longitude"`` in degrees."""
@@ -44,6 +48,11 @@ class OneRegion:
 
     name: str
 
+    @property
+    def settings(self) -> Sequence[str]:
+        """The name."""
+        return ["name", self.name]
+
     def region_of(self, sensor: str) -> str:
         """The configured name, whatever the sensor."""
         return self.name
@@ -53,10 +62,19 @@ class OneRegion:
 
 @dataclass(frozen=True)
 class CountyRegions:
-    """Regions are ``counties``, by sensor: None where a geocoder knows of none. All other sensors are ``elsewhere``."""
+    """Regions are ``counties``, by sensor, as a geocoder names them by ``method``: None where it knows of none.
+
+    All other sensors are ``elsewhere``.
+    """
 
     counties: Mapping[str, str | None]
     elsewhere: str
+    method: str
+
+    @property
+    def settings(self) -> Sequence[str]:
+        """The method of the geocoder, and the leftover region."""
+        return ["county", self.method, self.elsewhere]
 
     def region_of(self, sensor: str) -> str:
         """The county of ``sensor``, or the leftover region."""

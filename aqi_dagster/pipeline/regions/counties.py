@@ -43,7 +43,7 @@ def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere
     rows = connection.execute(
         "SELECT sensor, region FROM sensor_regions WHERE method = ?", [geocoder.method]
     ).fetchall()
-    return CountyRegions(dict(rows), elsewhere)
+    return CountyRegions(dict(rows), elsewhere, geocoder.method)
 
 
 class _Lookups:

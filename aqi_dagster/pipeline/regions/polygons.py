@@ -1,7 +1,7 @@
 """Regions as named polygons of a GeoJSON file."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,12 @@ class PolygonRegions:
             polygons[name] = polygon
         self._names = list(polygons)
         self._tree = shapely.STRtree(list(polygons.values()))
+        self._shapes = [shapely.to_wkb(polygon, hex=True) for polygon in polygons.values()]
+
+    @property
+    def settings(self) -> Sequence[str]:
+        """Names and shapes of the polygons, in order, and the leftover region."""
+        return ["polygons", *self._names, *self._shapes, self._elsewhere]
 
     def region_of(self, sensor: str) -> str:
         """Name of the polygon that holds ``sensor``, or the leftover region."""

@@ -7,9 +7,21 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import KafkaError
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.readings.offsets import topic_generation
-from aqi_dagster.pipeline.store.outdated import OutdatedScores, OutdatedVerdicts, outdated_scores, outdated_verdicts
+from aqi_dagster.pipeline.regions.choice import RegionChoice
+from aqi_dagster.pipeline.store.outdated import (
+    OutdatedScores,
+    OutdatedVerdicts,
+    UnscoredReadings,
+    outdated_scores,
+    outdated_verdicts,
+    unscored_readings,
+)
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 
 
 @dataclass(frozen=True)
@@ -37,12 +49,27 @@ class StoreStatus:
     newest_window: datetime | None
     verdicts: dict[str, int]
     alerts: dict[str, int]
+    unscored: UnscoredReadings | None
     outdated: OutdatedScores
     outdated_verdicts: OutdatedVerdicts
+    misplaced: list[Misplaced]
 
 
-def store_status(connection: DuckDBPyConnection, first_window: datetime) -> StoreStatus:
-    """Sums over the tables behind ``connection``; windows before ``first_window`` are not scored."""
+@dataclass(frozen=True)
+class Choices:
+    """The settings that results are to be made by; windows before ``first_window`` are not scored."""
+
+    first_window: datetime
+    parameters: DetectorParameters
+    thresholds: Thresholds
+    regions: RegionChoice
+
+
+def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatus:
+    """Sums over the tables behind ``connection``, and what of it is not what ``choices`` would give."""
+    regions = choices.regions.regions(connection)
+    selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions)
+    ended = window_start(utc_now()) - WINDOW_LENGTH
 
     def one(query: str) -> Any:
         return connection.execute(query).fetchall()[0]
@@ -60,8 +87,14 @@ def store_status(connection: DuckDBPyConnection, first_window: datetime) -> Stor
             connection.execute("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1").fetchall()
         ),
         alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
-        outdated=outdated_scores(connection, first_window),
-        outdated_verdicts=outdated_verdicts(connection, first_window),
+        unscored=(
+            unscored_readings(connection, WindowRange(choices.first_window, ended))
+            if choices.first_window <= ended
+            else None
+        ),
+        outdated=outdated_scores(connection, choices.first_window, choices.parameters.hash()),
+        outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
+        misplaced=misplaced_sensors(connection, regions),
     )
 
 

@@ -127,6 +127,12 @@ class Store:
                 f"There is no published copy at {self.published} yet: run `aqi-dagster materialize` or a backfill "
                 "first, or point AQI_DATA_DIR at the folder that holds it."
             )
+        with self._reader() as connection:
+            require_version(connection, self.published)
+            yield connection
+
+    @contextmanager
+    def _reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
             connection = duckdb.connect(str(self.published), read_only=True)
         except duckdb.IOException as error:
@@ -134,10 +140,18 @@ class Store:
                 f"The published copy {self.published} cannot be opened: {error}. The next run publishes it anew."
             ) from error
         try:
-            require_version(connection, self.published)
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def reader_or_none(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """As :meth:`reader`, whatever release wrote the copy; None if nothing was published yet."""
+        if self.published.exists():
+            with self._reader() as connection:
+                yield connection
+        else:
+            yield None
 
     @contextmanager
     def dispatching(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """What of the results is missing or no longer what one pass over all readings would give, and the range that mends it.
 
-All of it follows from the ledger of windows; ``first_window`` is always where scoring may begin at all.
+All of it follows from the ledger of windows. ``first_window`` is always where scoring may begin at all: windows before
+it hold readings, but no results.
 """
 
 from dataclasses import dataclass
@@ -8,41 +9,78 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.window_ledger import thinned_before
+from aqi_dagster.errors import OutdatedAnomaliesError, UnscoredWindowsError
+from aqi_dagster.pipeline.store.sql import scalar
+from aqi_dagster.pipeline.store.window_ledger import newest_scored, thinned_before
 from aqi_dagster.windows import WindowRange, week_start
 
 _OUTDATED_SCORES = """
-WITH bounds AS (
-    SELECT min(window_start) AS first_scored, max(window_start) AS last_scored
-    FROM windows
-    WHERE scored IS NOT NULL AND window_start >= $first_window
-), chain AS (
+WITH judged AS (
     SELECT
         window_start,
-        readings - coalesce(scored, 0) AS late,
-        coalesce(revision < max(revision) OVER (ORDER BY window_start), false) AS stale
-    FROM windows, bounds
-    WHERE window_start BETWEEN first_scored AND last_scored
+        CASE WHEN scored IS NULL THEN readings ELSE 0 END AS unscored,
+        greatest(readings - scored, 0) AS late,
+        coalesce(revision < max(revision) OVER (ORDER BY window_start), false) AS stale,
+        coalesce(
+            scored > 0 AND (chain_start < $first_window OR parameters_hash <> $parameters_hash), false
+        ) AS of_other_settings
+    FROM windows
+    WHERE window_start BETWEEN $first_window AND $last_scored
 )
 SELECT
-    coalesce(sum(late), 0),
+    coalesce(sum(late), 0)::BIGINT,
     count(*) FILTER (stale),
-    min(window_start) FILTER (stale OR late > 0),
+    coalesce(sum(unscored), 0)::BIGINT,
+    count(*) FILTER (of_other_settings),
+    min(window_start) FILTER (stale OR late > 0 OR unscored > 0 OR of_other_settings)
+FROM judged
+"""
+
+_OUTDATED_VERDICTS = """
+SELECT
+    count(*) FILTER (classified IS DISTINCT FROM revision),
+    count(*) FILTER (classified IS NOT DISTINCT FROM revision),
+    min(window_start),
     max(window_start)
-FROM chain
+FROM windows
+WHERE
+    window_start >= $first_window
+    AND scored > 0
+    AND (
+        classified IS DISTINCT FROM revision
+        OR coalesce(selection_hash <> $selection_hash, false)
+        OR coalesce(verdicts_hash <> $verdicts_hash, false)
+    )
+"""
+
+_MISSING_STATES = """
+WITH needed AS (
+    SELECT sensor, max(window_start) AS window_start
+    FROM scored_readings
+    WHERE window_start >= $week AND window_start < $start
+    GROUP BY sensor
+), kept AS (
+    SELECT sensor, window_start
+    FROM detector_states
+    WHERE window_start >= $week AND window_start < $start
+)
+SELECT count(*)
+FROM needed ANTI JOIN kept USING (sensor, window_start)
+"""
+
+_UNSELECTED = """
+SELECT min(window_start), max(window_start)
+FROM windows
+WHERE
+    window_start BETWEEN $first AND $last
+    AND scored > 0
+    AND (selected IS DISTINCT FROM revision OR coalesce(selection_hash <> $selection_hash, false))
 """
 
 _UNSCORED = """
 SELECT min(window_start), max(window_start), sum(readings)
 FROM windows
-WHERE
-    scored IS NULL
-    AND readings > 0
-    AND window_start < $before
-    AND window_start >= $first_window
-    AND window_start > (
-        SELECT min(window_start) FROM windows WHERE scored IS NOT NULL AND window_start >= $first_window
-    )
+WHERE scored IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
 """
 
 
@@ -50,20 +88,30 @@ WHERE
 class OutdatedScores:
     """Windows whose scores are not what one pass over all readings would give, and the range that mends them.
 
-    ``late_readings`` came after their window was scored; ``stale_windows`` build on windows scored anew since.
+    ``late_readings`` came after their window was scored; ``stale_windows`` build on windows scored anew since;
+    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` are windows that were scored by
+    detectors that had learned readings from before the first window, or with other parameters. ``windows`` is None
+    exactly if all of these are 0.
     """
 
     late_readings: int
     stale_windows: int
     windows: WindowRange | None
+    unscored_readings: int = 0
+    other_settings: int = 0
 
 
 @dataclass(frozen=True)
 class OutdatedVerdicts:
-    """How many windows have verdicts that do not follow from their present scores, and the range that mends them."""
+    """How many windows have verdicts that do not follow from their present scores, and the range that mends them.
+
+    ``other_settings`` are further windows, whose anomalies or verdicts were made by other thresholds, region settings
+    or rules. ``windows`` is None exactly if both are 0.
+    """
 
     count: int
     windows: WindowRange | None
+    other_settings: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,43 +122,73 @@ class UnscoredReadings:
     windows: WindowRange
 
 
-def outdated_scores(connection: DuckDBPyConnection, first_window: datetime) -> OutdatedScores:
-    """Late readings and stale windows between the first and the last scored window from ``first_window`` on.
-
-    Readings of a window that was passed over count as late too.
-    """
-    ((late, stale, first, last),) = connection.execute(_OUTDATED_SCORES, {"first_window": first_window}).fetchall()
-    if first is None:
+def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, parameters_hash: str) -> OutdatedScores:
+    """What is outdated between ``first_window`` and the last scored window, by detectors with those parameters."""
+    last = newest_scored(connection)
+    if last is None or last < first_window:
         return OutdatedScores(0, 0, None)
-    return OutdatedScores(late, stale, WindowRange(first_window_to_run(connection, first, first_window), last))
+    parameters = {"first_window": first_window, "last_scored": last, "parameters_hash": parameters_hash}
+    ((late, stale, unscored, other, first),) = connection.execute(_OUTDATED_SCORES, parameters).fetchall()
+    windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
+    return OutdatedScores(late, stale, windows, unscored, other)
 
 
-def outdated_verdicts(connection: DuckDBPyConnection, first_window: datetime) -> OutdatedVerdicts:
-    """Windows from ``first_window`` on that were scored after they were last classified: their run died in between."""
-    ((count, first, last),) = connection.execute(
-        "SELECT count(*), min(window_start), max(window_start) FROM windows "
-        "WHERE window_start >= ? AND scored > 0 AND classified IS DISTINCT FROM revision",
-        [first_window],
-    ).fetchall()
-    if not count:
+def outdated_verdicts(
+    connection: DuckDBPyConnection, first_window: datetime, selection_hash: str, verdicts_hash: str
+) -> OutdatedVerdicts:
+    """Windows from ``first_window`` on that were scored after they were last classified, or by other settings.
+
+    A window whose settings a release before this one did not record counts as made by the present ones.
+    """
+    parameters = {"first_window": first_window, "selection_hash": selection_hash, "verdicts_hash": verdicts_hash}
+    ((count, other, first, last),) = connection.execute(_OUTDATED_VERDICTS, parameters).fetchall()
+    if first is None:
         return OutdatedVerdicts(0, None)
-    return OutdatedVerdicts(count, WindowRange(first_window_to_run(connection, first, first_window), last))
+    return OutdatedVerdicts(count, WindowRange(first_window_to_run(connection, first, first_window), last), other)
 
 
-def unscored_readings(
-    connection: DuckDBPyConnection, before: datetime, first_window: datetime
-) -> UnscoredReadings | None:
-    """The gap before window ``before``: readings between the first scored window and it that were never scored."""
-    ((first, last, readings),) = connection.execute(
-        _UNSCORED, {"before": before, "first_window": first_window}
-    ).fetchall()
-    return None if first is None else UnscoredReadings(readings, WindowRange(first, last))
+def unscored_readings(connection: DuckDBPyConnection, windows: WindowRange) -> UnscoredReadings | None:
+    """Readings within ``windows`` that no scoring ever saw, because their windows were never scored."""
+    ((first, last, readings),) = connection.execute(_UNSCORED, windows.bounds).fetchall()
+    return None if first is None else UnscoredReadings(int(readings), WindowRange(first, last))
+
+
+def require_scored(connection: DuckDBPyConnection, windows: WindowRange) -> None:
+    """Raise :class:`UnscoredWindowsError` if one of ``windows`` holds readings, but was never scored."""
+    gap = unscored_readings(connection, windows)
+    if gap is not None:
+        raise UnscoredWindowsError(
+            f"Nothing can be said of windows {windows} yet: {gap.readings} readings of {gap.windows} were never "
+            f"scored. Materialize the range from {gap.windows} in one run, all assets from readings on.",
+            gap.windows,
+        )
+
+
+def require_selected(connection: DuckDBPyConnection, windows: WindowRange, selection_hash: str) -> None:
+    """Raise :class:`OutdatedAnomaliesError` if anomalies of ``windows`` are not those of the present scores.
+
+    Anomalies that were selected by other thresholds are not, either.
+    """
+    parameters = {**windows.bounds, "selection_hash": selection_hash}
+    ((first, last),) = connection.execute(_UNSELECTED, parameters).fetchall()
+    if first is not None:
+        required = WindowRange(first, last)
+        raise OutdatedAnomaliesError(
+            f"Windows {windows} cannot be classified: the anomalies of {required} were not selected from their present "
+            "scores by the present thresholds. Materialize anomalies and regional_windows of that range in one run.",
+            required,
+        )
 
 
 def first_window_to_run(connection: DuckDBPyConnection, start: datetime, first_window: datetime) -> datetime:
     """The window from which scoring has to begin in order to reach ``start``: itself, or the first one of its week.
 
-    Detector states are kept of every window for some weeks, later only those with which a week ends.
+    Detector states are kept of every window for some weeks, later only those with which a week ends. Which are there
+    is looked up: how far they were thinned out may have been decided by a clock that was wrong.
     """
     before = thinned_before(connection)
-    return max(week_start(start), first_window) if before is not None and start < before else start
+    if before is None or start >= before:
+        return start
+    begin = max(week_start(start), first_window)
+    missing = scalar(connection, _MISSING_STATES, {"week": begin, "start": start})
+    return begin if missing else start

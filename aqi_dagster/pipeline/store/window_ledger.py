@@ -2,10 +2,13 @@
 
 This module alone writes the tables ``windows`` and ``thinned_states``. A window's ``readings`` grow as they arrive.
 Scoring notes how many of them it saw (``scored``) and a ``revision``, which grows whenever something differs that later
-windows build on. ``selected`` and ``classified`` repeat the revision from which anomalies and verdicts were made, so
-what is outdated shows without looking at any reading (:mod:`outdated`).
+windows build on. ``selected`` and ``classified`` repeat the revision from which anomalies and verdicts were made. Each
+step also notes the settings that it was made by. So what is outdated shows without looking at any reading
+(:mod:`outdated`).
 """
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,18 +21,24 @@ from aqi_dagster.windows import WindowRange
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What the ledger says of one window; ``scored`` and ``parameters_hash`` are None if it never was scored."""
+    """What the ledger says of one window; all but ``readings`` and ``revision`` is None if it never was scored."""
 
     readings: int = 0
     scored: int | None = None
     revision: int = 0
     parameters_hash: str | None = None
+    chain_start: datetime | None = None
+
+
+def settings_hash(*settings: object) -> str:
+    """SHA-256, hexadecimal, of settings that JSON can express: equal exactly if all of them are."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def ledger_rows(connection: DuckDBPyConnection) -> dict[datetime, LedgerRow]:
     """The whole ledger, by window (start)."""
     rows = connection.execute(
-        "SELECT window_start, readings, scored, coalesce(revision, 0), parameters_hash FROM windows"
+        "SELECT window_start, readings, scored, coalesce(revision, 0), parameters_hash, chain_start FROM windows"
     ).fetchall()
     return {start: LedgerRow(*row) for start, *row in rows}
 
@@ -51,7 +60,8 @@ def add_readings(writer: Writer, arrived: pa.Table) -> None:
 def record_scores(writer: Writer, scored: pa.Table, parameters_hash: str) -> None:
     """Record that windows were scored by detectors with the parameters of that hash.
 
-    ``scored`` has a row a window: ``window_start``, its number of ``readings`` and its new ``revision``.
+    ``scored`` has a row a window: ``window_start``, its number of ``readings``, its new ``revision``, and the
+    ``chain_start``, the first window with readings that the detectors learned.
     """
     with registered(writer, "scored_windows", scored):
         writer.execute(
@@ -60,34 +70,68 @@ def record_scores(writer: Writer, scored: pa.Table, parameters_hash: str) -> Non
             USING scored_windows AS scored
             ON windows.window_start = scored.window_start
             WHEN MATCHED THEN UPDATE SET
-                scored = scored.readings, revision = scored.revision, parameters_hash = $parameters_hash
-            WHEN NOT MATCHED THEN INSERT (window_start, readings, scored, revision, parameters_hash)
-                VALUES (scored.window_start, scored.readings, scored.readings, scored.revision, $parameters_hash)
+                scored = scored.readings,
+                revision = scored.revision,
+                parameters_hash = $parameters_hash,
+                chain_start = scored.chain_start
+            WHEN NOT MATCHED THEN INSERT (window_start, readings, scored, revision, parameters_hash, chain_start)
+                VALUES (
+                    scored.window_start,
+                    scored.readings,
+                    scored.readings,
+                    scored.revision,
+                    $parameters_hash,
+                    scored.chain_start
+                )
             """,
             {"parameters_hash": parameters_hash},
         )
 
 
-def record_selection(writer: Writer, windows: WindowRange) -> None:
-    """Record that the anomalies of ``windows`` were selected from their present scores."""
-    writer.execute("UPDATE windows SET selected = revision WHERE window_start BETWEEN $first AND $last", windows.bounds)
-
-
-def record_verdicts(writer: Writer, windows: WindowRange) -> None:
-    """Record that the verdicts of ``windows`` were reached from their present anomalies."""
+def forget_scores_before(writer: Writer, first_window: datetime) -> None:
+    """Record that windows before ``first_window`` are not scored: they belong to another beginning of the chain."""
     writer.execute(
-        "UPDATE windows SET classified = selected WHERE window_start BETWEEN $first AND $last", windows.bounds
+        """
+        UPDATE windows
+        SET
+            scored = NULL,
+            revision = NULL,
+            parameters_hash = NULL,
+            selected = NULL,
+            classified = NULL,
+            chain_start = NULL,
+            selection_hash = NULL,
+            verdicts_hash = NULL
+        WHERE window_start < ? AND scored IS NOT NULL
+        """,
+        [first_window],
+    )
+
+
+def record_selection(writer: Writer, windows: WindowRange, selection_hash: str) -> None:
+    """Record that the anomalies of ``windows`` were selected from their present scores, by those thresholds."""
+    writer.execute(
+        "UPDATE windows SET selected = revision, selection_hash = $hash WHERE window_start BETWEEN $first AND $last",
+        {**windows.bounds, "hash": selection_hash},
+    )
+
+
+def record_verdicts(writer: Writer, windows: WindowRange, verdicts_hash: str) -> None:
+    """Record that the verdicts of ``windows`` were reached from their present anomalies, by those settings."""
+    writer.execute(
+        "UPDATE windows SET classified = selected, verdicts_hash = $hash WHERE window_start BETWEEN $first AND $last",
+        {**windows.bounds, "hash": verdicts_hash},
     )
 
 
 def newest_scored(connection: DuckDBPyConnection) -> datetime | None:
-    """Start of the newest window that was ever scored, or None."""
-    newest: datetime | None = scalar(connection, "SELECT max(window_start) FROM windows WHERE scored IS NOT NULL")
+    """Start of the newest window of which readings were scored, or None."""
+    newest: datetime | None = scalar(connection, "SELECT max(window_start) FROM windows WHERE scored > 0")
     return newest
 
 
 def newest_window(connection: DuckDBPyConnection, requested: datetime) -> datetime:
-    """The newest window that was ever scored, or ``requested`` if that is newer.
+    """The newest window of which readings were scored, or ``requested`` if that is newer.
 
     A backfill of old windows is no reason to judge what sensors did then.
     """

@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.regions.base import Regions
+from aqi_dagster.pipeline.store.outdated import require_scored, require_selected
 from aqi_dagster.pipeline.store.sql import Writer, transaction
-from aqi_dagster.pipeline.store.window_ledger import record_verdicts
+from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
 from aqi_dagster.pipeline.verdicts.outbox import queue_alerts
@@ -24,6 +26,14 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
 from aqi_dagster.windows import WindowRange, utc_now
 
 NOTEBOOK_RULES = NotebookRules()
+NOTEBOOK_THRESHOLDS = Thresholds()
+
+_PLACED = """
+SELECT sensor, region, min(window_start), max(window_start)
+FROM (SELECT region, window_start, unnest(sensors) AS sensor FROM regional_windows)
+GROUP BY sensor, region
+ORDER BY sensor, region
+"""
 
 _ANOMALIES = """
 SELECT window_start, sensor, created_at, anomalies.pm25_cf1, pm25_corrected
@@ -35,20 +45,42 @@ WHERE window_start BETWEEN $first AND $last
 """
 
 
+@dataclass(frozen=True)
+class Misplaced:
+    """A sensor that stored verdicts count to ``region``, to which it does not belong, between ``windows``."""
+
+    sensor: str
+    region: str
+    windows: WindowRange
+
+
+def verdicts_hash(thresholds: Thresholds, regions: Regions, rules: Rules = NOTEBOOK_RULES) -> str:
+    """SHA-256, hexadecimal, of the settings that verdicts follow from."""
+    return settings_hash(thresholds.hash(), list(regions.settings), rules.name)
+
+
 def classify_windows(
-    writer: Writer, windows: WindowRange, regions: Regions, rules: Rules = NOTEBOOK_RULES
+    writer: Writer,
+    windows: WindowRange,
+    regions: Regions,
+    thresholds: Thresholds = NOTEBOOK_THRESHOLDS,
+    rules: Rules = NOTEBOOK_RULES,
 ) -> dict[datetime, list[RegionalWindow]]:
     """Overwrite the regional windows of ``windows`` and return them by window (start).
 
     All of it is one transaction, together with the alerts that the verdicts call for: so a verdict is never stored
-    without its alert.
+    without its alert. ``thresholds`` are those by which the anomalies were selected. Raises
+    :class:`UnscoredWindowsError` and :class:`OutdatedAnomaliesError` if the anomalies do not follow from all readings,
+    by these thresholds.
     """
+    require_scored(writer, windows)
+    require_selected(writer, windows, thresholds.hash())
     anomalies = _anomalies(writer, windows)
     judged = {start: judge_regions(start, anomalies[start], regions, rules) for start in windows}
     judged = _with_neighbours(writer, judged, regions)
     with transaction(writer):
         overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
-        record_verdicts(writer, windows)
+        record_verdicts(writer, windows, verdicts_hash(thresholds, regions, rules))
         queue_alerts(writer, windows, utc_now())
     return judged
 
@@ -62,6 +94,19 @@ def judge_regions(
         by_region[regions.region_of(anomaly.sensor)].append(anomaly)
     judged = (rules.judge(Evidence(region, window_start, members)) for region, members in sorted(by_region.items()))
     return [window for window in judged if window is not None]
+
+
+def misplaced_sensors(connection: DuckDBPyConnection, regions: Regions) -> list[Misplaced]:
+    """Sensors that a stored verdict counts to another region than the one they belong to now, as far as that is known.
+
+    A geocoder may have named a sensor's county only after its window was classified.
+    """
+    rows = connection.execute(_PLACED).fetchall()
+    return [
+        Misplaced(sensor, region, WindowRange(first, last))
+        for sensor, region, first, last in rows
+        if regions.known_region_of(sensor) not in (None, region)
+    ]
 
 
 def _with_neighbours(

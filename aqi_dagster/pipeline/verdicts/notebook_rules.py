@@ -18,6 +18,8 @@ MAX_VARIATION = 0.3
 class NotebookRules:
     """The streaming notebook's rules, as :class:`~.regional_window.Rules`."""
 
+    name = "notebook"
+
     def judge(self, evidence: Evidence) -> RegionalWindow | None:
         """The regional window of all anomalies in ``evidence``; None if there are none."""
         if not evidence.anomalies:

@@ -60,6 +60,10 @@ class RegionalWindow:
 class Rules(Protocol):
     """A set of rules for verdicts."""
 
+    @property
+    def name(self) -> str:
+        """Which rules these are."""
+
     def judge(self, evidence: Evidence) -> RegionalWindow | None:
         """The regional window that follows from ``evidence``, or None if there is nothing to say."""
 
@@ -75,6 +79,10 @@ SELECT {", ".join(f"${name} AS {name}" for name in _COLUMNS)}
 def overwrite_regional_windows(writer: Writer, windows: WindowRange, judged: Iterable[RegionalWindow]) -> None:
     """Replace the regional windows of ``windows`` by those that were ``judged``."""
     writer.execute("DELETE FROM regional_windows WHERE window_start BETWEEN $first AND $last", windows.bounds)
+    # What another first window left: whoever began with the present one has forgotten the scores.
+    writer.execute(
+        "DELETE FROM regional_windows WHERE window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)"
+    )
     for window in judged:
         row: dict[str, Any] = vars(window)
         writer.execute(_INSERT, row)

@@ -1,0 +1,50 @@
+"""The way to regions that the settings choose."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.regions.base import Geocoder, OneRegion, Regions
+from aqi_dagster.pipeline.regions.counties import county_regions
+from aqi_dagster.pipeline.regions.geocoding import NearestTown, NominatimServer
+from aqi_dagster.pipeline.regions.polygons import PolygonRegions
+
+
+@dataclass(frozen=True)
+class RegionChoice:
+    """How sensors are gathered into regions: by ``method`` name, polygons, county or nominatim.
+
+    ``name`` is the region of all sensors, ``file`` the GeoJSON file of polygons; ``nominatim_url`` and
+    ``nominatim_user_agent`` say whom to ask and who asks. Sensors in no region are ``elsewhere``.
+    """
+
+    method: str
+    name: str
+    file: Path | None
+    nominatim_url: str
+    nominatim_user_agent: str
+    elsewhere: str
+
+    def geocoder(self) -> Geocoder | None:
+        """What names counties, or None if regions are no counties."""
+        match self.method:
+            case "county":
+                return NearestTown()
+            case "nominatim":
+                return NominatimServer(self.nominatim_url, self.nominatim_user_agent)
+        return None
+
+    def regions(self, connection: DuckDBPyConnection) -> Regions:
+        """The regions; counties are those that were looked up before.
+
+        Raises :class:`~aqi_dagster.errors.ConfigurationError` if the file of polygons cannot be used.
+        """
+        geocoder = self.geocoder()
+        if geocoder is not None:
+            return county_regions(connection, geocoder, self.elsewhere)
+        if self.method == "name":
+            return OneRegion(self.name)
+        if self.method == "polygons" and self.file is not None:
+            return PolygonRegions(self.file, self.elsewhere)
+        raise ValueError(f"no regions by method {self.method!r} and file {self.file!r}")

@@ -1,0 +1,38 @@
+"""What is outdated, in words: the same in checks and in ``aqi-dagster status``."""
+
+from aqi_dagster.pipeline.store.outdated import OutdatedScores, OutdatedVerdicts
+from aqi_dagster.pipeline.verdicts.classify import Misplaced
+
+
+def outdated_scores_in_words(outdated: OutdatedScores) -> str:
+    """Each kind of outdated score and how many there are, such as ``3 late readings and 5 stale windows``."""
+    return _counted(
+        {
+            "late readings": outdated.late_readings,
+            "readings that were never scored": outdated.unscored_readings,
+            "stale windows": outdated.stale_windows,
+            "windows scored by other settings": outdated.other_settings,
+        }
+    )
+
+
+def outdated_verdicts_in_words(outdated: OutdatedVerdicts) -> str:
+    """Each kind of outdated verdict and how many there are."""
+    return _counted(
+        {
+            "windows were scored, but not classified since": outdated.count,
+            "windows were classified by other settings": outdated.other_settings,
+        }
+    )
+
+
+def misplaced_in_words(misplaced: Misplaced) -> str:
+    """A sensor that counts to the wrong region, and the range that mends it."""
+    return (
+        f"Sensor {misplaced.sensor} counts to {misplaced.region}, to which it does not belong: "
+        f"materialize {misplaced.windows}"
+    )
+
+
+def _counted(numbers: dict[str, int]) -> str:
+    return " and ".join(f"{number:,} {noun}" for noun, number in numbers.items() if number)
