@@ -42,8 +42,8 @@ HARMFUL_KEYS = [
 ]
 """Keys that are no coordinates, and would be something else wherever they became part of a statement."""
 
-ODD_SENSORS = ["45.1,\t-122", "45.2\r\n,\n-122"]
-"""Coordinates all the same: their text is kept exactly."""
+ODD_SENSORS = {"45.1,\t-122": "45.1, -122", "45.2\r\n,\n-122": "45.2, -122"}
+"""Coordinates all the same: key to sensor."""
 
 
 def mode(path: Path) -> int:
@@ -124,8 +124,8 @@ def test_harmful_texts_go_through_the_whole_pipeline_as_texts(history: History) 
             (key,) for key in HARMFUL_KEYS
         ]
         counts = rows(connection, "SELECT sensor, readings FROM sensors ORDER BY ALL")
-        assert counts == [(sensor, 144) for sensor in ODD_SENSORS]
-        assert rows(connection, "SELECT region, sensors FROM regional_windows") == [(REGION, ODD_SENSORS)]
+        assert counts == [(sensor, 144) for sensor in ODD_SENSORS.values()]
+        assert rows(connection, "SELECT region, sensors FROM regional_windows") == [(REGION, [*ODD_SENSORS.values()])]
         assert rows(connection, "SELECT region, status FROM slack_alerts") == [(REGION, "sent")]
     escaped = REGION.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert f"in {escaped}, 2022-07-18 12:00" in headlines(history.slack.payloads[-1])[0]

@@ -21,7 +21,15 @@ NOT_NUMBERS = [
 
 NOT_PLACES = [
     *[b'""', b"45.5", b"null", b"[45.5, -122.6]", b'{"a": 1}', b"NaN", b'"here"', b'"45.5"', b'"45.5 -122.6"'],
-    *[b'"45.5, -122.6, 3"', b'" 45.5, -122.6"', b'"45.5, -122.6\\n"', b'"+45.5, 1"', b'"90.001, 0"', b'"0, -180.5"'],
+    *[
+        b'"45.5, -122.6, 3"',
+        b'"45.5\\u00a0, -122.6"',
+        b'"45. 5, -122.6"',
+        b'"45.5, -122.6 #1"',
+        b'"+45.5, 1"',
+        b'"90.001, 0"',
+        b'"0, -180.5"',
+    ],
     *[b'"1e1, 0"', b'"nan, 0"', b'"45., 0"', b'"\\ud800, 0"', '"\u0664\u0665, 0"'.encode()],
 ]
 
@@ -242,12 +250,18 @@ def test_an_unknown_field_may_come_twice() -> None:
     assert decode(with_field("x", '1, "x": 2')) == decode(json.dumps(GOOD).encode())
 
 
-@pytest.mark.parametrize(
-    "text", ["45.5, -122.6", "0, 0", "-90, 180", "45.5,-122.6", "45.5 ,  -122.6", "045, 1.0000000"]
-)
-def test_the_sensor_is_the_text_of_the_key(text: str) -> None:
+@pytest.mark.parametrize("text", ["45.5, -122.6", "0, 0", "-90, 180", "045, 1.0000000", "45.50, -122.60"])
+def test_the_sensor_is_the_text_of_the_key_with_its_digits(text: str) -> None:
     assert decode_key(json.dumps(text).encode()) == text
     assert decode_key(b" " + json.dumps(text).encode() + b"\n") == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["45.5,-122.6", "45.5 ,  -122.6", " 45.5, -122.6", "45.5, -122.6\n", "45.5,\n-122.6", "\t45.5\r\n,-122.6\v\f"],
+)
+def test_white_space_makes_no_other_sensor(text: str) -> None:
+    assert decode_key(json.dumps(text).encode()) == "45.5, -122.6"
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,9 @@ from aqi_dagster.pipeline.alerts.wording import (
     told_aqi,
     told_category,
 )
-from aqi_dagster.pipeline.decoding.definition import coordinates
 from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
+from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import window_key
 
 MAX_TEXT = 3_000

@@ -3,10 +3,10 @@
 This module is the definition: a message is a reading exactly if :func:`decode_key` and :func:`decode_value` accept it.
 :mod:`scanner` takes the ordinary messages faster and leaves every other one to it, so the two can only agree.
 
-The key is the JSON encoding of the text ``"latitude, longitude"``. The value is one JSON object whose
-``created_at`` (``2022-07-18 00:00:00 UTC``) and ``PM2.5_CF1_ug/m3`` are required; the other known fields may be
-missing, null or empty. A number may come as JSON number or as text. Unknown fields are left aside; a known field that
-comes twice makes the message ambiguous and so no reading.
+The key is the JSON encoding of the text ``"latitude, longitude"``; white space in it makes no difference. The value is
+one JSON object whose ``created_at`` (``2022-07-18 00:00:00 UTC``) and ``PM2.5_CF1_ug/m3`` are required; the other known
+fields may be missing, null or empty. A number may come as JSON number or as text. Unknown fields are left aside; a
+known field that comes twice makes the message ambiguous and so no reading.
 """
 
 import json
@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 from typing import Any, NoReturn
 
 import pyarrow as pa
+
+from aqi_dagster.sensors import even_spelling
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
@@ -51,7 +53,6 @@ KNOWN_FIELDS = frozenset(["created_at", "entry_id", PM25_FIELD, OLD_HUMIDITY_FIE
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} UTC", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
 _ENTRY_ID = re.compile(r"-?\d{1,18}", re.ASCII)
-_COORDINATES = re.compile(r"(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)", re.ASCII)
 
 
 class RejectedMessageError(ValueError):
@@ -69,11 +70,11 @@ class Reading:
 
 
 def decode_key(key: bytes | None) -> str:
-    """The sensor that a message key names: its text, exactly as it stands in the key.
+    """The place that a message key names, in its one spelling (:func:`~aqi_dagster.sensors.even_spelling`).
 
     Raises :class:`RejectedMessageError`.
 
-    >>> decode_key(b'"45.504625, -122.595016"')
+    >>> decode_key(b'"45.504625,-122.595016"')
     '45.504625, -122.595016'
     """
     if key is None:
@@ -84,22 +85,10 @@ def decode_key(key: bytes | None) -> str:
         raise RejectedMessageError("key is not UTF-8") from None
     except (ValueError, RecursionError):
         raise RejectedMessageError("key is not JSON") from None
-    if not isinstance(text, str) or coordinates(text) is None:
+    place = even_spelling(text) if isinstance(text, str) else None
+    if place is None:
         raise RejectedMessageError('key is not the text "latitude, longitude"')
-    return text
-
-
-def coordinates(sensor: str) -> tuple[float, float] | None:
-    """Latitude and longitude, in degrees, that the text of a key names; None if it names no place on Earth.
-
-    >>> coordinates("45.504625, -122.595016")
-    (45.504625, -122.595016)
-    """
-    match = _COORDINATES.fullmatch(sensor)
-    if match is None:
-        return None
-    latitude, longitude = float(match[1]), float(match[2])
-    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
+    return place
 
 
 def decode_value(value: bytes | None, now: datetime, future_allowance: timedelta) -> Reading:

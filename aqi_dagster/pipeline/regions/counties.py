@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import GeocodingError
-from aqi_dagster.pipeline.decoding.definition import coordinates
 from aqi_dagster.pipeline.regions import geocoding
 from aqi_dagster.pipeline.regions.base import CountyRegions, Geocoder
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import WindowRange, utc_now
 
 MAX_FAILURES = 3

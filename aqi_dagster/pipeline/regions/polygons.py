@@ -10,7 +10,7 @@ from shapely.errors import ShapelyError
 from shapely.geometry import shape
 
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.pipeline.decoding.definition import coordinates
+from aqi_dagster.sensors import coordinates
 
 
 class PolygonRegions:

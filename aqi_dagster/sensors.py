@@ -1,0 +1,47 @@
+"""Sensors: how their places are spelled, and what tells one from another.
+
+A sensor is a text. It begins with its place, ``"latitude, longitude"`` in degrees: white space evened out, digits as
+they were given. Where messages carry PurpleAir's ``sensor_index``, ``" #index"`` follows. That text is the identity
+everywhere, so a device that moved is a new sensor, and two devices at one place are told apart by their index alone.
+"""
+
+import re
+
+_PLACE = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)\s*", re.ASCII)
+_SENSOR = re.compile(_PLACE.pattern + r"(?:#(\d+))?", re.ASCII)
+
+
+def even_spelling(place: str) -> str | None:
+    """The one spelling of ``place``, ``"latitude, longitude"``, its digits as given; None if it is no place on Earth.
+
+    >>> even_spelling("45.504625,\\n -122.595016")
+    '45.504625, -122.595016'
+    """
+    match = _PLACE.fullmatch(place)
+    return f"{match[1]}, {match[2]}" if match and _on_earth(float(match[1]), float(match[2])) else None
+
+
+def identity(place: str, index: int | None) -> str:
+    """The sensor at ``place`` (in its one spelling) with PurpleAir's ``index``, if it has one.
+
+    >>> identity("45.504625, -122.595016", 30001)
+    '45.504625, -122.595016 #30001'
+    """
+    return place if index is None else f"{place} #{index}"
+
+
+def coordinates(sensor: str) -> tuple[float, float] | None:
+    """Latitude and longitude of ``sensor``, in degrees; None if its text names no place on Earth.
+
+    >>> coordinates("45.504625, -122.595016 #30001")
+    (45.504625, -122.595016)
+    """
+    match = _SENSOR.fullmatch(sensor)
+    if match is None:
+        return None
+    latitude, longitude = float(match[1]), float(match[2])
+    return (latitude, longitude) if _on_earth(latitude, longitude) else None
+
+
+def _on_earth(latitude: float, longitude: float) -> bool:
+    return abs(latitude) <= 90 and abs(longitude) <= 180
