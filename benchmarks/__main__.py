@@ -16,7 +16,7 @@ import click
 from aqi_dagster.feeds.files import Message, read_file
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
 from aqi_dagster.windows import WINDOW_LENGTH
-from benchmarks import generator, scoring
+from benchmarks import decoding, generator, scoring
 from benchmarks.expected import expected_windows
 from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median, set_range, show
 
@@ -30,7 +30,7 @@ CONTESTANTS = {
 
 OURS = ["pipeline", "pipeline_plain"]
 
-TABLES = ["contestants", "history", "backfill", "sensors", "scoring"]
+TABLES = ["contestants", "history", "backfill", "sensors", "decoding", "scoring"]
 
 BACKFILL_WINDOWS = 120
 
@@ -65,6 +65,8 @@ def main(
         _backfill(repeat)
     if "sensors" in wanted:
         _sensors(messages, repeat)
+    if "decoding" in wanted:
+        _decoding(messages, sensors, repeat)
     if "scoring" in wanted:
         _scoring(messages, sensors, repeat)
 
@@ -159,6 +161,19 @@ def _sensors(messages: int, repeat: int) -> None:
         rows,
         ["sensors", "time, s", "time / first", "peak MB"],
         ["", ".2f", ".2f", ",.0f"],
+    )
+
+
+def _decoding(messages: int, sensors: int, repeat: int) -> None:
+    runs = [decoding.run(messages, sensors) for _ in range(repeat)]
+    rows: list[list[Any]] = [[name, median([run[name] for run in runs], "seconds")] for name in runs[0]]
+    for row in rows:
+        row.append(row[1] / rows[0][1])
+    show(
+        f"Decoding messages of {sensors} sensors, by kind of message",
+        rows,
+        ["messages", "processor time for a million, s", "time / first"],
+        ["", ".2f", ".1f"],
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
 
-from aqi_dagster.pipeline.decoding.definition import OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.pipeline.decoding.fields import NOT_STORED, OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.store.columns import stored_columns
 from aqi_dagster.windows import window_key
 
@@ -27,7 +27,11 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
         "created_at": ["sensor_data.created_at"],
         "window_start": ["sensor_data.created_at"],
         "entry_id": ["sensor_data.entry_id"],
-        **{column: [f"sensor_data.{field}"] for column, field in {"pm25_cf1": PM25_FIELD, **OPTIONAL_NUMBERS}.items()},
+        **{
+            column: [f"sensor_data.{field}"]
+            for column, field in {"pm25_cf1": PM25_FIELD, **OPTIONAL_NUMBERS}.items()
+            if column not in NOT_STORED
+        },
     },
     "scored_readings": {
         **{column: [f"readings.{column}"] for column in _SCORED},

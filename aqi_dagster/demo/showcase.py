@@ -26,7 +26,8 @@ from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds.files import Message, read_file
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
-from aqi_dagster.pipeline.decoding.definition import RejectedMessageError, decode_value
+from aqi_dagster.pipeline.decoding.definition import decode_value
+from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start

@@ -20,14 +20,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.decoding import scanner
-from aqi_dagster.pipeline.decoding.definition import (
-    OPTIONAL_NUMBERS,
-    PM25_FIELD,
-    VALUE_SCHEMA,
-    RejectedMessageError,
-    decode_value,
-)
+from aqi_dagster.pipeline.decoding.definition import decode_value
 from aqi_dagster.pipeline.decoding.fast_path import scan
+from aqi_dagster.pipeline.decoding.fields import MASSES, OPTIONAL_NUMBERS, PM25_FIELD, VALUE_SCHEMA, FieldNames
+from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
 from tests.support.spoiled_messages import change, ordinary, spoil_text
 
 TIME = "2022-07-18 06:00:00 UTC"
@@ -39,7 +35,9 @@ def alone(value: bytes) -> dict[str, Any] | None:
         reading = decode_value(value, datetime.max, timedelta())  # noqa: DTZ901 (naive UTC)
     except RejectedMessageError:
         return None
-    return {column: value for column, value in (vars(reading) | reading.optional).items() if column != "optional"}
+    return {
+        column: value for column, value in (vars(reading) | reading.optional).items() if column in VALUE_SCHEMA.names
+    }
 
 
 def together(values: Sequence[bytes]) -> list[dict[str, Any] | None]:
@@ -63,6 +61,9 @@ def assert_taken_as_defined(values: Sequence[bytes]) -> int:
     return taken
 
 
+TEXTS = ('"created_at"', '"note"', '"sensor_name"')
+
+
 def family(random: Random) -> tuple[bytes, list[bytes]]:
     """A faultless message, and others of its shape of which most have one fault."""
     fields = ordinary(random)
@@ -71,8 +72,7 @@ def family(random: Random) -> tuple[bytes, list[bytes]]:
     random.shuffle(fields)
     bare = random.choice([0.0, 0.3])
     fields = [
-        (name, text.strip('"') if name != '"created_at"' and name != '"note"' and random.random() < bare else text)
-        for name, text in fields
+        (name, text.strip('"') if name not in TEXTS and random.random() < bare else text) for name, text in fields
     ]
     comma, colon = random.choice([(",", ":"), (", ", ": "), (" ,\t", " : ")])
 
@@ -100,8 +100,16 @@ def test_most_messages_that_are_readings_are_taken() -> None:
     for _ in range(200):
         _, others = family(random)
         taken += assert_taken_as_defined(others)
-        readings += sum(alone(other) is not None for other in others)
+        readings += sum(is_whole(other) for other in others)
     assert 0.8 * readings < taken < readings
+
+
+def is_whole(value: bytes) -> bool:
+    """Whether ``value`` is a reading of which no field had to be emptied."""
+    try:
+        return not decode_value(value, datetime.max, timedelta()).emptied  # noqa: DTZ901 (naive UTC)
+    except RejectedMessageError:
+        return False
 
 
 def test_all_real_messages_are_taken(portland: Path) -> None:
@@ -141,6 +149,17 @@ def reading(**fields: object) -> bytes:
         pytest.param(reading(entry_id="9" * 18, UptimeMinutes="0" * 30 + "1.5"), id="many digits"),
         pytest.param(reading(**{"Temperature_F": "-0", "RSSI_dbm": -0.0}), id="negative zeros"),
         pytest.param(reading().replace(b"2022-07-18", b"2024-02-29"), id="a leap day"),
+        pytest.param(reading(created_at="2022-07-18T06:00:00Z"), id="ISO time"),
+        pytest.param(reading(created_at="2022-07-18 06:00:00+00:00"), id="ISO time with offset"),
+        pytest.param(reading(entry_id=" 7 ", RSSI_dbm="+5", **{"Temperature_F": ".5", "Humidity_%": "5."}), id="lax"),
+        pytest.param(
+            reading(entry_id="+7", RSSI_dbm="  ", **{"Temperature_F": " -0.5 ", "Humidity_%": "+.5"}), id="laxer"
+        ),
+        pytest.param(reading(sensor_index=30001, sensor_name="Alder (Creek) B", location_type=1), id="an index"),
+        pytest.param(reading(sensor_index="7", sensor_name="S\u00e3o", location_type="0"), id="an index as text"),
+        pytest.param(reading(a="?").replace(b'"?"', b"1" * 5_000), id="an unknown integer of any length"),
+        pytest.param(reading(sensor_index=None, sensor_name="", location_type=None), id="no index"),
+        pytest.param(reading(**{"PM2.5_CF1_B_ug/m3": "100000", "PM1.0_CF1_ug/m3": -1e5}), id="the most of a mass"),
     ],
 )
 def test_ordinary_messages_are_taken(value: bytes) -> None:
@@ -167,7 +186,29 @@ def test_ordinary_messages_are_taken(value: bytes) -> None:
         pytest.param(reading().replace(b"07-18", b"02-29"), id="no leap day"),
         pytest.param(reading().replace(b'"7.5"', b'""'), id="empty"),
         pytest.param(reading(a="?").replace(b'"?"', b"01"), id="idle zero"),
-        pytest.param(reading(a="?").replace(b'"?"', b"1" * 5_000), id="integer that Python refuses"),
+        *[
+            pytest.param(reading(**{name: number}), id=f"{name} {number}")
+            for name in (PM25_FIELD, *MASSES.values())
+            for number in (100_001, "-100000.5", "1" + "0" * 20, "100000." + "1" * 20)
+        ],
+        *[pytest.param(reading(sensor_index=index), id=f"index {index}") for index in (-7, 7.5, "nan", "1" * 19)],
+        *[pytest.param(reading(location_type=kind), id=f"location {kind}") for kind in (2, -1, 0.5, "inside")],
+        *[
+            pytest.param(reading(sensor_name=name), id=f"name {str(name)[:9]!r}")
+            for name in (" Alder", "Alder ", "Al  der", "x" * 201, "Al\x7fder", 7, ["Alder"])
+        ],
+        *[
+            pytest.param(reading(created_at=f"2022-07-18{time}"), id=f"time {time}")
+            for time in (
+                "T06:00:00.0Z",
+                "T06:00:00",
+                " 06:00:00 CET",
+                "T06:00:00+01:00",
+                "X06:00:00Z",
+                " 06:00:00  UTC",
+            )
+        ],
+        *[pytest.param(reading(RSSI_dbm=text), id=f"text {text}") for text in ("+", ".", "+-5", "5 5", "- 5", "..5")],
     ],
 )
 def test_all_others_are_left_alone(value: bytes) -> None:
@@ -182,6 +223,37 @@ def test_values_are_found_in_a_part_of_an_array() -> None:
     assert taken.tolist() == [False, True, True, False]
     assert found["entry_id"].to_pylist() == [2, 3]
     assert scan(values.slice(6))[1].num_rows == 0
+
+
+def test_names_are_found_in_their_rows_whatever_is_left_alone_between_them() -> None:
+    values = [
+        reading(sensor_name="Alder"),
+        reading(sensor_name="Birch", RSSI_dbm="nan"),
+        reading(),
+        reading(sensor_name="Cedar")[:-1],
+        reading(sensor_name="?").replace(b"?", b"\xff"),
+        reading(sensor_name="\u00c5sp"),
+        reading(sensor_name="Alder"),
+    ]
+    taken, found = scan(pa.chunked_array([values[:3], values[3:]], pa.binary()))
+    assert taken.tolist() == [True, False, True, False, False, True, True]
+    assert found["sensor_name"].to_pylist() == ["Alder", None, "\u00c5sp", "Alder"]
+
+
+NAMES = FieldNames({"created_at": "t", PM25_FIELD: "Größe", "RSSI_dbm": 'a "b"'})
+
+
+def test_fields_are_found_by_the_names_of_the_topic() -> None:
+    values = [
+        json.dumps({"t": TIME, "Größe": 7, "RSSI_dbm": "mine"}, ensure_ascii=False).encode(),
+        json.dumps({"t": TIME, "Größe": 7}).encode(),
+        json.dumps({"t": TIME, "Größe": 7, 'a "b"': 5}, ensure_ascii=False).encode(),
+        reading(),
+    ]
+    taken, found = scan(pa.chunked_array([values], pa.binary()), NAMES)
+    assert taken.tolist() == [True, False, False, False]
+    assert found["pm25_cf1"].to_pylist() == [7]
+    assert decode_value(values[2], datetime.max, timedelta(), NAMES).optional["rssi"] == 5  # noqa: DTZ901
 
 
 def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[str]:

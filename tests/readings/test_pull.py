@@ -57,6 +57,14 @@ def test_a_pull_takes_in_everything_and_the_next_one_nothing(topic: Topic, conne
     assert unaccounted_messages(connection) + missing_offsets(connection) == []
 
 
+def test_fields_that_had_to_be_emptied_are_in_the_report(topic: Topic, connection: DuckDBPyConnection) -> None:
+    odd = [message("45, -122", FIRST_WINDOW + timedelta(minutes=n), n, RSSI_dbm="nan") for n in range(100)]
+    topic.send(messages(100) + odd)
+    report = pull(connection, topic.reader(chunk_messages=50), POLICY)
+    assert (report.accepted, report.rejected, report.emptied) == (200, 0, {"RSSI_dbm": 100})
+    assert rows(connection, "SELECT count(*) FROM readings WHERE rssi IS NULL") == [(200,)]
+
+
 def test_an_empty_topic_is_no_error(topic: Topic, connection: DuckDBPyConnection) -> None:
     assert pull(connection, topic.reader(), POLICY) == PullReport(0, 0, 0, {0: 0, 1: 0, 2: 0, 3: 0})
     topic.send(messages(8))

@@ -6,13 +6,10 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
-from aqi_dagster.pipeline.decoding.definition import (
-    OPTIONAL_NUMBERS,
-    PM25_FIELD,
-    RejectedMessageError,
-    decode_key,
-    decode_value,
-)
+from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
+from aqi_dagster.pipeline.decoding.fields import NOT_STORED, OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
+from aqi_dagster.sensors import identity
 from aqi_dagster.windows import window_start
 from tests.support.messages import ALLOWANCE, NOW, RawMessage
 
@@ -24,6 +21,7 @@ _OPTIONAL = sorted(OPTIONAL_NUMBERS.values())
 _NUMBERS = [
     *["0", "7", "-0", "12.50", "-3.25", "1e2", "1E+2", "1.5e-3", "1e400", "-1e400", "1e-400", "0.1", "1.0", "100.0"],
     *["5e-324", "1.7976931348623157e308", "1.7976931348623159e308", "0.1000000000000000055511151231257827"],
+    *["100000", "-100000", "100000.00000000001", "-100001", "99999.999999999999999999", "123456.5"],
     *["9007199254740993", "18446744073709551615", "18446744073709551616", "-9223372036854775809", "9" * 400],
     *["1." + "3" * 30, "0." + "0" * 400 + "1", "123456789012345678", "1234567890123456789", "-999999999999999999"],
 ]
@@ -64,6 +62,15 @@ _NO_NUMBERS = [
         "\uff15",
         "1.5.2",
         "5%",
+        "+5",
+        "+.5",
+        "-5.",
+        ".",
+        "+",
+        "5 5",
+        "+-5",
+        "\\t5\\r\\n",
+        "\u00a05",
     ],
 ]
 
@@ -74,6 +81,9 @@ _TIMES = [
     *["2022-02-30 00:00:00 UTC", "2022-13-01 00:00:00 UTC", "2022-07-00 00:00:00 UTC", "2022-07-18 24:00:00 UTC"],
     *["2022-07-18 23:60:00 UTC", "2022-07-18 23:59:60 UTC", "2022-07-18T00:00:00 UTC", "2022-07-18 00:00:00"],
     *["2022-07-18 00:00:00 utc", "2022-07-18 00:00:00.5 UTC", "2022-7-18 00:00:00 UTC", "2022-07-18 00:00:00 UTC "],
+    *["2022-07-18T00:00:00Z", "2022-07-18T00:00:00+00:00", "2022-07-18 00:00:00+00:00", "2022-07-18T00:00:00.000Z"],
+    *["2022-07-18T00:00:00.25Z", "2022-07-18T00:00:00+02:00", "2022-07-18T00:00:00", " 2022-07-18 00:00:00 UTC"],
+    *["2022-07-18t00:00:00Z", "2022-07-18T00:00:00z", "2022-07-18T00:00:00+00:0", "2022-07-18T00:00:00ZZ"],
     *["2022-07-18 00:00:00Z", "2022-07-18 00:00:00  UTC", "20220-07-18 00:00:00 UTC", "2022-07-18", "now", "epoch"],
 ]
 
@@ -133,26 +143,23 @@ _BYTES = [
 ]
 
 _KEYS = [
+    *[b'"45.5, -122.6"', b'"45.5, -122.7"', b'"45.5,-122.6"', b' "45.5, -122.6"\n', b'"\\u0034\\u0035.5, -122.6"'],
+    *[b"45.5, -122.6", b" 45.5,-122.6", b'"45.5,\\n-122.6"', b'"45.50, -122.6"', None],
+    *[b"", b'"45.5, -122.6', b"'45.5, -122.6'", b'"91, 0"', b'"0, 181"', b'"45.5"', b"[45.5, -122.6]", b'"45.5, \xff"'],
     *[
-        b'"45.5, -122.6"',
-        b'"45.5, -122.7"',
-        b'"45.5,-122.6"',
-        b' "45.5, -122.6"\n',
-        b'"\\u0034\\u0035.5, -122.6"',
-        None,
-    ],
-    *[
-        b"",
-        b"45.5, -122.6",
-        b'"45.5, -122.6',
-        b'"91, 0"',
-        b'"0, 181"',
-        b'"45.5"',
-        b"[45.5, -122.6]",
-        b'"45.5, \xff"',
         b"null",
+        b'"-122.6, 45.5"',
+        b'"\\"45.5, -122.6\\""',
+        b'\x00\x00\x00\x00\x01"45.5, -122.6"',
+        b'"45.' + b"5" * 300 + b', 1"',
     ],
 ]
+
+_PURPLEAIR = {
+    "sensor_index": ["7", "30001", "+7", "7.0", "-7", "7.5", "nan", "", " 7", "1234567890123456789"],
+    "sensor_name": ["Alder", " Alder ", "Alder  Creek", "S\u00e3o", "", "x" * 201, "a\x7fb", "a\nb", "\ud800", "7"],
+    "location_type": ["0", "1", "2", "0.5", "inside", "", " 1", "1.0", "-0", "-1"],
+}
 
 
 def ordinary(random: Random) -> list[Field]:
@@ -162,6 +169,8 @@ def ordinary(random: Random) -> list[Field]:
     fields |= {name: f"{random.uniform(-99, 999):.2f}" for name in [PM25_FIELD, *_OPTIONAL]}
     for name in random.sample(_OPTIONAL, random.randint(0, 4)):
         del fields[name]
+    if random.random() < 0.3:
+        fields |= {"sensor_index": random.choice(["7", "30001"]), "sensor_name": "Alder", "location_type": "0"}
     return [(json.dumps(name), json.dumps(text)) for name, text in fields.items()]
 
 
@@ -173,6 +182,15 @@ def spoiled(random: Random) -> RawMessage:
     value = _joined(random, fields).encode("utf-8", "surrogatepass")
     if random.random() < 0.2:
         value = spoil_text(random, value)
+    if random.random() < 0.02:
+        value = random.choice(
+            [
+                b"\x00\x00\x00\x00\x01" + value,
+                b"\xef\xbb\xbf" + value,
+                json.dumps(value.decode(errors="replace")).encode(),
+                b"[" + value + b"]",
+            ]
+        )
     key = random.choice(_KEYS) if random.random() < 0.1 else _KEYS[random.randint(0, 1)]
     return key, value if random.random() < 0.99 else None
 
@@ -184,13 +202,16 @@ def by_definition(
     accepted, rejected = [], []
     for number, (key, value) in enumerate(messages):
         try:
-            sensor, reading = decode_key(key), decode_value(value, now, ALLOWANCE)
+            place, reading = decode_key(key), decode_value(value, now, ALLOWANCE)
         except RejectedMessageError as reason:
             rejected.append((number, str(reason), key, value))
         else:
             start = window_start(reading.created_at)
+            sensor = identity(place, reading.sensor_index)
             required = (number, sensor, reading.created_at, start, reading.pm25_cf1, reading.entry_id)
-            accepted.append((*required, *reading.optional.values()))
+            accepted.append(
+                (*required, *(number for column, number in reading.optional.items() if column not in NOT_STORED))
+            )
     return accepted, rejected
 
 
@@ -225,6 +246,9 @@ def change(random: Random, fields: list[Field]) -> None:
     kind = random.randrange(6)
     if name == '"created_at"' and kind < 5:
         text = json.dumps(random.choice(_TIMES))
+    elif name.strip('"') in _PURPLEAIR and kind < 5:
+        text = json.dumps(random.choice(_PURPLEAIR[name.strip('"')]), ensure_ascii=random.random() < 0.5)
+        text = text if random.random() < 0.7 else text.strip('"')
     elif kind < 2:
         text = random.choice(_NUMBERS)
     elif kind < 4:

@@ -3,70 +3,81 @@
 This module is the definition: a message is a reading exactly if :func:`decode_key` and :func:`decode_value` accept it.
 :mod:`scanner` takes the ordinary messages faster and leaves every other one to it, so the two can only agree.
 
-The key is the JSON encoding of the text ``"latitude, longitude"``; white space in it makes no difference. The value is
-one JSON object whose ``created_at`` (``2022-07-18 00:00:00 UTC``) and ``PM2.5_CF1_ug/m3`` are required; the other known
-fields may be missing, null or empty. A number may come as JSON number or as text. Unknown fields are left aside; a
-known field that comes twice makes the message ambiguous and so no reading.
+The key is the text ``"latitude, longitude"``, as JSON or as it is; white space in it makes no difference. The value
+is one JSON object whose ``created_at`` (``2022-07-18 00:00:00 UTC``, or as ISO 8601 has it with ``Z`` or ``+00:00``)
+and ``PM2.5_CF1_ug/m3`` are required. A number may come as JSON number or as text. The other known fields may be
+missing, null or empty; what else cannot be read there is left out, and the field is noted as emptied. Only a
+``sensor_index`` that cannot be read makes the message no reading: nobody knows whose it is. Unknown fields are left
+aside; a known field that comes twice makes the message ambiguous and so no reading.
 """
 
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-import pyarrow as pa
-
+from aqi_dagster.pipeline.decoding.fields import (
+    ENTRY_ID_FIELD,
+    INDEX_FIELD,
+    LOCATION_FIELD,
+    MASSES,
+    MOST_MASS,
+    NAME_FIELD,
+    OLD_HUMIDITY_FIELD,
+    OPTIONAL_NUMBERS,
+    OWN_NAMES,
+    PM25_FIELD,
+    TIME_FIELD,
+    FieldNames,
+)
+from aqi_dagster.pipeline.decoding.reasons import (
+    RejectedMessageError,
+    no_object,
+    no_place,
+    no_time,
+    unreadable_key,
+    unreadable_value,
+)
 from aqi_dagster.sensors import even_spelling
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S UTC"
 
-PM25_FIELD = "PM2.5_CF1_ug/m3"
+MOST_KEY_BYTES = 256
+"""A place with all the digits that two numbers may have is shorter."""
 
-OPTIONAL_NUMBERS = {
-    "pm1_cf1": "PM1.0_CF1_ug/m3",
-    "pm10_cf1": "PM10.0_CF1_ug/m3",
-    "pm25_atm": "PM2.5_ATM_ug/m3",
-    "temperature": "Temperature_F",
-    "humidity": "Humidity_%",
-    "rssi": "RSSI_dbm",
-    "uptime": "UptimeMinutes",
-}
-"""Column of ``readings`` to field of the message, for the fields that may be missing."""
+MOST_NAME_CHARACTERS = 200
 
-OLD_HUMIDITY_FIELD = "Humidity"
-"""What older producers call ``Humidity_%``; used where the newer one is missing."""
+_BLANKS = " \t\n\r\v\f"
+_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})(\.\d+)?(.*)", re.ASCII)
+_UTC = (" UTC", "Z", "+00:00")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"([+-]?\d{1,18})(?:\.0*)?", re.ASCII)
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
-VALUE_SCHEMA = pa.schema(
-    [
-        ("created_at", pa.timestamp("us")),
-        ("pm25_cf1", pa.float64()),
-        ("entry_id", pa.int64()),
-        *((column, pa.float64()) for column in OPTIONAL_NUMBERS),
-    ]
-)
-"""Columns of ``readings`` that a message value fills."""
+_NEITHER_NUMBER_NOR_TEXT = "\x00"
+"""Stands for what else JSON has: whatever the field, it cannot be read."""
 
-KNOWN_FIELDS = frozenset(["created_at", "entry_id", PM25_FIELD, OLD_HUMIDITY_FIELD, *OPTIONAL_NUMBERS.values()])
-
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2} UTC", re.ASCII)
-_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
-_ENTRY_ID = re.compile(r"-?\d{1,18}", re.ASCII)
-
-
-class RejectedMessageError(ValueError):
-    """The message is not a reading; the text is the reason that ``rejected_messages`` records."""
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One decoded message value; units as the columns of ``readings`` tell them."""
+    """One decoded message value; units as the columns of ``readings`` tell them.
+
+    ``emptied`` are the fields (as the topic calls them) that held something that cannot be read, and are None here.
+    """
 
     created_at: datetime
     pm25_cf1: float
     entry_id: int | None
     optional: dict[str, float | None]
+    sensor_index: int | None = None
+    sensor_name: str | None = None
+    location_type: int | None = None
+    emptied: tuple[str, ...] = ()
 
 
 def decode_key(key: bytes | None) -> str:
@@ -79,52 +90,111 @@ def decode_key(key: bytes | None) -> str:
     """
     if key is None:
         raise RejectedMessageError("key is missing")
+    if len(key) > MOST_KEY_BYTES:
+        raise RejectedMessageError(f"key is longer than any place: more than {MOST_KEY_BYTES} bytes")
     try:
-        text = json.loads(key.decode("utf-8"))
+        text = key.decode("utf-8")
     except UnicodeDecodeError:
-        raise RejectedMessageError("key is not UTF-8") from None
-    except (ValueError, RecursionError):
-        raise RejectedMessageError("key is not JSON") from None
-    place = even_spelling(text) if isinstance(text, str) else None
+        raise unreadable_key(key) from None
+    # Some producers write it without JSON's quotes.
+    place = even_spelling(text)
     if place is None:
-        raise RejectedMessageError('key is not the text "latitude, longitude"')
+        try:
+            decoded = json.loads(text)
+        except ValueError:
+            raise unreadable_key(key) from None
+        place = even_spelling(decoded) if isinstance(decoded, str) else None
+        if place is None:
+            raise no_place(decoded)
     return place
 
 
-def decode_value(value: bytes | None, now: datetime, future_allowance: timedelta) -> Reading:
+def decode_value(
+    value: bytes | None, now: datetime, future_allowance: timedelta, names: FieldNames = OWN_NAMES
+) -> Reading:
     """The reading that a message value holds.
 
     ``now`` is the present moment (naive UTC); a ``created_at`` later than ``now + future_allowance`` is refused.
-    Raises :class:`RejectedMessageError`.
+    ``names`` are what the topic calls the fields. Raises :class:`RejectedMessageError`.
     """
-    fields = _json_object(value)
-    created_at = _time(fields.get("created_at"))
+    fields = _Fields(_json_object(value, names), names)
+    created_at = fields.required(TIME_FIELD, _time)
     if created_at > now + future_allowance:
-        raise RejectedMessageError("created_at is in the future")
-    pm25 = _number(PM25_FIELD, fields.get(PM25_FIELD))
-    if pm25 is None:
-        raise RejectedMessageError(f"{PM25_FIELD} is missing")
-    optional = {column: _number(field, fields.get(field)) for column, field in OPTIONAL_NUMBERS.items()}
+        raise RejectedMessageError(f"{names[TIME_FIELD]} is in the future")
+    pm25 = fields.required(PM25_FIELD, _mass)
+    optional = {
+        column: fields.optional(field, _mass if column in MASSES else _number)
+        for column, field in OPTIONAL_NUMBERS.items()
+    }
     if optional["humidity"] is None:
-        optional["humidity"] = _number(OLD_HUMIDITY_FIELD, fields.get(OLD_HUMIDITY_FIELD))
-    return Reading(created_at, pm25, _entry_id(fields.get("entry_id")), optional)
+        optional["humidity"] = fields.optional(OLD_HUMIDITY_FIELD, _number)
+    entry_id = fields.optional(ENTRY_ID_FIELD, _whole_number)
+    index = fields.needed_if_there(INDEX_FIELD, _index)
+    name = fields.optional(NAME_FIELD, _name)
+    location = fields.optional(LOCATION_FIELD, _location_type)
+    return Reading(created_at, pm25, entry_id, optional, index, name, location, tuple(fields.emptied))
 
 
-def _json_object(value: bytes | None) -> dict[str, Any]:
+class _Fields:
+    """The fields of one value, to be read by the names that we know them by."""
+
+    def __init__(self, fields: dict[str, Any], names: FieldNames) -> None:
+        self._fields = fields
+        self._names = names
+        self.emptied: list[str] = []
+
+    def needed_if_there(self, known: str, read: Callable[[str, str], Value]) -> Value | None:
+        """What ``read`` makes of the field ``known``, whose error it raises; None if it is missing or blank."""
+        name = self._names[known]
+        value = self._fields.get(name)
+        text = value.strip(_BLANKS) if isinstance(value, str) else value
+        if text is None or text == "":
+            return None
+        return read(name, text if isinstance(text, str) else _NEITHER_NUMBER_NOR_TEXT)
+
+    def required(self, known: str, read: Callable[[str, str], Value]) -> Value:
+        """The same; an error also if it is missing."""
+        value = self.needed_if_there(known, read)
+        if value is None:
+            raise RejectedMessageError(f"{self._names[known]} is missing")
+        return value
+
+    def optional(self, known: str, read: Callable[[str, str], Value]) -> Value | None:
+        """The same; None, and the field noted as emptied, if it cannot be read."""
+        try:
+            return self.needed_if_there(known, read)
+        except RejectedMessageError:
+            self.emptied.append(self._names[known])
+            return None
+
+
+def _json_object(value: bytes | None, names: FieldNames) -> dict[str, Any]:
+    """The fields of ``value``, numbers as they are written."""
     if value is None:
         raise RejectedMessageError("value is missing")
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for name, given in pairs:
+            if name in fields and name in names.known:
+                raise RejectedMessageError(f"{name} comes twice")
+            fields[name] = given
+        return fields
+
     try:
         decoded = json.loads(
-            value.decode("utf-8"), parse_constant=_refuse_constant, parse_float=str, object_pairs_hook=_distinct
+            value.decode("utf-8"),
+            parse_constant=_refuse_constant,
+            parse_float=str,
+            parse_int=str,
+            object_pairs_hook=distinct,
         )
-    except UnicodeDecodeError:
-        raise RejectedMessageError("value is not UTF-8") from None
     except RejectedMessageError:
         raise
     except (ValueError, RecursionError):
-        raise RejectedMessageError("value is not JSON") from None
+        raise unreadable_value(value) from None
     if not isinstance(decoded, dict):
-        raise RejectedMessageError("value is not a JSON object")
+        raise no_object(decoded)
     return decoded
 
 
@@ -132,32 +202,18 @@ def _refuse_constant(name: str) -> NoReturn:
     raise RejectedMessageError(f"value is not JSON: it holds {name}")
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields and name in KNOWN_FIELDS:
-            raise RejectedMessageError(f"{name} comes twice")
-        fields[name] = value
-    return fields
-
-
-def _time(value: Any) -> datetime:
-    if value is None or value == "":
-        raise RejectedMessageError("created_at is missing")
-    if not isinstance(value, str) or _TIME.fullmatch(value) is None:
-        raise RejectedMessageError('created_at is not of the form "2022-07-18 00:00:00 UTC"')
+def _time(field: str, text: str) -> datetime:
+    match = _TIME.fullmatch(text)
+    if match is None or match[4] not in _UTC or (match[3] or "").strip(".0"):
+        raise no_time(field, match)
     try:
-        return datetime.strptime(value, TIME_FORMAT)  # noqa: DTZ007 (naive UTC by convention)
+        return datetime.fromisoformat(f"{match[1]} {match[2]}")
     except ValueError:
-        raise RejectedMessageError("created_at is no date") from None
+        raise RejectedMessageError(f"{field} is no date") from None
 
 
-def _number(field: str, value: Any) -> float | None:
-    if value is None or value == "":
-        return None
-    # JSON numbers arrive as text, or as int where they have neither fraction nor exponent.
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or _NUMBER.fullmatch(text) is None:
+def _number(field: str, text: str) -> float:
+    if _NUMBER.fullmatch(text) is None:
         raise RejectedMessageError(f"{field} is not a number")
     number = float(text)
     if not math.isfinite(number):
@@ -165,10 +221,36 @@ def _number(field: str, value: Any) -> float | None:
     return number
 
 
-def _entry_id(value: Any) -> int | None:
-    if value is None or value == "":
-        return None
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or _ENTRY_ID.fullmatch(text) is None:
-        raise RejectedMessageError("entry_id is not a whole number")
-    return int(text)
+def _mass(field: str, text: str) -> float:
+    number = _number(field, text)
+    if abs(number) > MOST_MASS:
+        raise RejectedMessageError(f"{field} is beyond what any instrument reports: {MOST_MASS:,.0f} ug/m3 either way")
+    return number
+
+
+def _whole_number(field: str, text: str) -> int:
+    match = _WHOLE_NUMBER.fullmatch(text)
+    if match is None:
+        raise RejectedMessageError(f"{field} is not a whole number")
+    return int(match[1])
+
+
+def _index(field: str, text: str) -> int:
+    index = _whole_number(field, text)
+    if index < 0:
+        raise RejectedMessageError(f"{field} is negative")
+    return index
+
+
+def _name(field: str, text: str) -> str:
+    name = re.sub(f"[{_BLANKS}]+", " ", text)
+    if len(name) > MOST_NAME_CHARACTERS or _NO_NAME.search(name):
+        raise RejectedMessageError(f"{field} is no name")
+    return name
+
+
+def _location_type(field: str, text: str) -> int:
+    number = _number(field, text)
+    if number not in (0, 1):
+        raise RejectedMessageError(f"{field} is neither 0 nor 1")
+    return int(number)

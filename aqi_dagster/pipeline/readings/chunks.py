@@ -42,7 +42,13 @@ class Chunk:
         return Decoded(
             readings.unify_dictionaries().combine_chunks(memory_pool=MEMORY),
             pa.concat_tables(part.rejected for part in self.parts),
+            self.emptied,
         )
+
+    @property
+    def emptied(self) -> Counter[str]:
+        """Readings of which a field could not be read, by field."""
+        return sum((part.emptied for part in self.parts), Counter())
 
 
 def gather(batches: Iterable[tuple[Batch, Decoded]], most_messages: int, most_bytes: int) -> Iterator[Chunk]:

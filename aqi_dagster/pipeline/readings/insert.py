@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.decoding.decode import Decoded
+from aqi_dagster.pipeline.decoding.fields import NOT_STORED
 from aqi_dagster.pipeline.store.sql import Writer, registered, run_script
 from aqi_dagster.pipeline.store.window_ledger import add_readings
 
@@ -51,7 +52,7 @@ def ingest(writer: Writer, decoded: Decoded, generation: int, now: datetime) -> 
 
     ``generation`` is that of the topic; ``now`` is the time of the pull, naive UTC.
     """
-    readings = decoded.readings
+    readings = decoded.readings.drop_columns(NOT_STORED)
     repeated = _repeats_within(readings)
     repeated[_rows_already_stored(writer, readings)] = True
     readings = readings.append_column("repeated", pa.array(repeated))

@@ -5,6 +5,7 @@ that dies leaves whole chunks; the next one goes on behind them.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -49,12 +50,16 @@ class PullPolicy:
 
 @dataclass
 class PullReport:
-    """Messages that a pull took in, and the next offset of each partition."""
+    """Messages that a pull took in, and the next offset of each partition.
+
+    ``emptied`` counts the accepted ones that had something unreadable in a field that is not needed, by field.
+    """
 
     accepted: int = 0
     repeated: int = 0
     rejected: int = 0
     next_offsets: dict[int, int] = field(default_factory=dict)
+    emptied: Counter[str] = field(default_factory=Counter)
 
 
 def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
@@ -83,6 +88,7 @@ def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
                 report.accepted += ingested.accepted
                 report.repeated += ingested.repeated
                 report.rejected += ingested.rejected
+                report.emptied += chunk.emptied
                 _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
         reader.commit(offsets)
     report.next_offsets = offsets
