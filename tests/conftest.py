@@ -11,6 +11,7 @@ from uuid import uuid4
 import dagster as dg
 import pytest
 from duckdb import DuckDBPyConnection
+from hypothesis import HealthCheck, settings
 
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.summer import Summer
@@ -23,11 +24,15 @@ from tests.support.ports import free_port
 from tests.support.slack_server import Slack, slack_server
 from tests.support.summer_file import DAYS
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 
 def pytest_configure() -> None:
-    """Forget the developer's own settings before any test module is imported."""
+    """Before any test module is imported, forget the developer's own settings, and what Hypothesis expects of time."""
     forget_settings()
+    # On a busy machine an example takes many times as long as on an idle one, and so does making it.
+    settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("any machine")
 
 
 def pytest_unconfigure() -> None:
@@ -67,8 +72,8 @@ def summer_topic(topic: Topic) -> Topic:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    """An empty store whose lock is waited for only a short time."""
-    return Store(tmp_path, lock_timeout=5.0)
+    """An empty store."""
+    return Store(tmp_path, lock_timeout=LIMIT_SECONDS)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
 from tests.support.command_line import COMMAND, Site
+from tests.support.waiting import LIMIT_SECONDS
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def test_the_broker_prints_its_address_and_ends_on_interrupt(tmp_path: Path, unu
         assert process.stdout is not None
         assert f"127.0.0.1:{unused_port}" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(LIMIT_SECONDS) == 0
     finally:
         process.kill()
         process.communicate()

@@ -145,7 +145,7 @@ def one_sorted_pass(arrived: Sequence[Arrival]) -> dict[str, Any]:
     missed_ticks=st.sets(st.integers(0, len(KEYS) - 1)),
     backfills=st.lists(st.tuples(*[st.integers(0, len(KEYS) - 1)] * 3), max_size=2),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_comes_late_or_twice_the_tables_become_those_of_one_sorted_pass(
     seed: int,
     late_share: float,

@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 
 import pytest
@@ -12,34 +12,32 @@ from aqi_dagster.pipeline.read_ahead import read_ahead
 
 
 @pytest.fixture
-def interrupt() -> Iterator[threading.Event]:
-    """Once set, the main thread is interrupted twice, as by someone who presses Ctrl-C again after 0.1 s."""
-    begin, main = threading.Event(), threading.main_thread().ident
+def interrupt_twice() -> Iterator[Callable[[], None]]:
+    """Interrupts the main thread twice, as someone does who presses Ctrl-C again after 0.1 s."""
+    main = threading.main_thread().ident
     assert main is not None
 
     def press() -> None:
-        begin.wait()
         for _ in range(2):
             time.sleep(0.1)
             signal.pthread_kill(main, signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, signal.default_int_handler)
-    thread = threading.Thread(target=press)
-    thread.start()
-    yield begin
-    begin.set()
-    thread.join()
+    yield press
     signal.signal(signal.SIGUSR1, before)
 
 
-def test_the_thread_has_ended_before_even_a_second_interrupt_gets_through(interrupt: threading.Event) -> None:
+def test_the_thread_has_ended_before_even_a_second_interrupt_gets_through(
+    interrupt_twice: Callable[[], None],
+) -> None:
     closed = []
 
     def slow() -> Generator[int]:
         try:
             yield 1
-            interrupt.set()
-            time.sleep(0.5)
+            interrupt_twice()
+            # In this time the second interrupt would get through.
+            time.sleep(0.3)
             yield 2
         finally:
             closed.append(True)

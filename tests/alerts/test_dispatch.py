@@ -13,11 +13,12 @@ from aqi_dagster.windows import WINDOW_LENGTH, utc_now
 from tests.support.outbox import DIGEST_AFTER, ENDED, OLD, classify, outbox
 from tests.support.slack_server import Answer, Slack, headlines
 from tests.support.verdicts import MALFUNCTION, NOTHING, SMOKE, find
+from tests.support.waiting import LIMIT_SECONDS
 
 
 @pytest.fixture
 def post(slack: Slack) -> Post:
-    return Webhook(slack.url, timeout=5.0, attempts=1).post
+    return Webhook(slack.url, timeout=LIMIT_SECONDS, attempts=1).post
 
 
 def test_each_window_is_told_once(store: Store, slack: Slack, post: Post) -> None:

@@ -33,8 +33,12 @@ from tests.support.outbox import BEFORE, DIGEST_AFTER, ENDED, OLD, classify, out
 from tests.support.slack_server import PATH, Answer, Slack, headlines, slack_server
 from tests.support.tables import rows
 from tests.support.verdicts import MALFUNCTION, NOTHING, REGION, SMOKE, find
+from tests.support.waiting import LIMIT_SECONDS
 
 MESSAGE = {"text": "Suspected Smoke Event"}
+
+DRIPPING_SECONDS = 120.0
+"""How long an answer without end goes on, so that a client that waits for its end is found out."""
 
 OK_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
 
@@ -55,11 +59,15 @@ def reset_after(data: bytes) -> Answer:
 
 
 def drip(data: bytes, then: bytes, released: threading.Event) -> Answer:
-    """``data`` at once, and then ``then`` over and over, a little at a time, until it is released or nobody listens."""
+    """``data`` at once, and then ``then`` over and over, a little at a time, until it is released or nobody listens.
+
+    It ends by itself after :data:`DRIPPING_SECONDS`.
+    """
 
     def go_on(connection: socket.socket) -> None:
         connection.sendall(data)
-        while not released.wait(0.02):
+        end = time.monotonic() + DRIPPING_SECONDS
+        while not released.wait(0.02) and time.monotonic() < end:
             connection.sendall(then)
 
     return Answer(instead=go_on)
@@ -67,7 +75,7 @@ def drip(data: bytes, then: bytes, released: threading.Event) -> Answer:
 
 @pytest.fixture
 def webhook(slack: Slack) -> Webhook:
-    return Webhook(slack.url, timeout=5.0, attempts=2, patience=30.0)
+    return Webhook(slack.url, timeout=LIMIT_SECONDS, attempts=2, patience=30.0)
 
 
 @pytest.fixture
@@ -154,16 +162,16 @@ def test_an_answer_byte_by_byte_is_waited_for_no_longer_than_a_silent_one(
     started = time.monotonic()
     with pytest.raises(SlackError, match=r"no answer within 0\.2 s|HTTP 200 without"):
         replace(webhook, timeout=0.2, attempts=1).post(MESSAGE)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < DRIPPING_SECONDS / 2
 
 
 @given(st.binary(max_size=60), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_bytes_make_anything_but_a_told_error(answer: bytes, as_head: bool) -> None:
     with slack_server() as slack:
         slack.answers = [send(answer if as_head else b"HTTP/1.1 200 OK\r\n" + answer)]
         with pytest.raises(SlackError) as caught:
-            Webhook(slack.url, timeout=5.0, attempts=1).post(MESSAGE)
+            Webhook(slack.url, timeout=LIMIT_SECONDS, attempts=1).post(MESSAGE)
     assert PATH not in str(caught.value)
     assert len(slack.payloads) == 1
 
@@ -194,13 +202,13 @@ ROUNDS = st.lists(st.tuples(FINDINGS, st.lists(st.sampled_from(list(ANSWERS)), m
 
 
 @given(ROUNDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_whatever_slack_answers_each_verdict_is_taken_once_and_the_outbox_knows_it(
     rounds: list[tuple[dict[datetime, list[str]], list[str]]],
 ) -> None:
     taken: list[tuple[datetime, str]] = []
     with TemporaryDirectory() as folder, slack_server() as slack:
-        store, post = Store(Path(folder)), Webhook(slack.url, timeout=20.0, attempts=1).post
+        store, post = Store(Path(folder)), Webhook(slack.url, timeout=LIMIT_SECONDS, attempts=1).post
         for findings, names in [*rounds, ({}, [])]:
             with store.exclusive() as connection:
                 for window, sensors in findings.items():

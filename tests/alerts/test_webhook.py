@@ -1,9 +1,9 @@
 """Posting to Slack's webhook: what is tried again, what is not, and that the address is never told."""
 
 import logging
+import re
 import socket
 import threading
-import time
 import traceback
 from dataclasses import replace
 
@@ -12,6 +12,7 @@ import pytest
 from aqi_dagster.errors import SlackError
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from tests.support.slack_server import PATH, Answer, Slack
+from tests.support.waiting import LIMIT_SECONDS
 
 MESSAGE = {"text": "Suspected Smoke Event"}
 
@@ -20,7 +21,7 @@ SECRET = PATH.rsplit("/", maxsplit=1)[-1]
 
 @pytest.fixture
 def webhook(slack: Slack) -> Webhook:
-    return Webhook(slack.url, timeout=5.0, attempts=3, patience=30.0)
+    return Webhook(slack.url, timeout=LIMIT_SECONDS, attempts=3, patience=30.0)
 
 
 @pytest.fixture
@@ -29,6 +30,11 @@ def dead_url() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}{PATH}"
+
+
+def pauses(log: pytest.LogCaptureFixture) -> list[float]:
+    """Seconds that were waited before each further attempt."""
+    return [float(seconds) for seconds in re.findall(r"trying again in ([0-9.]+) s", log.text)]
 
 
 def refusal(webhook: Webhook) -> str:
@@ -43,18 +49,20 @@ def test_a_message_arrives_as_it_was_given(slack: Slack, webhook: Webhook) -> No
     assert slack.payloads == [message]
 
 
-def test_a_request_for_patience_is_obeyed(slack: Slack, webhook: Webhook) -> None:
+def test_a_request_for_patience_is_obeyed(slack: Slack, webhook: Webhook, caplog: pytest.LogCaptureFixture) -> None:
     slack.answers = [Answer(429, "slow down", {"Retry-After": "1"}), Answer()]
     webhook.post(MESSAGE)
     assert slack.payloads == [MESSAGE, MESSAGE]
-    assert 1.0 <= slack.times[1] - slack.times[0] < 3.0
+    assert slack.times[1] - slack.times[0] >= 1.0
+    assert pauses(caplog) == [1.0]
 
 
-def test_a_request_for_more_patience_than_there_is_ends_at_once(slack: Slack, webhook: Webhook) -> None:
+def test_a_request_for_more_patience_than_there_is_ends_at_once(
+    slack: Slack, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
     slack.answers = [Answer(429, "slow down", {"Retry-After": "3600"}), Answer()]
-    started = time.monotonic()
     assert "HTTP 429, at attempt 1" in refusal(webhook)
-    assert time.monotonic() - started < 2
+    assert pauses(caplog) == []
     assert len(slack.payloads) == 1
 
 
@@ -66,10 +74,13 @@ def test_a_failure_that_may_pass_is_tried_again(slack: Slack, webhook: Webhook, 
 
 
 @pytest.mark.parametrize("delay", ["soon", "-1", "1.5"])
-def test_a_pause_that_is_no_whole_number_of_seconds_is_left_aside(slack: Slack, webhook: Webhook, delay: str) -> None:
+def test_a_pause_that_is_no_whole_number_of_seconds_is_left_aside(
+    slack: Slack, webhook: Webhook, delay: str, caplog: pytest.LogCaptureFixture
+) -> None:
     slack.answers = [Answer(503, "try later", {"Retry-After": delay}), Answer()]
     webhook.post(MESSAGE)
-    assert slack.times[1] - slack.times[0] < 1.5
+    (pause,) = pauses(caplog)
+    assert pause <= 1.0
 
 
 def test_a_failure_that_lasts_ends_with_its_reason_after_all_attempts(slack: Slack, webhook: Webhook) -> None:
@@ -78,11 +89,10 @@ def test_a_failure_that_lasts_ends_with_its_reason_after_all_attempts(slack: Sla
     assert len(slack.payloads) == 3
 
 
-def test_attempts_end_when_the_patience_does(slack: Slack, webhook: Webhook) -> None:
+def test_attempts_end_when_the_patience_does(slack: Slack, webhook: Webhook, caplog: pytest.LogCaptureFixture) -> None:
     slack.answers = [Answer(500, "server on fire")]
-    started = time.monotonic()
     refusal(replace(webhook, attempts=1000, patience=0.7))
-    assert time.monotonic() - started < 2
+    assert sum(pauses(caplog)) < 1.0  # each is logged to a tenth of a second
     assert 1 <= len(slack.payloads) < 100
 
 
@@ -106,15 +116,17 @@ def test_a_lasting_refusal_is_not_tried_again(slack: Slack, webhook: Webhook, st
 
 def test_a_server_that_does_not_answer_in_time_is_asked_again(slack: Slack, webhook: Webhook) -> None:
     released = threading.Event()
-    slack.answers = [Answer(meanwhile=lambda: released.wait(10)), Answer()]
-    replace(webhook, timeout=0.3).post(MESSAGE)
+    slack.answers = [Answer(meanwhile=lambda: released.wait(LIMIT_SECONDS)), Answer()]
+    # On a busy machine the second request may be too late, too, but hardly twenty of them.
+    replace(webhook, timeout=1.0, attempts=20).post(MESSAGE)
     released.set()
-    assert slack.payloads == [MESSAGE, MESSAGE]
+    assert len(slack.payloads) >= 2
+    assert slack.payloads == [MESSAGE] * len(slack.payloads)
 
 
 def test_a_server_that_never_answers_is_an_error(slack: Slack, webhook: Webhook) -> None:
     released = threading.Event()
-    slack.answers = [Answer(meanwhile=lambda: released.wait(10))]
+    slack.answers = [Answer(meanwhile=lambda: released.wait(LIMIT_SECONDS))]
     assert "no answer within 0.2 s, at attempt 2" in refusal(replace(webhook, timeout=0.2, attempts=2))
     released.set()
 
@@ -144,7 +156,7 @@ def test_the_address_appears_in_no_error_and_no_log(
         case "bad header":
             slack.answers = [Answer(500, headers={"X-Broken": "1\r\nnot a header", "Location": slack.url})]
         case "silence":
-            slack.answers = [Answer(meanwhile=lambda: released.wait(10))]
+            slack.answers = [Answer(meanwhile=lambda: released.wait(LIMIT_SECONDS))]
             webhook = replace(webhook, timeout=0.2)
         case "nobody":
             webhook = replace(webhook, url=dead_url)

@@ -77,7 +77,7 @@ def test_a_broker_that_is_down_fails_the_run_and_leaves_the_copy_as_it_was(
     run(summer_topic, tmp_path, KEYS[0], KEYS[-1], instance)
     before = published(tmp_path)
     gone = Topic(summer_topic.name, "127.0.0.1:1")
-    failed = run(gone, tmp_path, KEYS[0], KEYS[-1], instance, must_succeed=False)
+    failed = run(gone, tmp_path, KEYS[0], KEYS[-1], instance, must_succeed=False, kafka_timeout=2.0)
     error = failed.failure_data_for_node("readings")
     assert error is not None
     assert "127.0.0.1:1" in error.error.to_string()

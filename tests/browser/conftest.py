@@ -14,20 +14,18 @@ from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
-from tests.support.browser import FIRST_WINDOW, KEYS, SMOKE, WINDOWS, Installation
 from tests.support.command_line import Site
-from tests.support.dagster_dev import TOP, dagster_dev
+from tests.support.dagster_dev import dagster_dev
+from tests.support.pages import FIRST_WINDOW, KEYS, SMOKE, WINDOWS, Installation
+from tests.support.places import TOP
 from tests.support.ports import free_port
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 SCREENSHOTS = Path(__file__).with_name("screenshots")
-
-
-_SECONDS = 30
-"""How long a page may take to show what is waited for, on a machine that does other things too."""
 
 
 @pytest.fixture(scope="package")
@@ -46,7 +44,7 @@ def browser() -> Iterator[Callable[[], "Page"]]:
 
         def new_page() -> "Page":
             page: Page = browser.new_page(viewport={"width": 1200, "height": 760}, timezone_id="UTC")
-            page.set_default_timeout(_SECONDS * 1000)
+            page.set_default_timeout(LIMIT_SECONDS * 1000)
             return page
 
         yield new_page

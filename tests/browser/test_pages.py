@@ -3,10 +3,10 @@
 import re
 from typing import TYPE_CHECKING
 
-from tests.support.browser import KEYS, MISSING, SMOKE, Installation
 from tests.support.command_line import Site
-from tests.support.dagster_dev import wait_for
+from tests.support.pages import KEYS, MISSING, SMOKE, Installation
 from tests.support.slack_server import block_texts
+from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -92,7 +92,7 @@ def test_backfill_from_the_page(page: "Page", installation: Installation) -> Non
     # Not by the link of that message, which slides in and is gone again before a busy machine has clicked it.
     (backfill,) = installation.server.query(BACKFILLS)["partitionBackfillsOrError"]["results"]
     page.goto(f"{installation.server.url}/runs/b/{backfill['id']}")
-    page.get_by_text("100% completed").wait_for(timeout=90_000)
+    page.get_by_text("100% completed").wait_for()
     expected = {"numMaterialized": len(KEYS), "numFailed": 0}
     assert set(map(str, installation.server.partitions().values())) == {str(expected)}
 

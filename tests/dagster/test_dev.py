@@ -12,8 +12,9 @@ from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
-from tests.support.dagster_dev import DagsterDev, dagster_dev, wait_for
+from tests.support.dagster_dev import DagsterDev, dagster_dev
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS, wait_for
 
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(4)]
 
@@ -42,20 +43,20 @@ def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: in
         yield server
     # With the command its webserver, daemon and code servers must have ended too.
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{server.url}/server_info", timeout=5)
+        requests.get(f"{server.url}/server_info", timeout=LIMIT_SECONDS)
 
 
 def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
     server: DagsterDev, slack: WebhookReceiver
 ) -> None:
     backfill = server.launch_backfill(KEYS)
-    assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill), 180) == "COMPLETED_SUCCESS"
+    assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
     expected = {"numMaterialized": len(KEYS), "numFailed": 0}
     assert server.partitions() == dict.fromkeys(
         ["readings", "scored_readings", "anomalies", "regional_windows"], expected
     )
 
-    assert wait_for("message to Slack", lambda: slack.messages, 120)
+    assert wait_for("message to Slack", lambda: slack.messages)
     (payload,) = slack.messages
     assert payload["text"].startswith("1 older window classified")
     (run,) = server.query(RUNS)["runsOrError"]["results"]

@@ -17,6 +17,7 @@ from aqi_dagster.demo import broker as broker_module
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.errors import BrokerMissingError
+from tests.support.waiting import LIMIT_SECONDS
 
 OWNER = """
 from aqi_dagster.demo.broker import EmbeddedBroker
@@ -27,7 +28,7 @@ with EmbeddedBroker() as broker:
 
 
 def run_python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LIMIT_SECONDS)
 
 
 def is_listening(bootstrap_servers: str) -> bool:
@@ -48,14 +49,14 @@ def fake_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_broker_answers_while_it_runs() -> None:
     with EmbeddedBroker() as broker:
         servers = broker.bootstrap_servers
-        assert list(AdminClient({"bootstrap.servers": servers}).list_topics(timeout=5).topics) == []
+        assert list(AdminClient({"bootstrap.servers": servers}).list_topics(timeout=LIMIT_SECONDS).topics) == []
     assert not is_listening(servers)
 
 
 def test_broker_can_be_started_again_at_the_same_port() -> None:
     with EmbeddedBroker() as first:
         servers = first.bootstrap_servers
-        AdminClient({"bootstrap.servers": servers}).list_topics(timeout=5)
+        AdminClient({"bootstrap.servers": servers}).list_topics(timeout=LIMIT_SECONDS)
     with EmbeddedBroker(port=int(servers.split(":")[1])) as second:
         assert second.bootstrap_servers == servers
 
@@ -101,9 +102,9 @@ def test_program_that_never_answers_is_an_error_and_is_killed(
     fake_program: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(broker_module, "STOP_TIMEOUT_SECONDS", 0.2)
-    fake_program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\necho thinking\ntrap '' TERM\nexec sleep 60\n")
-    with pytest.raises(BrokerMissingError, match=r"did not answer at 127\.0\.0\.1:\d+ within 0\.5 s[^\0]*thinking"):
-        EmbeddedBroker(start_timeout_seconds=0.5).start()
+    fake_program.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\necho thinking\ntrap '' TERM\nexec sleep 600\n")
+    with pytest.raises(BrokerMissingError, match=r"did not answer at 127\.0\.0\.1:\d+ within 5 s[^\0]*thinking"):
+        EmbeddedBroker(start_timeout_seconds=5.0).start()
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
 
@@ -120,7 +121,7 @@ def test_broker_ends_with_a_process_that_gets_a_signal(number: signal.Signals, s
         servers = owner.stdout.readline().decode().strip()
         assert is_listening(servers)
         owner.send_signal(number)
-        assert owner.wait(timeout=10) == status
+        assert owner.wait(LIMIT_SECONDS) == status
     assert not is_listening(servers)
 
 
@@ -153,20 +154,20 @@ def test_wait_returns_when_the_broker_ends() -> None:
         time.sleep(0.1)
         assert waiter.is_alive()
         broker.stop()
-        waiter.join(timeout=10)
+        waiter.join(LIMIT_SECONDS)
         assert not waiter.is_alive()
         assert len(returned) == 1
 
 
 def test_webhook_keeps_what_is_posted_and_answers_like_slack() -> None:
     with WebhookReceiver() as receiver:
-        first = requests.post(receiver.url, json={"text": "smoke"}, timeout=5)
-        second = requests.post(receiver.url, json={"text": "spikes"}, timeout=5)
-        bad = requests.post(receiver.url, data=b"not json", timeout=5)
+        first = requests.post(receiver.url, json={"text": "smoke"}, timeout=LIMIT_SECONDS)
+        second = requests.post(receiver.url, json={"text": "spikes"}, timeout=LIMIT_SECONDS)
+        bad = requests.post(receiver.url, data=b"not json", timeout=LIMIT_SECONDS)
         assert (first.status_code, first.text) == (200, "ok")
         assert second.ok
         assert (bad.status_code, bad.text) == (400, "invalid_payload")
         assert receiver.messages == [{"text": "smoke"}, {"text": "spikes"}]
         url = receiver.url
     with pytest.raises(requests.ConnectionError):
-        requests.post(url, json={}, timeout=5)
+        requests.post(url, json={}, timeout=LIMIT_SECONDS)

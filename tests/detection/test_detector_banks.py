@@ -137,7 +137,7 @@ def situations(draw: st.DrawFn) -> tuple[DetectorParameters, list[list[list[floa
 
 @pytest.mark.usefixtures("only_tables")
 @given(situations())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_equals_rivers_loop(situation: tuple[DetectorParameters, list[list[list[float]]]]) -> None:
     assert_same_as_loop(*situation)
 

@@ -16,6 +16,7 @@ from tests.support.micro_batch import KEYS, TABLES, published, run
 from tests.support.places import TOP
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 OPERATION = (TOP / "docs" / "operation.md").read_text()
 
@@ -24,7 +25,7 @@ BACKUP, RESTORE = re.findall(r"```sh\n(.*?)```", OPERATION, re.DOTALL)
 
 def shell(commands: str, data_dir: Path, backup: Path) -> None:
     environment = os.environ | {"AQI_DATA_DIR": str(data_dir), "BACKUP": str(backup)}
-    subprocess.run(["sh", "-euc", commands], env=environment, check=True, timeout=60)
+    subprocess.run(["sh", "-euc", commands], env=environment, check=True, timeout=LIMIT_SECONDS)
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["into the same folder", "into an empty folder"])
@@ -56,7 +57,7 @@ def test_a_backup_waits_for_the_writer(store: Store, tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             copying.wait(0.5)
         connection.execute("INSERT INTO sensors VALUES ('45, -122', now(), now(), 1)")
-    assert copying.wait(10) == 0
+    assert copying.wait(LIMIT_SECONDS) == 0
     with duckdb.connect(str(tmp_path / "backup" / "store.duckdb"), read_only=True) as backup:
         assert rows(backup, "SELECT sensor FROM sensors") == [("45, -122",)]
 

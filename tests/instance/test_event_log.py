@@ -18,6 +18,7 @@ from sqlalchemy import text
 from aqi_dagster.instance.event_log import FILES_OPEN, BatchingInstance, BatchingSqliteEventLog
 from aqi_dagster.partitions import ALL_AT_ONCE, range_tags
 from tests.support.places import TOP
+from tests.support.waiting import LIMIT_SECONDS
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-03-01")
 FIRST, LAST = "2026-01-10", "2026-02-07"
@@ -146,9 +147,9 @@ def test_whoever_follows_a_run_hears_of_its_events(instance: dg.DagsterInstance,
         other.watch_event_logs(run_id, cursor, lambda event, _: heard.put(event.message))
         for message in ("one", "two"):
             instance.report_engine_event(message, run_id=run_id, job_name="both")
-            assert heard.get(timeout=10) == message
+            assert heard.get(timeout=LIMIT_SECONDS) == message
         instance.event_log_storage.store_event_batch([last.event_log_entry] * 2)
-        assert [heard.get(timeout=10) for _ in range(2)] == [last.event_log_entry.message] * 2
+        assert [heard.get(timeout=LIMIT_SECONDS) for _ in range(2)] == [last.event_log_entry.message] * 2
 
 
 def open_files(folder: Path) -> set[str]:

@@ -1,7 +1,6 @@
 """Apache Kafka goes away while the pipeline reads: the pull goes on or says so, and no message is lost or doubled."""
 
 import shutil
-import time
 from collections.abc import Mapping
 
 import pytest
@@ -34,8 +33,8 @@ def test_a_pull_whose_broker_stays_away_says_so_and_the_next_one_goes_on_behind_
 ) -> None:
     places = send_in_batches(topic, readings(600))
     with pytest.raises(KafkaUnavailableError) as caught:
-        pull(connection, meanwhile(topic, breakable.kill, timeout=2.0), POLICY)
-    assert f"The broker at {topic.servers} did not describe topic {topic.name!r} within 2 s" in str(caught.value)
+        pull(connection, meanwhile(topic, breakable.kill, timeout_afterwards=5.0), POLICY)
+    assert f"The broker at {topic.servers} did not describe topic {topic.name!r} within 5 s" in str(caught.value)
     assert "Connection refused" in str(caught.value)
     before = kept(connection)
     assert before == places[: len(before)]
@@ -47,7 +46,7 @@ def test_a_pull_whose_broker_stays_away_says_so_and_the_next_one_goes_on_behind_
 
 @pytest.mark.fault("power cut and lost disk")
 def test_a_broker_that_dies_with_its_disk_costs_no_message_that_was_pulled(
-    breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection
+    breakable: ApacheKafka, topic: Topic, connection: DuckDBPyConnection, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Abandoned(TopicReader):
         """Its broker dies behind the last message, when only the consumer group is still to be told."""
@@ -57,9 +56,8 @@ def test_a_broker_that_dies_with_its_disk_costs_no_message_that_was_pulled(
             super().commit(offsets)
 
     places = topic.send(readings(30), partition=2)
-    started = time.monotonic()
     assert pull(connection, topic.reader(Abandoned), POLICY).accepted == 30
-    assert time.monotonic() - started < 20
+    assert "offsets were not committed to the consumer group" in caplog.text
     shutil.rmtree(breakable.data / f"{topic.name}-2")
     breakable.start()
     assert topic.send(readings(1, first=30), partition=2) == [(2, 0)]

@@ -14,6 +14,7 @@ from tests.support.kafka_topics import kept
 from tests.support.messages import FIRST_WINDOW
 from tests.support.summer_file import SUMMER, lags, ndjson
 from tests.support.tables import rows
+from tests.support.waiting import LIMIT_SECONDS
 
 DAYS = 6
 END = FIRST_WINDOW + timedelta(days=DAYS)
@@ -42,7 +43,7 @@ def test_a_summer_goes_from_file_to_verdicts_whoever_runs_meanwhile(kafka: Apach
         for _ in range(2)
     ]
     for run in runs:
-        told = run.communicate(timeout=120)[1]
+        told = run.communicate(timeout=LIMIT_SECONDS)[1]
         assert run.returncode == 0, told
     with duckdb.connect(str(site.published), read_only=True) as connection:
         assert len(kept(connection)) == first + last

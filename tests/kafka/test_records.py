@@ -10,10 +10,11 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.reporting.status import partition_status
 from tests.support.kafka_cluster import ApacheKafka
-from tests.support.kafka_topics import await_partitions, kept, readings
+from tests.support.kafka_topics import await_end, await_partitions, kept, readings
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 POLICY = PullPolicy()
 
@@ -25,10 +26,10 @@ CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
 def transactions(topic: Topic) -> Iterator[Producer]:
     """A producer that may begin transactions."""
     producer = Producer({"bootstrap.servers": topic.servers, "transactional.id": topic.name})
-    producer.init_transactions(30)
+    producer.init_transactions(LIMIT_SECONDS)
     yield producer
     producer.purge()
-    producer.flush(10)
+    producer.flush(LIMIT_SECONDS)
 
 
 def begin(producer: Producer, topic: Topic, messages: list[RawMessage]) -> None:
@@ -36,7 +37,7 @@ def begin(producer: Producer, topic: Topic, messages: list[RawMessage]) -> None:
     producer.begin_transaction()
     for key, value in messages:
         producer.produce(topic.name, value, key, 0)
-    assert producer.flush(10) == 0
+    assert producer.flush(LIMIT_SECONDS) == 0
 
 
 def codecs_in(segment: bytes) -> set[int]:
@@ -60,17 +61,19 @@ def test_committed_messages_are_read_and_aborted_ones_never(
     topic: Topic, transactions: Producer, connection: DuckDBPyConnection
 ) -> None:
     begin(transactions, topic, readings(30))
-    transactions.commit_transaction(30)
+    transactions.commit_transaction(LIMIT_SECONDS)
     begin(transactions, topic, readings(20, first=30))
-    transactions.abort_transaction(30)
+    transactions.abort_transaction(LIMIT_SECONDS)
     begin(transactions, topic, readings(10, first=50))
-    transactions.commit_transaction(30)
+    transactions.commit_transaction(LIMIT_SECONDS)
     # Each end of a transaction takes an offset of its own: 30 committed, 1, 20 aborted, 1, 10 committed, 1.
+    await_end(topic, 0, 63)
     assert pull(connection, topic.reader(), POLICY) == PullReport(40, 0, 0, {0: 63, 1: 0, 2: 0, 3: 0})
     assert kept(connection) == [(0, offset) for offset in [*range(30), *range(52, 62)]]
     assert lag(connection, topic) == [0, 0, 0, 0]
     begin(transactions, topic, readings(5, first=60))
-    transactions.abort_transaction(30)
+    transactions.abort_transaction(LIMIT_SECONDS)
+    await_end(topic, 0, 69)
     assert lag(connection, topic) == [6, 0, 0, 0]
     assert pull(connection, topic.reader(), POLICY) == PullReport(0, 0, 0, {0: 69, 1: 0, 2: 0, 3: 0})
     assert lag(connection, topic) == [0, 0, 0, 0]
@@ -85,7 +88,8 @@ def test_an_open_transaction_is_waited_for_by_the_next_pull_and_not_by_this_one(
     topic.send(readings(3, first=15), partition=0)
     assert pull(connection, topic.reader(), POLICY).next_offsets[0] == 10
     assert lag(connection, topic) == [8, 0, 0, 0]
-    transactions.commit_transaction(30)
+    transactions.commit_transaction(LIMIT_SECONDS)
+    await_end(topic, 0, 19)
     assert pull(connection, topic.reader(), POLICY).accepted == 8
     assert lag(connection, topic) == [0, 0, 0, 0]
     assert kept(connection) == [(0, offset) for offset in range(18)]
@@ -99,7 +103,7 @@ def test_batches_of_every_codec_are_read(kafka: ApacheKafka, topic: Topic, conne
         producer = Producer({"bootstrap.servers": topic.servers, "compression.type": codec, "linger.ms": 100})
         for key, value in readings(200, first=200 * partition):
             producer.produce(compressed.name, value, key, partition)
-        assert producer.flush(10) == 0
+        assert producer.flush(LIMIT_SECONDS) == 0
         segment = kafka.data / f"{compressed.name}-{partition}" / f"{0:020}.log"
         # A batch that would not become smaller, such as one of a single message, is left as it is.
         assert codecs_in(segment.read_bytes()) - {0} == {partition} - {0}

@@ -11,6 +11,7 @@ from aqi_dagster.pipeline.reporting.status import partition_status
 from tests.support.kafka_topics import kept, meanwhile, readings, send_in_batches
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 POLICY = PullPolicy()
 SKIP = PullPolicy(skip_expired_offsets=True)
@@ -22,7 +23,7 @@ def expire(topic: Topic, partition: int, before: int) -> None:
     """Have the broker remove what it holds of ``partition`` before an offset, as retention does by time or size."""
     admin = AdminClient({"bootstrap.servers": topic.servers})
     place = TopicPartition(topic.name, partition, before)
-    assert admin.delete_records([place])[place].result(10).low_watermark == before
+    assert admin.delete_records([place])[place].result(LIMIT_SECONDS).low_watermark == before
 
 
 @pytest.mark.fault("retention")

@@ -16,6 +16,7 @@ from tests.support.kafka_cluster import ApacheKafka
 from tests.support.kafka_topics import LOGIN, kept
 from tests.support.messages import FIRST_WINDOW
 from tests.support.summer_file import SUMMER, ndjson
+from tests.support.waiting import LIMIT_SECONDS, NEVER_SECONDS
 
 RANGE = ("--from", "2022-07-18", "--to", "2022-07-18T12:00")
 
@@ -38,7 +39,7 @@ def secured(kafka: ApacheKafka) -> dict[str, str]:
 @pytest.fixture
 def site(tmp_path: Path, secured: dict[str, str]) -> Site:
     """An installation whose environment logs in."""
-    topic = {"KAFKA_TOPIC": f"secured-{uuid4()}", "KAFKA_TIMEOUT_SECONDS": "3"}
+    topic = {"KAFKA_TOPIC": f"secured-{uuid4()}", "KAFKA_TIMEOUT_SECONDS": str(NEVER_SECONDS)}
     servers = {"KAFKA_BOOTSTRAP_SERVERS": secured.pop("bootstrap.servers")}
     login = {f"KAFKA_CONFIG_{name.upper().replace('.', '_')}": value for name, value in secured.items()}
     return Site(tmp_path, topic | servers | login)
@@ -59,13 +60,11 @@ def test_the_pipeline_logs_in_and_keeps_the_password_to_itself(site: Site) -> No
     wrong = Site(site.folder, site.settings | {"KAFKA_CONFIG_SASL_PASSWORD": WRONG_PASSWORD})
     started = time.monotonic()
     refused = wrong.run("materialize", *RANGE, check=False)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < LIMIT_SECONDS
     assert refused.returncode == 1
     assert "Authentication failed: Invalid username or password" in refused.stderr
     assert "KAFKA_CONFIG_*" in refused.stderr
-    started = time.monotonic()
     unsent = wrong.run("produce", str(day), check=False)
-    assert time.monotonic() - started < producer.TIMEOUT_SECONDS / 2
     assert "Authentication failed: Invalid username or password" in unsent.stderr
     # What a run records is in Dagster's event log, and the topic's name in DuckDB: the search does look there.
     assert ".db" in files_with(site.folder, "pulled_readings")
@@ -83,13 +82,13 @@ def test_the_pipeline_logs_in_and_keeps_the_password_to_itself(site: Site) -> No
         ({"ssl.ca.location": ""}, "verify that ssl.ca.location is correctly configured"),
     ],
 )
-def test_a_login_that_is_refused_tells_why_in_bounded_time(
+def test_a_login_that_is_refused_tells_why_before_the_time_is_over(
     secured: dict[str, str], changed: dict[str, str], told: str
 ) -> None:
     started = time.monotonic()
     with pytest.raises(KafkaUnavailableError) as caught:
-        TopicReader(secured | changed, "any", timeout=1.5).describe()
-    assert time.monotonic() - started < 10
+        TopicReader(secured | changed, "any", timeout=NEVER_SECONDS).describe()
+    assert time.monotonic() - started < LIMIT_SECONDS
     assert told in str(caught.value)
     assert WRONG_PASSWORD not in str(caught.value)
 
@@ -101,13 +100,14 @@ def test_a_login_that_is_refused_tells_why_in_bounded_time(
         ({"ssl.ca.location": ""}, "verify that ssl.ca.location is correctly configured"),
     ],
 )
-def test_a_login_that_is_refused_to_a_producer_is_told_within_seconds(
-    secured: dict[str, str], changed: dict[str, str], told: str
+def test_a_login_that_is_refused_to_a_producer_is_told_before_the_time_is_over(
+    secured: dict[str, str], changed: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(producer, "TIMEOUT_SECONDS", NEVER_SECONDS)
     started = time.monotonic()
     with pytest.raises(KafkaError, match=r"topic any could not be created at .*KAFKA_CONFIG_\*") as caught:
         producer.create_topic(secured | changed, "any", 1)
-    assert time.monotonic() - started < producer.TIMEOUT_SECONDS / 3
+    assert time.monotonic() - started < LIMIT_SECONDS
     assert told in str(caught.value)
     assert WRONG_PASSWORD not in str(caught.value)
 

@@ -10,6 +10,7 @@ from aqi_dagster.pipeline.reporting.status import partition_status
 from tests.support.kafka_topics import await_partitions, kept, meanwhile, readings, recreate, send_in_batches
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 POLICY = PullPolicy()
 REREAD = PullPolicy(reread_recreated_topic=True)
@@ -31,7 +32,7 @@ def test_partitions_that_were_added_are_counted_as_lag_and_read_from_their_begin
     places = topic.send(readings(40))
     pull(connection, topic.reader(), POLICY)
     admin = AdminClient({"bootstrap.servers": topic.servers})
-    admin.create_partitions([NewPartitions(topic.name, 6)])[topic.name].result(10)
+    admin.create_partitions([NewPartitions(topic.name, 6)])[topic.name].result(LIMIT_SECONDS)
     await_partitions(topic, 6)
     places += topic.send(readings(7, first=40), partition=5) + topic.send(readings(3, first=47), partition=1)
     partitions, trouble = partition_status(connection, topic.reader())
@@ -96,7 +97,7 @@ def test_a_topic_that_is_deleted_in_mid_pull_is_named_and_what_was_read_is_kept(
 
     places = send_in_batches(topic, readings(400))
     with pytest.raises(TopicMissingError, match=f"has no topic '{topic.name}'"):
-        pull(connection, meanwhile(topic, delete), POLICY)
+        pull(connection, meanwhile(topic, delete, timeout_afterwards=5.0), POLICY)
     before = kept(connection)
     assert before == places[: len(before)]
     assert 0 < len(before) < 400

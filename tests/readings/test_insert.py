@@ -17,7 +17,7 @@ from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, at,
 from tests.support.spoiled_messages import by_definition, spoiled
 from tests.support.tables import rows
 
-ON_A_SHARED_DATABASE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+ON_A_SHARED_DATABASE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 """Each example undoes what it wrote."""
 
 HERE = "45.5, -122.6"

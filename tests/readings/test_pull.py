@@ -22,6 +22,7 @@ from aqi_dagster.pipeline.topic.reader import TopicReader
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 POLICY = PullPolicy()
 
@@ -93,7 +94,6 @@ def test_a_chunk_that_fails_midway_leaves_neither_rows_nor_offsets(
     assert pull(connection, topic.reader(), POLICY).accepted == 20
 
 
-@pytest.mark.timeout(60)
 def test_a_topic_that_grows_while_it_is_read_is_read_exactly_once(topic: Topic, connection: DuckDBPyConnection) -> None:
     stop, places = threading.Event(), []
 
@@ -130,7 +130,7 @@ def test_offsets_are_committed_to_the_group_for_lag_monitors(topic: Topic, conne
     topic.send(messages(9), partition=1)
     pull(connection, topic.reader(), POLICY)
     monitor = Consumer({"bootstrap.servers": topic.servers, "group.id": "aqi_dagster"})
-    (position,) = monitor.committed([TopicPartition(topic.name, 1)], timeout=10)
+    (position,) = monitor.committed([TopicPartition(topic.name, 1)], timeout=LIMIT_SECONDS)
     monitor.close()
     assert position.offset == 9
 
@@ -165,7 +165,7 @@ def test_an_offset_that_the_broker_never_answers_is_an_error_and_not_the_end(
     connection.execute("UPDATE kafka_offsets SET next_offset = 500 WHERE kafka_partition = 2")
     topic.send(messages(4, first=40))
     with pytest.raises(PartitionStalledError) as stalled:
-        pull(connection, topic.reader(timeout=1.0), POLICY)
+        pull(connection, topic.reader(timeout=5.0), POLICY)
     assert all(
         text in str(stalled.value)
         for text in [topic.servers, topic.name, "partition 2 at offset 500", "KAFKA_TIMEOUT_SECONDS"]

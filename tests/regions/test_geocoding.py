@@ -1,6 +1,7 @@
 """Counties by the nearest town and by a Nominatim server: what is asked, kept, and done when no answer comes."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from tests.support.messages import FIRST_WINDOW
 from tests.support.nominatim_server import NO_RESULT, NominatimStandIn, answer, nominatim_server
 from tests.support.tables import rows
 from tests.support.verdicts import find
+from tests.support.waiting import LIMIT_SECONDS
 
 ELSEWHERE = "Elsewhere"
+
+AGENT = "aqi-test (ops@example.org)"
 
 PORTLAND, GRESHAM, VANCOUVER = "45.504625, -122.595016", "45.5, -122.43", "45.63, -122.6"
 
@@ -39,7 +43,7 @@ def nominatim() -> Iterator[NominatimStandIn]:
 def server(nominatim: NominatimStandIn, monkeypatch: pytest.MonkeyPatch) -> NominatimServer:
     """The geocoder of that server, without a pause between requests."""
     monkeypatch.setattr(geocoding, "SECONDS_BETWEEN_REQUESTS", 0.0)
-    return NominatimServer(nominatim.url, "aqi-test (ops@example.org)", timeout=0.5)
+    return NominatimServer(nominatim.url, AGENT, timeout=LIMIT_SECONDS)
 
 
 def test_the_nearest_town_tells_the_county_and_its_state() -> None:
@@ -93,16 +97,18 @@ def test_nominatim_is_asked_once_for_each_sensor_and_told_who_asks(
     for _ in range(2):
         assert regions_of(store, server, PORTLAND, GRESHAM, VANCOUVER, "roof") == expected
     assert sorted(nominatim.places) == [(45.5, -122.43), (45.504625, -122.595016), (45.63, -122.6)]
-    assert {request.user_agent for request in nominatim.requests} == {"aqi-test (ops@example.org)"}
+    assert {request.user_agent for request in nominatim.requests} == {AGENT}
     (asked,) = {(each.parameters["zoom"], each.parameters["accept-language"]) for each in nominatim.requests}
     assert asked == ("8", "en")
 
 
 def test_nominatim_is_asked_at_most_once_a_second(nominatim: NominatimStandIn) -> None:
     server = NominatimServer(nominatim.url, "test")
+    # Not from when the server saw the first request: a busy one sees it late.
+    started = time.monotonic()
     assert [server.county(45.5, -122.43), server.county(0, 0)] == ["Multnomah County, Oregon", None]
-    first, second = nominatim.requests
-    assert second.time - first.time > 0.9
+    _, second = nominatim.requests
+    assert second.time - started >= 1.0
 
 
 @pytest.mark.parametrize(
@@ -148,8 +154,9 @@ def test_a_sensor_whose_county_is_not_told_is_elsewhere_and_asked_for_again_by_t
 ) -> None:
     for name, value in FAULTS[fault].items():
         setattr(nominatim, name, value)
+    asked = NominatimServer(nominatim.url, AGENT, timeout=0.5) if nominatim.silent else server
     with caplog.at_level(logging.WARNING, "aqi_dagster"):
-        assert regions_of(store, server, GRESHAM, GRESHAM) == [ELSEWHERE, ELSEWHERE]
+        assert regions_of(store, asked, GRESHAM, GRESHAM) == [ELSEWHERE, ELSEWHERE]
     assert looked_up(store) == []
     # Nothing asks a second time within a run, however much later the server would like it.
     assert nominatim.places == [(45.5, -122.43)]

@@ -8,6 +8,7 @@ from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.migration import SCHEMA_VERSION
 from tests.support.store_processes import add, hear, process, sensors
 from tests.support.tables import rows
+from tests.support.waiting import LIMIT_SECONDS
 
 COLUMNS = (
     "SELECT table_name, column_name, data_type, is_nullable, comment FROM duckdb_columns() WHERE NOT internal "
@@ -55,7 +56,7 @@ def test_a_store_of_the_release_before_is_brought_up_to_date(store: Store) -> No
     )
     with process(make_old, store.published.parent) as other:
         assert hear(other) == "old"
-        other.wait(10)
+        other.wait(LIMIT_SECONDS)
     with pytest.raises(StoreError, match=r"older release, with schema version 2; the next run"), store.inspect():
         pass
     with store.exclusive() as connection:
@@ -64,7 +65,7 @@ def test_a_store_of_the_release_before_is_brought_up_to_date(store: Store) -> No
     assert store.publish()
     with store.reader() as connection:
         assert rows(connection, COLUMNS) == old
-    with Store(store.published.parent / "new", 1.0).exclusive() as connection:
+    with Store(store.published.parent / "new").exclusive() as connection:
         assert rows(connection, COLUMNS) == old
 
 

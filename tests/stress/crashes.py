@@ -33,6 +33,7 @@ from tests.support.slack_server import Slack, slack_server
 from tests.support.spoiled_messages import spoiled
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 WALL_CLOCK = ["ingested_at", "updated_at", "noted_at", "slack_alerts.created_at", "sent_at"]
 """Columns that say where our own clock stood; they differ from run to run, and nothing is computed from them."""
@@ -70,7 +71,6 @@ NAMED = {
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload([doomed.__name__])
 
-TIMEOUT_SECONDS = 120
 ATTEMPTS_PER_KILL = 5
 
 
@@ -122,13 +122,13 @@ class Installation:
         state = RawValue(doomed.State)
         process = PROCESSES.Process(target=doomed.run, args=(arguments, self.folder, self.settings, doom, state))
         process.start()
-        process.join(TIMEOUT_SECONDS if killed_after is None else killed_after)
+        process.join(LIMIT_SECONDS if killed_after is None else killed_after)
         timed_out = process.is_alive() and killed_after is None
         process.kill()
         process.join()
         log = self.folder / "log"
         told = log.read_text(errors="replace")[-5000:] if log.exists() else ""
-        assert not timed_out, f"{arguments} did not end in {TIMEOUT_SECONDS} s: {told}"
+        assert not timed_out, f"{arguments} did not end in {LIMIT_SECONDS} s: {told}"
         if process.exitcode == 0:
             return False
         assert process.exitcode == -9, f"{arguments} ended with {process.exitcode}: {told}"

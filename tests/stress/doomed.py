@@ -21,6 +21,7 @@ from aqi_dagster.cli import main
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic import reader as consuming
+from tests.support.waiting import LIMIT_SECONDS
 
 with warnings.catch_warnings(action="ignore"):
     # What the commands import when they are called; here before the fork, so that a process is there at once.
@@ -35,7 +36,7 @@ ASKING = "while Slack is asked"
 ANSWERED = "between Slack's answer and its record"
 PUBLISHED = "after publishing"
 
-HANGS_AFTER_SECONDS = 110
+HANGS_AFTER_SECONDS = LIMIT_SECONDS - 10
 """When a command that does not end says where it hangs."""
 
 PLACES = [BEFORE, CONSUMING, TRANSACTION, COMMITTED, PUBLISHING, ASKING, ANSWERED, PUBLISHED]

@@ -15,6 +15,7 @@ from tests.stress.crashes import Installation
 from tests.support.messages import FIRST_WINDOW, message
 from tests.support.slack_server import slack_server
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 SENSORS = [f"45.{number}, -122" for number in range(4)]
 WINDOWS = 100
@@ -43,9 +44,9 @@ while not last:
             assert unaccounted == untold == 0, answer
             assert before in (None, answer), f"{answer} after {before} on one connection"
             before, queries, reads = answer, queries + 1, reads + 1
-            seen.add(windows)
-            if reads == 1:
-                print("reads", flush=True)
+            if windows not in seen:
+                seen.add(windows)
+                print(windows, flush=True)
             last = bool(select.select([sys.stdin], [], [], 0)[0])
 print(json.dumps({"reads": reads, "opened": opened, "seen": sorted(seen)}))
 """
@@ -53,20 +54,25 @@ print(json.dumps({"reads": reads, "opened": opened, "seen": sorted(seen)}))
 
 @contextmanager
 def reader(copy: Path, held_for: float) -> Iterator[subprocess.Popen[str]]:
-    """A process that queries ``copy`` without pause and opens it anew after ``held_for`` queries."""
+    """A process that queries ``copy``, which has no window yet; opens it anew every ``held_for`` times."""
     command = [sys.executable, "-c", READS, str(copy), str(held_for)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "reads\n"
+            await_windows(process, 0)
             yield process
         finally:
             process.kill()
 
 
+def await_windows(process: subprocess.Popen[str], count: int) -> None:
+    """Return once a reader has seen another number of scored windows than before, which must be ``count``."""
+    assert process.stdout is not None
+    assert process.stdout.readline() == f"{count}\n"
+
+
 def ended(process: subprocess.Popen[str]) -> dict[str, Any]:
     """What a reader saw, once it is told to end."""
-    told, _ = process.communicate("end\n", timeout=60)
+    told, _ = process.communicate("end\n", timeout=LIMIT_SECONDS)
     assert process.returncode == 0
     found: dict[str, Any] = json.loads(told)
     return found
@@ -94,6 +100,8 @@ def test_three_readers_and_a_backfill_of_a_hundred_windows_do_not_disturb_each_o
         copy = installation.published
         with reader(copy, 1) as anew, reader(copy, 50) as now_and_then, reader(copy, float("inf")) as held_open:
             assert not installation.run(["materialize", "--from", window_key(FIRST_WINDOW), "--to", last])
+            for process in (anew, now_and_then):
+                await_windows(process, WINDOWS)
             for _ in range(REPLACEMENTS):
                 publish(store)
             saw = [ended(process) for process in (anew, now_and_then, held_open)]

@@ -6,6 +6,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.waiting import LIMIT_SECONDS
+
 COMMAND = Path(sys.executable).with_name("aqi-dagster")
 
 
@@ -30,7 +32,12 @@ class Site:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run ``aqi-dagster`` with ``arguments`` in the site's folder; it must succeed if ``check``."""
         finished = subprocess.run(
-            [COMMAND, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=240
+            [COMMAND, *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
         )
         assert not check or finished.returncode == 0, finished.stdout + finished.stderr
         return finished

@@ -3,8 +3,7 @@
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import requests
 
 from tests.support.command_line import COMMAND
 from tests.support.places import TOP
+from tests.support.waiting import LIMIT_SECONDS, wait_for
 
 LAUNCH_BACKFILL = """
 mutation ($keys: [String!]!) {
@@ -44,7 +44,9 @@ class DagsterDev:
 
     def query(self, text: str, **variables: Any) -> Any:
         """The data that the GraphQL API answers."""
-        answer = requests.post(f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=30).json()
+        answer = requests.post(
+            f"{self.url}/graphql", json={"query": text, "variables": variables}, timeout=LIMIT_SECONDS
+        ).json()
         assert "errors" not in answer, answer
         return answer["data"]
 
@@ -87,18 +89,5 @@ def dagster_dev(folder: Path, settings: Mapping[str, str], port: int) -> Iterato
         yield server
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(60)
+        process.wait(LIMIT_SECONDS)
         print((folder / "log").read_text())
-
-
-def wait_for(what: str, ready: Callable[[], Any], seconds: float = 120) -> Any:
-    """What ``ready`` gives once it gives something true; it may fail to connect until then."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := ready():
-                return found
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.5)
-    raise AssertionError(f"no {what} within {seconds} s")

@@ -11,6 +11,7 @@ from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import range_tags
 from aqi_dagster.pipeline.store.connections import Store
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 
 @dataclass
@@ -27,7 +28,7 @@ class MicroBatch:
         settings = {
             "KAFKA_BOOTSTRAP_SERVERS": self.topic.servers,
             "KAFKA_TOPIC": self.topic.name,
-            "KAFKA_TIMEOUT_SECONDS": "10",
+            "KAFKA_TIMEOUT_SECONDS": str(LIMIT_SECONDS),
             "KAFKA_CONFIG_FETCH_WAIT_MAX_MS": "50",
             "AQI_DATA_DIR": str(self.folder),
         }
@@ -37,7 +38,7 @@ class MicroBatch:
     @property
     def store(self) -> Store:
         """The store that the job writes."""
-        return Store(self.folder, lock_timeout=10)
+        return Store(self.folder, lock_timeout=LIMIT_SECONDS)
 
     @property
     def published(self) -> Path:

@@ -20,6 +20,7 @@ from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.summer_file import DAYS
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(2 * DAYS)]
 
@@ -28,13 +29,19 @@ TABLES = ["scored_readings", "detector_states", "anomalies", "regional_windows",
 
 
 def run(
-    topic: Topic, data_dir: Path, first: str, last: str, instance: dg.DagsterInstance, must_succeed: bool = True
+    topic: Topic,
+    data_dir: Path,
+    first: str,
+    last: str,
+    instance: dg.DagsterInstance,
+    must_succeed: bool = True,
+    kafka_timeout: float = LIMIT_SECONDS,
 ) -> dg.ExecuteInProcessResult:
     return dg.materialize(
         [readings, scored_readings, anomalies, regional_windows],
         resources={
-            "kafka": KafkaResource(bootstrap_servers=topic.servers, topic=topic.name, timeout_seconds=10),
-            "warehouse": WarehouseResource(data_dir=str(data_dir), lock_timeout_seconds=10),
+            "kafka": KafkaResource(bootstrap_servers=topic.servers, topic=topic.name, timeout_seconds=kafka_timeout),
+            "warehouse": WarehouseResource(data_dir=str(data_dir), lock_timeout_seconds=LIMIT_SECONDS),
             "detector": DetectorResource(),
             "thresholds": ThresholdsResource(),
             "regions": RegionsResource(name="Lake Tahoe"),

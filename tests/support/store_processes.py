@@ -7,12 +7,13 @@ from contextlib import contextmanager
 
 from aqi_dagster.pipeline.store.connections import Store
 from tests.support.tables import rows
+from tests.support.waiting import LIMIT_SECONDS
 
-PREAMBLE = """
+PREAMBLE = f"""
 import sys, time
 from pathlib import Path
 from aqi_dagster.pipeline.store.connections import Store
-store = Store(Path(sys.argv[1]), lock_timeout=30)
+store = Store(Path(sys.argv[1]), lock_timeout={LIMIT_SECONDS})
 def say(word):
     print(word, flush=True)
 def listen():

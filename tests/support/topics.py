@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from tests.support.messages import RawMessage
+from tests.support.waiting import LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,12 @@ class Topic:
     def create(self, partitions: int = 4) -> None:
         """Make the topic."""
         admin = AdminClient({"bootstrap.servers": self.servers})
-        admin.create_topics([NewTopic(self.name, partitions)])[self.name].result(10)
+        admin.create_topics([NewTopic(self.name, partitions)])[self.name].result(LIMIT_SECONDS)
 
     def delete(self) -> None:
         """Delete the topic."""
         admin = AdminClient({"bootstrap.servers": self.servers})
-        admin.delete_topics([self.name])[self.name].result(10)
+        admin.delete_topics([self.name])[self.name].result(LIMIT_SECONDS)
 
     def send(self, messages: Sequence[RawMessage], partition: int | None = None) -> list[tuple[int, int]]:
         """Produce ``messages`` to ``partition``, or in turn to all four; returns where they landed, in order."""
@@ -41,11 +42,11 @@ class Topic:
 
             place = number % 4 if partition is None else partition
             producer.produce(self.name, value, key, place, on_delivery=delivered)
-        assert producer.flush(10) == 0
+        assert producer.flush(LIMIT_SECONDS) == 0
         return [places[number] for number in range(len(messages))]
 
     def reader(self, kind: type[TopicReader] = TopicReader, **settings: Any) -> TopicReader:
         """A reader of this topic; ``settings`` are further arguments of :class:`TopicReader`."""
         # A short wait for more messages, because the end of an idle partition is told only after it.
         librdkafka = {"bootstrap.servers": self.servers, "fetch.wait.max.ms": 50}
-        return kind(librdkafka, self.name, **{"timeout": 10.0, **settings})
+        return kind(librdkafka, self.name, **{"timeout": LIMIT_SECONDS, **settings})

@@ -14,6 +14,7 @@ from aqi_dagster.pipeline.topic.reader import TopicReader
 from tests.support.messages import FIRST_WINDOW, message
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS
 
 HERE = "45.5, -122.6"
 
@@ -113,15 +114,17 @@ def broker_with_retention() -> Producer:
 
 
 def retaining_reader(producer: Producer, topic: str) -> Retaining:
-    (broker,) = producer.list_topics(timeout=10).brokers.values()
-    return Retaining({"bootstrap.servers": f"{broker.host}:{broker.port}", "log_level": 0}, topic, timeout=10.0)
+    (broker,) = producer.list_topics(timeout=LIMIT_SECONDS).brokers.values()
+    return Retaining(
+        {"bootstrap.servers": f"{broker.host}:{broker.port}", "log_level": 0}, topic, timeout=LIMIT_SECONDS
+    )
 
 
 def produce(producer: Producer, topic: str, count: int, bytes_each: int = 0) -> None:
     for number in range(count):
         key, value = message(HERE, FIRST_WINDOW, number, padding="." * bytes_each)
         producer.produce(topic, value, key, 0)
-        assert producer.flush(10) == 0
+        assert producer.flush(LIMIT_SECONDS) == 0
 
 
 def test_offsets_that_retention_removed_are_an_error_unless_they_may_be_skipped(

@@ -102,7 +102,7 @@ FINDINGS = st.sampled_from([SMOKE, MALFUNCTION, NOTHING])
 
 
 @given(steps=st.lists(st.tuples(FINDINGS, st.booleans()), max_size=8))
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_once_all_is_told_slack_knows_the_present_verdict_of_every_window(
     connection: DuckDBPyConnection, steps: list[tuple[list[str], bool]]
 ) -> None:

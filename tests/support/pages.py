@@ -1,4 +1,4 @@
-"""The windows of the summer that a browser looks at, and the installation that shows them."""
+"""The installation whose pages the browser shows: six days of the synthetic summer that end now."""
 
 from dataclasses import dataclass
 
