@@ -19,6 +19,10 @@ class StoreBusyError(StoreError):
     """Another process kept the writer's lock for longer than the configured time."""
 
 
+class ClockError(AqiError):
+    """By the clock of this machine, most readings were measured in the future."""
+
+
 class KafkaError(AqiError):
     """Kafka cannot be read or written."""
 

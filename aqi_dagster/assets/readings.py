@@ -86,6 +86,7 @@ def _describe_pull(context: dg.AssetExecutionContext, pulled: PulledMessages, re
         "pulled_readings": report.accepted,
         "pulled_repeated_readings": report.repeated,
         "rejected_messages": report.rejected,
+        "retaken_readings": report.retaken.accepted,
         **{f"rejected: {reason}": count for reason, count in pulled.rejected.items()},
         **{f"emptied: {field}": count for field, count in report.emptied.most_common()},
         "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from aqi_dagster.pipeline.decoding.definition import MOST_KEY_BYTES, decode_key, decode_value
 from aqi_dagster.pipeline.decoding.fields import OWN_NAMES, VALUE_SCHEMA, FieldNames
-from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
+from aqi_dagster.pipeline.decoding.reasons import FutureMessageError, RejectedMessageError
 from aqi_dagster.sensors import identity
 from aqi_dagster.windows import WINDOW_LENGTH
 
@@ -26,7 +26,8 @@ class Decoded:
     """What became of a batch.
 
     ``readings`` has the columns of the table of that name that a message fills, and those of ``sensors``: the sensor's
-    index, name and location type. ``rejected`` has the messages that are no readings as they came, and the ``reason``.
+    index, name and location type. ``rejected`` has the messages that are no readings as they came, the ``reason``,
+    and ``due_at``: their ``created_at`` if they only lie in the future.
     ``emptied`` counts the readings that had something unreadable in a field that is not needed, by field.
     """
 
@@ -53,18 +54,18 @@ def decode(messages: pa.Table, now: datetime, future_allowance: timedelta, names
         readings = readings.filter(pa.array(sound))
         ordinary[ordinary] = sound
     if ordinary.all():
-        return Decoded(_with_origin(messages, places, readings), _rejected(messages.schema.empty_table(), []))
+        return Decoded(_with_origin(messages, places, readings), _rejected(messages.schema.empty_table(), [], []))
     # In one piece: of a column in many, Arrow looks up rows a hundred times as slowly.
     messages = messages.combine_chunks()
     rows, rest = np.flatnonzero(ordinary), np.flatnonzero(~ordinary)
     odd_ones = messages.take(rest)
-    odd_readings, reasons, emptied = _one_by_one(odd_ones, newest, names)
+    odd_readings, reasons, due, emptied = _one_by_one(odd_ones, newest, names)
     refused = np.array([reason is not None for reason in reasons])
     rows = np.append(rows, rest[~refused])
     readings = pa.concat_tables([readings, odd_readings])
     return Decoded(
         _with_origin(messages.take(rows), places.take(rows), readings),
-        _rejected(odd_ones.filter(pa.array(refused)), [*filter(None, reasons)]),
+        _rejected(odd_ones.filter(pa.array(refused)), [*filter(None, reasons)], due),
         emptied,
     )
 
@@ -80,16 +81,21 @@ def _with_origin(messages: pa.Table, places: pa.DictionaryArray, readings: pa.Ta
     return pa.table(columns)
 
 
-def _rejected(messages: pa.Table, reasons: list[str]) -> pa.Table:
-    return messages.append_column("reason", pa.array(reasons, pa.string()))
+def _rejected(messages: pa.Table, reasons: list[str], due: list[datetime | None]) -> pa.Table:
+    columns = {"reason": pa.array(reasons, pa.string()), "due_at": pa.array(due, pa.timestamp("us"))}
+    return pa.table({**{name: messages[name] for name in messages.column_names}, **columns})
 
 
 def _one_by_one(
     messages: pa.Table, newest: datetime, names: FieldNames
-) -> tuple[pa.Table, list[str | None], Counter[str]]:
-    """The readings among ``messages``, why each of them is none, or None if it is one, and the fields emptied."""
+) -> tuple[pa.Table, list[str | None], list[datetime | None], Counter[str]]:
+    """The readings among ``messages``; why each message is none, or None if it is one; and the fields emptied.
+
+    Of each that is none also when it may be one: it lies in the future, by our clock.
+    """
     readings: list[dict[str, Any]] = []
     reasons: list[str | None] = []
+    due: list[datetime | None] = []
     emptied: Counter[str] = Counter()
     for message in messages.to_pylist():
         try:
@@ -97,11 +103,12 @@ def _one_by_one(
             reading = decode_value(message["value"], newest, timedelta(), names)
         except RejectedMessageError as reason:
             reasons.append(str(reason))
+            due.append(reason.created_at if isinstance(reason, FutureMessageError) else None)
         else:
             readings.append(vars(reading) | reading.optional)
             reasons.append(None)
             emptied.update(reading.emptied)
-    return pa.Table.from_pylist(readings, VALUE_SCHEMA), reasons, emptied
+    return pa.Table.from_pylist(readings, VALUE_SCHEMA), reasons, due, emptied
 
 
 def _places(keys: pa.Array) -> pa.DictionaryArray:

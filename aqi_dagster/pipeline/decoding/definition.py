@@ -34,6 +34,7 @@ from aqi_dagster.pipeline.decoding.fields import (
     FieldNames,
 )
 from aqi_dagster.pipeline.decoding.reasons import (
+    FutureMessageError,
     RejectedMessageError,
     no_object,
     no_place,
@@ -120,7 +121,7 @@ def decode_value(
     fields = _Fields(_json_object(value, names), names)
     created_at = fields.required(TIME_FIELD, _time)
     if created_at > now + future_allowance:
-        raise RejectedMessageError(f"{names[TIME_FIELD]} is in the future")
+        raise FutureMessageError(f"{names[TIME_FIELD]} is in the future", created_at)
     pm25 = fields.required(PM25_FIELD, _mass)
     optional = {
         column: fields.optional(field, _mass if column in MASSES else _number)

@@ -5,6 +5,7 @@ A reason names the kind of fault and never the message's own text: ``rejected_me
 
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 from aqi_dagster.sensors import even_spelling
@@ -28,6 +29,14 @@ _BEGINNINGS = {
 
 class RejectedMessageError(ValueError):
     """The message is not a reading; the text is the reason that ``rejected_messages`` records."""
+
+
+class FutureMessageError(RejectedMessageError):
+    """The message is not a reading yet: by our clock it was measured in the future, at ``created_at``."""
+
+    def __init__(self, reason: str, created_at: datetime) -> None:
+        super().__init__(reason)
+        self.created_at = created_at
 
 
 def unreadable_key(key: bytes) -> RejectedMessageError:

@@ -10,6 +10,9 @@ from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.decoding.decode import Decoded
 from aqi_dagster.pipeline.topic.batches import MEMORY, Batch
 
+MOST_REJECTED_BYTES = 8 << 20
+"""Bytes of rejected messages that fill a chunk: unlike readings, DuckDB holds several times their size in memory."""
+
 
 @dataclass
 class Chunk:
@@ -22,6 +25,7 @@ class Chunk:
     first_offsets: dict[int, int] = field(default_factory=dict)
     messages: Counter[int] = field(default_factory=Counter)
     bytes: int = 0
+    rejected_bytes: int = 0
     parts: list[Decoded] = field(default_factory=list)
 
     def add(self, batch: Batch, decoded: Decoded) -> None:
@@ -30,6 +34,7 @@ class Chunk:
         self.first_offsets = batch.first_offsets() | self.first_offsets
         self.messages.update(batch.messages_by_partition())
         self.bytes += batch.messages.nbytes
+        self.rejected_bytes += decoded.rejected.nbytes
         self.parts.append(decoded)
 
     @property
@@ -61,7 +66,8 @@ def gather(batches: Iterable[tuple[Batch, Decoded]], most_messages: int, most_by
     try:
         for batch, decoded in batches:
             chunk.add(batch, decoded)
-            if chunk.messages.total() >= most_messages or chunk.bytes >= most_bytes:
+            full = chunk.messages.total() >= most_messages or chunk.bytes >= most_bytes
+            if full or chunk.rejected_bytes >= MOST_REJECTED_BYTES:
                 yield chunk
                 chunk = Chunk()
     except KafkaError:

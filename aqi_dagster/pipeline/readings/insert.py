@@ -63,6 +63,20 @@ def ingest(writer: Writer, decoded: Decoded, generation: int, now: datetime) -> 
     return Ingested(len(readings), int(np.count_nonzero(repeated)), decoded.rejected.num_rows)
 
 
+def drop_rejected(writer: Writer, places: pa.Table, generation: int) -> None:
+    """Drop the rejected messages at ``places`` (``kafka_partition``, ``kafka_offset``) of a generation of the topic."""
+    with registered(writer, "places", places):
+        writer.execute(
+            """
+            DELETE FROM rejected_messages
+            WHERE topic_generation = ? AND (kafka_partition, kafka_offset) IN (
+                SELECT (kafka_partition, kafka_offset) FROM places
+            )
+            """,
+            [generation],
+        )
+
+
 def _repeats_within(readings: pa.Table) -> _Mask:
     """Which of ``readings`` come after one of the same sensor and time, in order of Kafka partition and offset."""
     repeated = np.zeros(len(readings), np.bool_)

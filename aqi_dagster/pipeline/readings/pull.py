@@ -6,7 +6,7 @@ that dies leaves whole chunks; the next one goes on behind them.
 
 import logging
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,8 +14,9 @@ from datetime import timedelta
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
 from aqi_dagster.pipeline.garbage_collection import collection_paused
 from aqi_dagster.pipeline.read_ahead import read_ahead
-from aqi_dagster.pipeline.readings.chunks import gather
-from aqi_dagster.pipeline.readings.insert import ingest
+from aqi_dagster.pipeline.readings.chunks import Chunk, gather
+from aqi_dagster.pipeline.readings.clock import require_clock, require_timely
+from aqi_dagster.pipeline.readings.insert import Ingested, ingest
 from aqi_dagster.pipeline.readings.offsets import (
     advance_offsets,
     next_offsets,
@@ -23,9 +24,10 @@ from aqi_dagster.pipeline.readings.offsets import (
     skip_expired,
     topic_generation,
 )
+from aqi_dagster.pipeline.readings.retake import Retaken, retake_due
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.topic.batches import Batch
-from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.topic.reader import Topic, TopicReader
 from aqi_dagster.windows import utc_now
 
 _BATCHES_AHEAD, _DECODED_AHEAD = 1, 6
@@ -50,7 +52,7 @@ class PullPolicy:
 
 @dataclass
 class PullReport:
-    """Messages that a pull took in, and the next offset of each partition.
+    """Messages that a pull took in, those that it took again, and the next offset of each partition.
 
     ``emptied`` counts the accepted ones that had something unreadable in a field that is not needed, by field.
     """
@@ -60,17 +62,28 @@ class PullReport:
     rejected: int = 0
     next_offsets: dict[int, int] = field(default_factory=dict)
     emptied: Counter[str] = field(default_factory=Counter)
+    retaken: Retaken = field(default_factory=Retaken)
+
+    def add(self, ingested: Ingested, chunk: Chunk) -> None:
+        """Count what became of a chunk."""
+        self.accepted += ingested.accepted
+        self.repeated += ingested.repeated
+        self.rejected += ingested.rejected
+        self.emptied += chunk.emptied
 
 
 def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
     """Bring the store up to the present end of the topic, chunk by chunk.
 
-    Raises the Kafka errors of :mod:`aqi_dagster.errors`; chunks committed before the error stay.
+    Messages that only lay in the future before are taken again first. Raises the Kafka errors of
+    :mod:`aqi_dagster.errors`, and :class:`ClockError` if our clock cannot be right; chunks committed before the error
+    stay.
     """
+    require_clock(writer, utc_now(), policy.future_allowance)
     topic = reader.describe()
     generation = topic_generation(writer, topic, policy.reread_recreated_topic)
     offsets = next_offsets(writer, generation)
-    report = PullReport()
+    report = PullReport(retaken=retake_due(writer, utc_now(), policy.future_allowance))
     with collection_paused(), reader.consumer() as consumer:
         if policy.skip_expired_offsets:
             offsets |= skip_expired(writer, reader.first_offsets(consumer, offsets), generation, offsets)
@@ -80,19 +93,22 @@ def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
         with closing(read_ahead(_decoded(batches, policy.future_allowance), ahead=_DECODED_AHEAD)) as decoded:
             for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
                 require_same_generation(topic, reader.describe())
-                now = utc_now()
-                with transaction(writer):
-                    advance_offsets(writer, topic, generation, offsets, chunk, now)
-                    ingested = ingest(writer, chunk.decoded, generation, now)
+                report.add(_ingest_chunk(writer, topic, generation, offsets, chunk), chunk)
                 offsets |= chunk.next_offsets
-                report.accepted += ingested.accepted
-                report.repeated += ingested.repeated
-                report.rejected += ingested.rejected
-                report.emptied += chunk.emptied
-                _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
         reader.commit(offsets)
     report.next_offsets = offsets
     return report
+
+
+def _ingest_chunk(writer: Writer, topic: Topic, generation: int, offsets: Mapping[int, int], chunk: Chunk) -> Ingested:
+    """Take in a chunk and move the ``offsets`` behind it, in one transaction."""
+    now, decoded = utc_now(), chunk.decoded
+    require_timely(decoded, now)
+    with transaction(writer):
+        advance_offsets(writer, topic, generation, offsets, chunk, now)
+        ingested = ingest(writer, decoded, generation, now)
+    _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
+    return ingested
 
 
 def _decoded(batches: Generator[Batch], future_allowance: timedelta) -> Generator[tuple[Batch, Decoded]]:

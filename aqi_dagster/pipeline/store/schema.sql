@@ -89,7 +89,8 @@ CREATE TABLE rejected_messages (
     topic_generation INTEGER   NOT NULL,
     kafka_partition  INTEGER   NOT NULL,
     kafka_offset     BIGINT    NOT NULL,
-    ingested_at      TIMESTAMP NOT NULL
+    ingested_at      TIMESTAMP NOT NULL,
+    due_at           TIMESTAMP
 );
 COMMENT ON TABLE  rejected_messages                  IS 'One row per message that is not a reading, as it came';
 COMMENT ON COLUMN rejected_messages.reason           IS 'What is wrong with the message';
@@ -99,6 +100,7 @@ COMMENT ON COLUMN rejected_messages.topic_generation IS 'Which making of the top
 COMMENT ON COLUMN rejected_messages.kafka_partition  IS 'Kafka partition of the message';
 COMMENT ON COLUMN rejected_messages.kafka_offset     IS 'Offset of the message in its Kafka partition';
 COMMENT ON COLUMN rejected_messages.ingested_at      IS 'When the message was pulled, UTC';
+COMMENT ON COLUMN rejected_messages.due_at           IS 'When a message that only lies in the future is taken again, UTC; NULL if something else is wrong with it';
 
 CREATE TABLE kafka_offsets (
     topic            VARCHAR   NOT NULL,
