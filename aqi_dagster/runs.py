@@ -21,7 +21,7 @@ from aqi_dagster import errors
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
-from aqi_dagster.instance.dead_runs import BY_COMMAND, announced, give_up_dead_runs
+from aqi_dagster.instance.dead_runs import announced, give_up_dead_runs, tags_of_command
 from aqi_dagster.partitions import WINDOWS, range_tags
 
 INSTANCE_SETTINGS = Path("dagster.yaml")
@@ -140,7 +140,7 @@ def _run(job: str, tags: dict[str, str]) -> None:
                 run_config=_QUIET,
                 instance=instance,
                 run_id=run_id,
-                tags=tags | BY_COMMAND | _OF_CODE_LOCATION,
+                tags=tags | tags_of_command(run_id) | _OF_CODE_LOCATION,
                 raise_on_error=False,
             )
     if result.success:

@@ -27,7 +27,7 @@ from aqi_dagster.pipeline.reporting.outdated_words import (
 from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.store.window_ledger import newest_window
 from aqi_dagster.pipeline.verdicts.classify import misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.implausible import IMPOSSIBLE_FOR, STUCK_FOR, implausible_sensors
+from aqi_dagster.pipeline.verdicts.implausible import IMPOSSIBLE_FOR, STUCK_FOR, absurd_readings, implausible_sensors
 from aqi_dagster.windows import window_key
 
 MOST_NAMED = 20
@@ -146,15 +146,21 @@ def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg
     """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
     window = newest_window(connection, last_asked)
     found = [str(sensor) for sensor in implausible_sensors(connection, [window])]
+    absurd = [f"{sensor} ({count} readings)" for sensor, count in absurd_readings(connection).items()]
     description = "What the sensors read can be true."
     if found:
         description = f"Not to be believed in window {window_key(window)}, UTC: {_named(found)}."
+    if absurd:
+        description = (
+            f"Beyond what any instrument can report, stored by a release that took it in: {_named(absurd)}. "
+            f"{description if found else ''}".strip()
+        )
     return dg.AssetCheckResult(
         check_name=VALUES_PLAUSIBLE.name,
-        passed=not found,
+        passed=not found and not absurd,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
-        metadata={"implausible_sensors": len(found), "implausible": found},
+        metadata={"implausible_sensors": len(found), "implausible": found, "sensors_with_absurd_readings": len(absurd)},
     )
 
 

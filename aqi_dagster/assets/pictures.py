@@ -1,5 +1,6 @@
 """Plots on the asset pages: what is nice to see must not cost what was computed."""
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from typing import TypeVar
@@ -26,6 +27,11 @@ def attempted(context: dg.AssetExecutionContext, plot: str, make: Callable[[], M
         return None
 
 
+def _escaped(text: str) -> str:
+    """``text`` in one line, so that neither Markdown nor HTML takes any of it for markup."""
+    return re.sub(r"([^\w\s.,:;-])", lambda found: f"&#{ord(found[1])};", " ".join(text.split()), flags=re.ASCII)
+
+
 def picture(
     context: dg.AssetExecutionContext, plot: str, text: str, shown: Shown | None, draw: Callable[[Shown], bytes]
 ) -> dg.MarkdownMetadataValue | None:
@@ -34,4 +40,8 @@ def picture(
     None if there is nothing to be ``shown``, or if it cannot be drawn.
     """
     png = None if shown is None else attempted(context, plot, lambda: draw(shown))
-    return None if png is None else dg.MetadataValue.md(f"![{text}](data:image/png;base64,{b64encode(png).decode()})")
+    return (
+        None
+        if png is None
+        else dg.MetadataValue.md(f"![{_escaped(text)}](data:image/png;base64,{b64encode(png).decode()})")
+    )

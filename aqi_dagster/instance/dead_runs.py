@@ -13,8 +13,11 @@ from pathlib import Path
 import dagster as dg
 from filelock import FileLock, Timeout
 
-BY_COMMAND = {"aqi_dagster/started_by": "command line"}
-"""Tags of the runs that :func:`give_up_dead_runs` looks at."""
+_BY_COMMAND = {"aqi_dagster/started_by": "command line"}
+
+_RUN_OF_COMMAND = "aqi_dagster/run_of_command"
+"""The tag whose value is the run's own id. A run that is re-executed from the page inherits the tags of its parent, but
+runs in a process of Dagster's: it bears another run's id."""
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -24,6 +27,11 @@ _UNDER_WAY = [
 ]
 
 _log = logging.getLogger(__name__)
+
+
+def tags_of_command(run_id: str) -> dict[str, str]:
+    """Tags of a run that a command starts: those by which :func:`give_up_dead_runs` knows it."""
+    return {**_BY_COMMAND, _RUN_OF_COMMAND: run_id}
 
 
 @contextmanager
@@ -44,11 +52,19 @@ def announced(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 def give_up_dead_runs(instance: dg.DagsterInstance) -> None:
     """Mark the runs of commands that died as failed, and free what they hold of pools."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, tags=BY_COMMAND)):
+    for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, tags=_BY_COMMAND)):
+        # Runs of releases before this one have no such tag, and count as their own unless they were re-executed.
+        if run.tags.get(_RUN_OF_COMMAND, run.root_run_id or run.run_id) != run.run_id:
+            continue
         path = _lock_path(instance, run.run_id)
         path.parent.mkdir(exist_ok=True)
         try:
             with FileLock(path, timeout=0):
+                now = instance.get_run_by_id(run.run_id)
+                if now is None or now.status not in _UNDER_WAY:
+                    # It ended, or was deleted, after it was listed and before the lock was had.
+                    path.unlink(missing_ok=True)
+                    continue
                 _log.warning("run %s of %s died with its process: marking it as failed", run.run_id, run.job_name)
                 # In this order: whoever is killed between the two leaves a run that is found dead again.
                 instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)

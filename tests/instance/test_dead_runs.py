@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import pytest
 
 from aqi_dagster.automation import twice_a_day
 from aqi_dagster.definitions import defs
-from aqi_dagster.instance.dead_runs import BY_COMMAND, announced, give_up_dead_runs
+from aqi_dagster.instance.dead_runs import announced, give_up_dead_runs, tags_of_command
 
 ANNOUNCES = """
 import sys
@@ -38,7 +40,10 @@ def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
 def started(instance: dg.DagsterInstance) -> dg.DagsterRun:
     """A run that a command has under way, as Dagster's records tell it."""
     job = defs().resolve_job_def("micro_batch")
-    return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=BY_COMMAND)
+    run_id = str(uuid4())
+    return instance.create_run_for_job(
+        job, run_id=run_id, status=dg.DagsterRunStatus.STARTED, tags=tags_of_command(run_id)
+    )
 
 
 @contextmanager
@@ -100,7 +105,10 @@ def test_the_schedule_gives_up_dead_runs_before_it_asks_for_another(instance: dg
     with command(instance, run):
         pass
     tick = datetime(2022, 7, 22, 0, 10, tzinfo=UTC)
-    with dg.build_schedule_context(instance=instance, scheduled_execution_time=tick) as context:
+    warehouse = (defs().resources or {})["warehouse"]
+    with dg.build_schedule_context(
+        instance=instance, scheduled_execution_time=tick, resources={"warehouse": warehouse}
+    ) as context:
         assert twice_a_day.evaluate_tick(context).run_requests
     assert status(instance, run) == dg.DagsterRunStatus.FAILURE
     assert holders(instance) == set()
@@ -124,3 +132,35 @@ def test_runs_that_no_command_started_are_left_alone(instance: dg.DagsterInstanc
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
     give_up_dead_runs(instance)
     assert status(instance, run) == dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_was_re_executed_from_the_page_is_none_of_a_command(instance: dg.DagsterInstance) -> None:
+    parent = started(instance)
+    job = defs().resolve_job_def("micro_batch")
+    again = instance.create_run_for_job(
+        job,
+        run_id=str(uuid4()),
+        status=dg.DagsterRunStatus.STARTED,
+        tags=parent.tags,
+        parent_run_id=parent.run_id,
+        root_run_id=parent.run_id,
+    )
+    give_up_dead_runs(instance)
+    assert status(instance, parent) == dg.DagsterRunStatus.FAILURE
+    assert status(instance, again) == dg.DagsterRunStatus.STARTED
+
+
+def test_a_run_that_ends_after_it_was_listed_stays_what_it_became(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = started(instance)
+    listed = instance.get_runs
+
+    def list_and_end(*arguments: Any, **options: Any) -> Any:
+        found = listed(*arguments, **options)
+        instance.report_dagster_event(dg.DagsterEvent("PIPELINE_SUCCESS", run.job_name), run.run_id)
+        return found
+
+    monkeypatch.setattr(instance, "get_runs", list_and_end)
+    give_up_dead_runs(instance)
+    assert status(instance, run) == dg.DagsterRunStatus.SUCCESS

@@ -1,6 +1,6 @@
 """What other sensors of a region read while some were anomalous."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -41,6 +41,8 @@ def read(connection: DuckDBPyConnection, sensor: str, pm25: Callable[[int], floa
 
 class OfTahoe:
     """All sensors belong to the region of the tests, but those in Reno."""
+
+    settings: Sequence[str] = ["of Tahoe"]
 
     def region_of(self, sensor: str) -> str:
         """By the sensor's text."""

@@ -1,6 +1,7 @@
 """Smoke or malfunction: the rules at their borders, and what a regional window tells."""
 
-from datetime import datetime, timedelta
+from datetime from collections.abc import Sequence
+import datetime, timedelta
 
 import pytest
 from scipy.stats import variation
@@ -78,6 +79,8 @@ def test_the_order_of_the_anomalies_does_not_change_the_variation_by_a_bit() -> 
 
 class ByFirstLetter:
     """Regions of the test's own."""
+
+    settings: Sequence[str] = ["by first letter"]
 
     def region_of(self, sensor: str) -> str:
         return sensor[0].upper()

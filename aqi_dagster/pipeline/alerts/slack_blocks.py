@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
+from aqi_dagster.pipeline.alerts.numbers import rounded
 from aqi_dagster.pipeline.alerts.wording import (
     TITLES,
     counted,
@@ -56,6 +57,15 @@ _CIRCLES = {
     "Hazardous": ":large_brown_circle:",
 }
 
+_LOOK_ALIKES = str.maketrans(
+    {
+        "*": "\N{ASTERISK OPERATOR}",
+        "_": "\N{MODIFIER LETTER LOW MACRON}",
+        "~": "\N{TILDE OPERATOR}",
+        "`": "\N{MODIFIER LETTER GRAVE ACCENT}",
+    }
+)
+
 Block = dict[str, Any]
 
 
@@ -78,12 +88,12 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
         lines = [f"• {_map_link(sensor)}" for sensor in alert.sensors]
         details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
     if surroundings(alert):
-        details.append(_section(html.escape(surroundings(alert), quote=False)))
+        details.append(_section(_plain(surroundings(alert))))
     if told_aqi(alert) is not None:
         details.append(
             _context(
-                f"AQI: what a whole day of {alert.max_pm25_corrected:,.0f} ug/m3 would have, the greatest reading that "
-                "EPA's correction covers."
+                f"AQI: what a whole day of {rounded(alert.max_pm25_corrected or 0)} ug/m3 would have, the greatest reading "
+                "that EPA's correction covers."
             )
         )
     if dagster_url is not None:
@@ -158,8 +168,17 @@ def _window(alert: Alert) -> str:
 
 
 def _name(text: str) -> str:
-    """A name in one line, cut if it is long, without the three characters that Slack's markup claims."""
-    return html.escape(in_one_line(text), quote=False)
+    """A name in one line, cut if it is long, and no markup."""
+    return _plain(in_one_line(text))
+
+
+def _plain(text: str) -> str:
+    """``text`` as Slack shows it, without being markup.
+
+    Slack knows an escape for three characters alone; those that make text bold, italic, struck out or code become
+    others that look like them.
+    """
+    return html.escape(text, quote=False).translate(_LOOK_ALIKES)
 
 
 def _map_link(sensor: str) -> str:

@@ -1,8 +1,10 @@
 """What an alert tells, in plain words: the verdict, why, and what the region's other sensors read."""
 
 from collections.abc import Sequence
+from math import isnan
 from statistics import median
 
+from aqi_dagster.pipeline.alerts.numbers import rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
@@ -32,7 +34,7 @@ def reason(alert: Alert | RegionalWindow) -> str:
         return "no anomaly of this region is in the window any more"
     facts = (
         f"{counted(len(alert.sensors), 'sensor')}, {counted(alert.count_anomalies or 0, 'anomaly', 'anomalies')} "
-        f"since {alert.min_event:%H:%M}, up to {alert.max_pm25:,.0f} ug/m3"
+        f"since {alert.min_event:%H:%M}, up to {rounded(alert.max_pm25 or 0)} ug/m3"
     )
     if alert.verdict == "smoke":
         aqi = told_aqi(alert)
@@ -41,6 +43,8 @@ def reason(alert: Alert | RegionalWindow) -> str:
         return f"{facts}{index}{steady}"
     if alert.variation is None:
         return f"{facts}: too few for smoke ({MIN_ANOMALIES} or more)"
+    if isnan(alert.variation):
+        return f"{facts}: its readings are too large to be compared"
     return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
 
 
@@ -51,7 +55,7 @@ def surroundings(alert: Alert | RegionalWindow) -> str:
     """
     if alert.others_pm25 is None:
         return ""
-    others = [f"{pm25:,.0f}" for pm25 in alert.others_pm25]
+    others = [rounded(pm25) for pm25 in alert.others_pm25]
     match others:
         case []:
             text = "No other sensor of the region is known to have measured meanwhile."
@@ -60,7 +64,7 @@ def surroundings(alert: Alert | RegionalWindow) -> str:
         case [lowest, *_, highest]:
             text = (
                 f"The region's {len(others):,} other sensors read {lowest} to {highest} ug/m3 meanwhile, "
-                f"median {median(alert.others_pm25):,.0f}."
+                f"median {rounded(median(alert.others_pm25))}."
             )
     return f"{text} {_some('Not to be believed', alert.implausible)}." if alert.implausible else text
 

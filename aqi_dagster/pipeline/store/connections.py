@@ -6,6 +6,7 @@ never waits for and never breaks.
 """
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,16 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.pipeline.store.file_faults import is_full, log_of, named_faults
 from aqi_dagster.pipeline.store.migration import migrate, require_version
 from aqi_dagster.pipeline.store.publishing import publish
 from aqi_dagster.pipeline.store.sql import Writer
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
+
+_NEVER_FINISHED_BYTES = 12_288
+"""Size of a DuckDB file that holds its headers and nothing else: making it was cut off."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,15 +51,28 @@ class Store:
         Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
         is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
         """
-        with self._lock():
+        with self._lock(), named_faults(self.private, self._memory_limit):
+            self._make_if_missing()
             writer = Writer(self._connect())
             try:
-                with self._enough_memory():
-                    migrate(writer, self.private)
-                    self._unpublished = True
-                    yield writer
+                migrate(writer, self.private)
+                self._unpublished = True
+                yield writer
             finally:
                 writer.close()
+            self._merge_log()
+
+    def _make_if_missing(self) -> None:
+        """Make the store under another name first: so a full disk leaves none that is half made."""
+        if self.private.exists() and self.private.stat().st_size > _NEVER_FINISHED_BYTES:
+            return
+        making = self.private.with_name("store.making.duckdb")
+        for left in (making, log_of(making), self.private, log_of(self.private)):
+            left.unlink(missing_ok=True)
+        with duckdb.connect(str(making), config=self._config) as connection:
+            migrate(Writer(connection), self.private)
+            connection.execute("CHECKPOINT")
+        making.replace(self.private)
 
     @contextmanager
     def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -71,10 +89,13 @@ class Store:
                 connection.close()
 
     def publish(self) -> bool:
-        """Replace the published copy if this object opened the store since it last did so; True if it was replaced."""
+        """Replace the published copy if this object opened the store since it last did so; True if it was replaced.
+
+        Raises :class:`StoreError` if the disk is full.
+        """
         if not self._unpublished:
             return False
-        with self._lock():
+        with self._lock(), named_faults(self.private, self._memory_limit):
             self._publish()
             return True
 
@@ -84,28 +105,32 @@ class Store:
 
         Raises what :meth:`exclusive` raises.
         """
-        with self._lock(), self._enough_memory():
+        with self._lock(), named_faults(self.private, self._memory_limit):
             self._publish()
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
                 # It is read once, from end to end, and needs little of what the store may have.
                 copy.execute(f"SET memory_limit = '{self._memory_limit // 4}MB'")
                 yield store, copy
 
-    @contextmanager
-    def _enough_memory(self) -> Iterator[None]:
-        """Have :class:`StoreError` tell what to do when the block needs more memory than it may have."""
-        try:
-            yield
-        except duckdb.OutOfMemoryException as error:
-            cause, *_ = str(error).splitlines()
+    def _merge_log(self) -> None:
+        """Merge what closing the store left in its write-ahead log: DuckDB says nothing when that fails.
+
+        Raises :class:`StoreError` if it cannot be: a copy of the store alone would be older than it says.
+        """
+        log = log_of(self.private)
+        if log.exists():
+            with self._connect() as connection:
+                connection.execute("CHECKPOINT")
+        if log.exists():
             raise StoreError(
-                f"DuckDB needs more than the {self._memory_limit} MB that it may hold of {self.private}: {cause}. "
-                "What was committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
-            ) from error
+                f"The log {log} could not be merged into the store, so nothing was published. Nothing is lost: see "
+                "whether the disk is full, and run again."
+            )
 
     def _publish(self) -> None:
         """The lock is held and the store closed: its write-ahead log is merged and no writer is under way."""
         started = time.monotonic()
+        self._merge_log()
         publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
         self._unpublished = False
         _log.info(
@@ -168,9 +193,9 @@ class Store:
     @contextmanager
     def _lock(self, name: str = "store.lock") -> Iterator[None]:
         path = self.private.with_name(name)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = FileLock(path, timeout=self._lock_timeout, mode=0o600)
         try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             lock.acquire()
         except Timeout:
             raise StoreBusyError(
@@ -178,24 +203,36 @@ class Store:
                 "cancel it in the Dagster UI, then run this one again; AQI_LOCK_TIMEOUT_SECONDS sets how long to "
                 "wait."
             ) from None
+        except OSError as error:
+            raise StoreError(
+                f"The folder {path.parent} cannot be written: {error.strerror or error}. Give this user the right to, "
+                "make room on its disk, or point AQI_DATA_DIR elsewhere."
+            ) from None
         try:
             yield
         finally:
             lock.release()
 
+    @property
+    def _config(self) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "storage_compatibility_version": STORAGE_VERSION,
+            # By default four fifths of the machine's memory, which it fills with what it has read or written.
+            "memory_limit": f"{self._memory_limit}MB",
+        }
+
     def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         try:
-            return duckdb.connect(
-                str(self.private),
-                read_only,
-                config={
-                    "storage_compatibility_version": STORAGE_VERSION,
-                    # By default four fifths of the machine's memory, which it fills with what it has read or written.
-                    "memory_limit": f"{self._memory_limit}MB",
-                },
-            )
+            return duckdb.connect(str(self.private), read_only, config=self._config)
         except duckdb.IOException as error:
+            if is_full(error):
+                raise
+            if self.private.exists() and not os.access(self.private, os.R_OK if read_only else os.R_OK | os.W_OK):
+                raise StoreError(
+                    f"This user may not {'read' if read_only else 'write'} the private store {self.private}: give it "
+                    "the right to, or run as the user who owns it."
+                ) from None
             raise StoreError(
                 f"The private store {self.private} cannot be opened: {error}. If another program has it open, close it "
-                f"there and open the published copy {self.published} instead."
+                f"there and open the published copy {self.published} instead; if the file is damaged, restore a backup."
             ) from error

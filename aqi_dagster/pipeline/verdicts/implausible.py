@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.decoding.fields import MOST_MASS
 from aqi_dagster.pipeline.verdicts.aqi import MAX_PM25_CF1
 
 STUCK_FOR = timedelta(hours=6)
@@ -64,7 +65,8 @@ class Implausible:
     last: datetime
 
     def __str__(self) -> str:
-        fault = f"impossible values such as {self.pm25:.2f}" if self.impossible else f"the same {self.pm25:.2f}"
+        pm25 = f"{self.pm25:.2f}" if abs(self.pm25) < MOST_MASS else f"{self.pm25:.1e}"
+        fault = f"impossible values such as {pm25}" if self.impossible else f"the same {pm25}"
         return f"{self.sensor}: {fault} ug/m3 from {self.first:%H:%M} to {self.last:%H:%M}"
 
 
@@ -85,3 +87,17 @@ def implausible_sensors(connection: DuckDBPyConnection, windows: Sequence[dateti
         },
     ).fetchall()
     return [Implausible(*row) for row in rows]
+
+
+def absurd_readings(connection: DuckDBPyConnection) -> dict[str, int]:
+    """How many stored readings of each sensor are beyond what any instrument can report.
+
+    Releases before 0.2 took them in; they distort scores and verdicts of their windows.
+    """
+    return dict(
+        connection.execute(
+            "SELECT sensor, count(*) FROM readings WHERE pm25_cf1 NOT BETWEEN -$most AND $most "
+            "GROUP BY sensor ORDER BY sensor",
+            {"most": MOST_MASS},
+        ).fetchall()
+    )

@@ -56,10 +56,13 @@ def smoke_or_malfunction(count_sensors: int, values: list[float]) -> tuple[Verdi
     ('smoke', 0.0)
     >>> smoke_or_malfunction(2, [500.0, 60.0])
     ('smoke', None)
+    >>> smoke_or_malfunction(1, [1.7e308] * 12)[0]
+    'malfunction'
     """
     if count_sensors >= 2:
         return "smoke", None
     if len(values) < MIN_ANOMALIES:
         return "malfunction", None
     scatter = float(variation(values))
-    return ("malfunction" if scatter > MAX_VARIATION else "smoke"), scatter
+    # Values beyond what can be computed with scatter by an amount that is no number: they are not steady.
+    return ("smoke" if scatter <= MAX_VARIATION else "malfunction"), scatter

@@ -1,0 +1,51 @@
+"""What goes wrong with a store's files and its memory, in words that say what to do."""
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from aqi_dagster.errors import StoreError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def named_faults(store: Path, memory_limit: int) -> Iterator[None]:
+    """Raise :class:`StoreError` for a block that needs more than ``memory_limit`` MB, or a disk that is full.
+
+    Any other error stays what it is.
+    """
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise StoreError(
+            f"DuckDB needs more than the {memory_limit} MB that it may hold of {store}: {_first_line(error)}. What was "
+            "committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
+        ) from error
+    except (duckdb.Error, OSError) as error:
+        if not is_full(error):
+            raise
+        raise StoreError(
+            f"The disk of {store.parent} is full: {_first_line(error)}. What was committed before is kept, and the "
+            "published copy is the one before. Make room, about three times the size of the store, and run again."
+        ) from error
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a disk is full, or a quota used up; DuckDB tells it by words alone."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return any(os.strerror(number) in str(error) for number in _FULL)
+
+
+def log_of(path: Path) -> Path:
+    """DuckDB's write-ahead log of a database file."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
