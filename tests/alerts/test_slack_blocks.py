@@ -73,7 +73,10 @@ def test_names_cannot_speak_slacks_markup() -> None:
     hostile = replace(SMOKE, region="<!channel> & <https://evil.example|Tahoe>\n*here*", sensors=["<@U1>", "45, -122"])
     for payload in [message(hostile), digest_message([hostile])]:
         shown = payload["text"] + block_texts(payload)
-        assert "&lt;!channel&gt; &amp; &lt;https://evil.example|Tahoe&gt; ∗here∗" in shown
+        assert (
+            "&lt;!channel&gt; &amp; &lt;https://evil.example|Tahoe&gt; \N{ASTERISK OPERATOR}here\N{ASTERISK OPERATOR}"
+            in shown
+        )
         assert "<!" not in shown
         assert "<@" not in shown
 

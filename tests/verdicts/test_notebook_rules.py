@@ -1,7 +1,7 @@
 """Smoke or malfunction: the rules at their borders, and what a regional window tells."""
 
-from datetime from collections.abc import Sequence
-import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 from scipy.stats import variation

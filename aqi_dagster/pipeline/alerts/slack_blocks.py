@@ -92,8 +92,8 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
     if told_aqi(alert) is not None:
         details.append(
             _context(
-                f"AQI: what a whole day of {rounded(alert.max_pm25_corrected or 0)} ug/m3 would have, the greatest reading "
-                "that EPA's correction covers."
+                f"AQI: what a whole day of {rounded(alert.max_pm25_corrected or 0)} ug/m3 would have, the greatest "
+                "reading that EPA's correction covers."
             )
         )
     if dagster_url is not None:
