@@ -1,0 +1,50 @@
+"""All that is found out about the sensors of a window, as arrays: rules A to D of the network rules, in their order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aqi_dagster.pipeline.verdicts.comparison import Comparison, Votes, compare, sort_votes
+from aqi_dagster.pipeline.verdicts.correction import correct_hours
+from aqi_dagster.pipeline.verdicts.faults import Names, OwnFaults, own_faults
+from aqi_dagster.pipeline.verdicts.history import History
+from aqi_dagster.pipeline.verdicts.hours import Floats, Hours
+from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
+from aqi_dagster.pipeline.verdicts.ratios import Ratios, ratios
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Each sensor of a window by all rules; ``regions`` are None where the region is not known, and so nothing else is.
+
+    ``corrected`` are the hour means as EPA corrects them (ug/m3), NaN in hours without readings; ``fault`` is the name
+    of a sensor's own fault, or of what the comparison found, or an empty text.
+    """
+
+    regions: Sequence[str | None]
+    hours: Hours
+    corrected: Floats
+    own: OwnFaults
+    votes: Votes
+    compared: Comparison
+    ratios: Ratios
+    fault: Names
+
+
+def examine(hours: Hours, history: History, regions: Sequence[str | None]) -> Findings:
+    """Judge the sensors of a window, of all ``regions`` (by sensor, None where not known) at once."""
+    neighbourhoods = Neighbourhoods.of(regions)
+    own = own_faults(hours, history, neighbourhoods)
+    votes = sort_votes(hours, history, neighbourhoods, own)
+    compared = compare(hours, neighbourhoods, votes)
+    return Findings(
+        regions,
+        hours,
+        corrected=correct_hours(hours.mean, hours.humidity),
+        own=own,
+        votes=votes,
+        compared=compared,
+        ratios=ratios(hours.average, history, neighbourhoods, votes, compared),
+        fault=np.select([own.name != "", compared.low, compared.high & ~compared.local], [own.name, "low", "high"], ""),
+    )

@@ -1,0 +1,55 @@
+"""The health of every sensor in a window, as rows of ``sensor_health``, by rules A to D of the network rules.
+
+Pure: equal hours and history give equal rows, whatever order they come in. ``findings`` has the rules one after the
+other; ``network_rules`` has what follows for a region.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+import pyarrow as pa
+
+from aqi_dagster.pipeline.verdicts.correction import SMOKE_PM25
+from aqi_dagster.pipeline.verdicts.findings import examine
+from aqi_dagster.pipeline.verdicts.history import History
+from aqi_dagster.pipeline.verdicts.hours import Hours
+from aqi_dagster.pipeline.verdicts.reasons import reasons
+from aqi_dagster.pipeline.verdicts.sensor_health import HEALTH_SCHEMA
+
+
+def judge_health(
+    window: datetime, hours: pa.Table, history: pa.Table, region_of: Callable[[str], str | None]
+) -> pa.Table:
+    """The health in ``window`` (start) of all sensors that reported, in order of their text (:data:`HEALTH_SCHEMA`).
+
+    ``hours`` is what :func:`hours.read_hours` returns of this window, and maybe of others; ``history`` has the columns
+    of :func:`sensor_health.read_history`, and at least its rows. A sensor whose ``region_of`` is None is neither judged
+    nor compared: its row only says what it read.
+    """
+    by_hour = Hours.of(hours, window)
+    sensors = by_hour.sensors
+    found = examine(by_hour, History.of(history, window, sensors), [region_of(sensor) for sensor in sensors])
+    columns = {
+        "sensor": sensors,
+        "window_start": [window] * len(sensors),
+        "region": found.regions,
+        "hours": by_hour.count,
+        "mean_pm25": by_hour.average,
+        "max_hour_pm25": by_hour.highest,
+        "corrected_pm25": by_hour.average_of(found.corrected),
+        "hours_above_35": np.count_nonzero(found.corrected >= SMOKE_PM25, axis=1),
+        "neighbours_pm25": found.ratios.neighbours,
+        "ratio_down": found.ratios.down,
+        "ratio_up": found.ratios.up,
+        "fault": [fault or None for fault in found.fault.tolist()],
+        "unlike_neighbours": found.ratios.unlike,
+        "is_new": found.votes.new,
+        "on_probation": found.votes.on_probation,
+        "in_dispute": found.compared.in_dispute,
+        "is_local": found.compared.local,
+        "reason": reasons(found),
+    }
+    # From NumPy a number that is missing comes as NaN.
+    arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in HEALTH_SCHEMA]
+    return pa.table(arrays, schema=HEALTH_SCHEMA)

@@ -1,0 +1,144 @@
+"""The readings of a window hour by hour: all that the network rules see of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
+
+from aqi_dagster.windows import WINDOW_LENGTH
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Counts = NDArray[np.int64]
+
+MIN_HOURS = 6
+"""A sensor with readings in this many hours of a window, or more, takes part in it."""
+
+_HOUR = timedelta(hours=1)
+_HOURS_OF_WINDOW = WINDOW_LENGTH // _HOUR
+
+_HOURS = """
+-- Hours of windows with readings, by sensor: means in ug/m3 (CF=1) and percent. Repeated readings do not count.
+-- A sum of decimals is exact, so a mean does not depend on the order in which threads add up; one of floats would.
+WITH kept AS (
+    SELECT
+        sensor,
+        window_start,
+        date_trunc('hour', created_at) AS hour,
+        pm25_cf1,
+        pm25_cf1_b,
+        humidity,
+        pm1_cf1,
+        pm10_cf1
+    FROM readings
+    WHERE window_start BETWEEN $first AND $last AND NOT repeated
+), exact AS (
+    SELECT
+        sensor,
+        window_start,
+        hour,
+        pm25_cf1 AS reading,
+        -- Clamped, as a decimal ends somewhere; no value of this size is a measurement. NULL stays NULL.
+        (CASE WHEN COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1']) BETWEEN -1e18 AND 1e18
+              THEN COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1'])
+              ELSE sign(COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1'])) * 1e18
+         END)::DECIMAL(38, 15)
+    FROM kept
+)
+SELECT
+    sensor,
+    window_start,
+    hour,
+    avg(pm25_cf1) AS mean_pm25,
+    min(reading) AS least_pm25,
+    max(reading) AS greatest_pm25,
+    avg(humidity) AS humidity,
+    avg(pm1_cf1) / nullif(avg(pm10_cf1), 0) AS fine_share,
+    avg(pm25_cf1_b) AS mean_pm25_b
+FROM exact
+GROUP BY sensor, window_start, hour
+ORDER BY sensor, hour
+"""
+
+
+def read_hours(connection: DuckDBPyConnection, first: datetime, last: datetime) -> pa.Table:
+    """The hours with readings of the windows from ``first`` to ``last`` (starts), a row per sensor and hour.
+
+    Columns: ``sensor``, ``window_start``, ``hour`` (its start, UTC); ``mean_pm25``, ``least_pm25``, ``greatest_pm25`` of
+    the first laser (CF=1, ug/m3); and, NULL where not known, ``mean_pm25_b`` of the second, ``humidity`` (percent) and
+    ``fine_share`` (mean PM1.0 over mean PM10).
+    """
+    return connection.sql(_HOURS, params={"first": first, "last": last}).to_arrow_table()
+
+
+@dataclass(frozen=True)
+class Hours:
+    """The hours of one window as arrays: a row per sensor, in order of its text, and a column per hour.
+
+    ``mean`` and ``second`` are the hour means of the first and the second laser (PM2.5 CF=1, ug/m3), ``humidity`` is in
+    percent, ``fine_share`` is mean PM1.0 over mean PM10; NaN where there is none. ``least`` and ``greatest`` are
+    those of all readings of the window, without columns.
+    """
+
+    sensors: Sequence[str]
+    mean: Floats
+    second: Floats
+    humidity: Floats
+    fine_share: Floats
+    least: Floats
+    greatest: Floats
+
+    @classmethod
+    def of(cls, table: pa.Table, window: datetime) -> "Hours":
+        """The arrays of ``window`` (start) from a ``table`` of :func:`read_hours`, whose rows may come in any order."""
+        table = table.filter(pc.equal(table["window_start"], pa.scalar(window, pa.timestamp("us"))))
+        sensors = sorted(pc.unique(table["sensor"]).to_pylist())
+        rows = positions(table["sensor"], sensors)
+        begins = table["hour"].to_numpy().astype("datetime64[us]")
+        columns = (begins - np.datetime64(window, "us")) // np.timedelta64(_HOUR)
+
+        def dense(name: str) -> Floats:
+            values = np.full((len(sensors), _HOURS_OF_WINDOW), np.nan)
+            values[rows, columns] = table[name].to_numpy()
+            return values
+
+        return cls(
+            sensors,
+            mean=dense("mean_pm25"),
+            second=dense("mean_pm25_b"),
+            humidity=dense("humidity"),
+            fine_share=dense("fine_share"),
+            least=np.fmin.reduce(dense("least_pm25"), axis=1),
+            greatest=np.fmax.reduce(dense("greatest_pm25"), axis=1),
+        )
+
+    @cached_property
+    def count(self) -> Counts:
+        """Hours with readings, by sensor: 1 or more."""
+        return np.asarray(np.count_nonzero(~np.isnan(self.mean), axis=1), np.int64)
+
+    @cached_property
+    def average(self) -> Floats:
+        """The mean of each sensor's hour means (ug/m3)."""
+        return self.average_of(self.mean)
+
+    @cached_property
+    def highest(self) -> Floats:
+        """Each sensor's highest hour mean (ug/m3)."""
+        return np.asarray(np.fmax.reduce(self.mean, axis=1))
+
+    def average_of(self, hourly: Floats) -> Floats:
+        """The mean of ``hourly`` values over each sensor's hours with readings."""
+        return np.asarray(np.where(np.isnan(self.mean), 0.0, hourly).sum(axis=1) / self.count)
+
+
+def positions(texts: pa.ChunkedArray, values: Sequence[str]) -> Counts:
+    """Where in ``values`` each of ``texts`` stands; -1 for one that does not."""
+    found = pc.index_in(texts, value_set=pa.array(values, texts.type))
+    return np.asarray(pc.fill_null(found, -1).to_numpy(), np.int64)

@@ -1,0 +1,44 @@
+"""The health of the sensors of windows, judged and stored in order: each window's history is what was stored before."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.verdicts.health_rules import judge_health
+from aqi_dagster.pipeline.verdicts.history import REMEMBERED
+from aqi_dagster.pipeline.verdicts.hours import read_hours
+from aqi_dagster.pipeline.verdicts.sensor_health import read_history, write_health
+
+WINDOWS_AT_ONCE = 8
+"""Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
+
+
+def judge_windows(
+    connection: DuckDBPyConnection,
+    windows: Sequence[datetime],
+    first_window: datetime,
+    region_of: Callable[[str], str | None],
+) -> None:
+    """Judge and store ``windows`` (starts, consecutive); the caller has begun a transaction.
+
+    Windows before ``first_window`` are no part of the history. A sensor whose ``region_of`` is None is not judged.
+    """
+    history = read_history(connection, windows[0], first_window)
+    for number in range(0, len(windows), WINDOWS_AT_ONCE):
+        together = windows[number : number + WINDOWS_AT_ONCE]
+        hours = read_hours(connection, together[0], together[-1])
+        judged = []
+        for window in together:
+            health = judge_health(window, hours, history, region_of)
+            judged.append(health)
+            history = _remember(history, health, window)
+        write_health(connection, together, pa.concat_tables(judged))
+
+
+def _remember(history: pa.Table, health: pa.Table, window: datetime) -> pa.Table:
+    """``history`` with the ``health`` of ``window``, and without what no later window looks back to."""
+    remembered = pc.greater(history["window_start"], pa.scalar(window - REMEMBERED, pa.timestamp("us")))
+    return pa.concat_tables([history.filter(remembered), health.select(history.column_names)])

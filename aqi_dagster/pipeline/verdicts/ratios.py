@@ -1,0 +1,68 @@
+"""A sensor beside its neighbours over two weeks: one that fades, or has a wrong gain, shows in no single window."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aqi_dagster.pipeline.verdicts.comparison import Comparison, Votes
+from aqi_dagster.pipeline.verdicts.history import History
+from aqi_dagster.pipeline.verdicts.hours import Flags, Floats
+from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
+
+MIN_HEALTHY = 3
+"""Healthy sensors of a region, at least, in a window in which ratios are taken."""
+
+RATIOS = 6
+"""How many of the last ratios a sensor is judged by."""
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """Each candidate beside the median of the other healthy sensors (``neighbours``, ug/m3); NaN where there is none.
+
+    ``down`` is only taken where the neighbours read 10 ug/m3 or more, ``up`` from at least 5 of theirs.
+    ``usual_down`` and ``usual_up`` are the medians of the last :data:`RATIOS` that are known. A healthy sensor whose
+    usual ratio and whose present one are far too small is ``fading``, far too great ``rising``.
+    """
+
+    neighbours: Floats
+    down: Floats
+    up: Floats
+    usual_down: Floats
+    usual_up: Floats
+    fading: Flags
+    rising: Flags
+
+    @property
+    def unlike(self) -> Flags:
+        """Healthy sensors that are unlike their neighbours, and so have no vote."""
+        return self.fading | self.rising
+
+
+def ratios(mean: Floats, history: History, regions: Neighbourhoods, votes: Votes, compared: Comparison) -> Ratios:
+    """The ratios of a window by the sensors' ``mean`` (ug/m3), and what they have come to over two weeks."""
+    asked = votes.candidates & (regions.count(compared.healthy) >= MIN_HEALTHY)
+    neighbours = np.where(asked, regions.median_of_others(mean, compared.healthy), np.nan)
+    down = np.where(neighbours >= 10, mean / np.maximum(neighbours, 10), np.nan)
+    up = mean / np.maximum(neighbours, 5)
+    usual_down = _median_of_last(np.column_stack([down, history.down]))
+    usual_up = _median_of_last(np.column_stack([up, history.up]))
+    judged = compared.healthy & asked
+    return Ratios(
+        neighbours,
+        down,
+        up,
+        usual_down,
+        usual_up,
+        fading=judged & (usual_down < 0.25) & ((down < 0.5) | np.isnan(down)),
+        rising=judged & (usual_up > 4) & (up > 2),
+    )
+
+
+def _median_of_last(values: Floats) -> Floats:
+    """The median of the first :data:`RATIOS` known ``values`` of each row; NaN if fewer are known."""
+    known = ~np.isnan(values)
+    last = known & (np.cumsum(known, axis=1) <= RATIOS)
+    ordered = np.sort(np.where(last, values, np.inf), axis=1)
+    middle = (ordered[:, RATIOS // 2 - 1] + ordered[:, RATIOS // 2]) / 2
+    return np.where(np.count_nonzero(last, axis=1) == RATIOS, middle, np.nan)

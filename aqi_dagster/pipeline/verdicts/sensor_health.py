@@ -1,0 +1,121 @@
+"""The table ``sensor_health``: what each sensor read in a window, and whether to believe it. Nothing else writes it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.store.sql import registered
+from aqi_dagster.pipeline.verdicts.history import REMEMBERED
+from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS
+
+Fault = Literal["disagree", "impossible", "flat", "stuck", "dead", "low", "high"]
+
+HEALTH_SCHEMA = pa.schema(
+    [
+        pa.field("sensor", pa.string(), nullable=False),
+        pa.field("window_start", pa.timestamp("us"), nullable=False),
+        pa.field("region", pa.string()),
+        pa.field("hours", pa.int32(), nullable=False),
+        pa.field("mean_pm25", pa.float64(), nullable=False),
+        pa.field("max_hour_pm25", pa.float64(), nullable=False),
+        pa.field("corrected_pm25", pa.float64(), nullable=False),
+        pa.field("hours_above_35", pa.int32(), nullable=False),
+        pa.field("neighbours_pm25", pa.float64()),
+        pa.field("ratio_down", pa.float64()),
+        pa.field("ratio_up", pa.float64()),
+        pa.field("fault", pa.string()),
+        pa.field("unlike_neighbours", pa.bool_(), nullable=False),
+        pa.field("is_new", pa.bool_(), nullable=False),
+        pa.field("on_probation", pa.bool_(), nullable=False),
+        pa.field("in_dispute", pa.bool_(), nullable=False),
+        pa.field("is_local", pa.bool_(), nullable=False),
+        pa.field("reason", pa.string()),
+    ]
+)
+"""The columns of the table, in order."""
+
+_HISTORY = """
+SELECT sensor, window_start, hours, max_hour_pm25, fault, ratio_down, ratio_up
+FROM sensor_health
+WHERE window_start >= greatest($window - $remembered, $first_window) AND window_start < $window
+"""
+
+_MISSING = """
+SELECT window_start
+FROM windows ANTI JOIN sensor_health USING (window_start)
+WHERE
+    window_start >= greatest($window - $remembered, $first_window)
+    AND window_start < $window
+    AND windows.readings > 0
+ORDER BY window_start
+"""
+
+
+@dataclass(frozen=True)
+class SensorHealth:
+    """One sensor in one window, in the order and meaning of the columns of ``sensor_health``."""
+
+    sensor: str
+    window_start: datetime
+    region: str | None
+    hours: int
+    mean_pm25: float
+    max_hour_pm25: float
+    corrected_pm25: float
+    hours_above_35: int
+    neighbours_pm25: float | None
+    ratio_down: float | None
+    ratio_up: float | None
+    fault: Fault | None
+    unlike_neighbours: bool
+    is_new: bool
+    on_probation: bool
+    in_dispute: bool
+    is_local: bool
+    reason: str | None
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether it has a vote in the verdict on its region."""
+        without_vote = self.is_new or self.on_probation or self.in_dispute or self.is_local or self.unlike_neighbours
+        return self.region is not None and self.hours >= MIN_HOURS and self.fault is None and not without_vote
+
+
+def sensor_health(table: pa.Table) -> list[SensorHealth]:
+    """The rows of a ``table`` of :data:`HEALTH_SCHEMA`, in its order."""
+    return [SensorHealth(**row) for row in table.select(HEALTH_SCHEMA.names).to_pylist()]
+
+
+def read_health(connection: DuckDBPyConnection, window: datetime) -> list[SensorHealth]:
+    """The health of all sensors that reported in ``window`` (start), in order of their text."""
+    rows = connection.sql("FROM sensor_health WHERE window_start = $window ORDER BY sensor", params={"window": window})
+    return sensor_health(rows.to_arrow_table())
+
+
+def read_history(connection: DuckDBPyConnection, window: datetime, first_window: datetime) -> pa.Table:
+    """What judging ``window`` (start) needs of the windows before it, in no order.
+
+    Windows before ``first_window`` are no part of any result.
+    """
+    parameters = {"window": window, "remembered": REMEMBERED, "first_window": first_window}
+    return connection.sql(_HISTORY, params=parameters).to_arrow_table()
+
+
+def windows_without_health(connection: DuckDBPyConnection, window: datetime, first_window: datetime) -> list[datetime]:
+    """Windows (starts) that :func:`read_history` looks back to, and that hold readings but were never judged."""
+    parameters = {"window": window, "remembered": REMEMBERED, "first_window": first_window}
+    return [start for (start,) in connection.execute(_MISSING, parameters).fetchall()]
+
+
+def write_health(connection: DuckDBPyConnection, windows: Sequence[datetime], health: pa.Table) -> None:
+    """Have ``sensor_health`` hold for ``windows`` (starts, consecutive) just the rows of ``health``.
+
+    The caller has begun a transaction.
+    """
+    connection.execute("DELETE FROM sensor_health WHERE window_start BETWEEN ? AND ?", [windows[0], windows[-1]])
+    with registered(connection, "health", health):
+        connection.execute("INSERT INTO sensor_health BY NAME FROM health")
