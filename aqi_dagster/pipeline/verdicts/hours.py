@@ -70,9 +70,9 @@ ORDER BY sensor, hour
 def read_hours(connection: DuckDBPyConnection, first: datetime, last: datetime) -> pa.Table:
     """The hours with readings of the windows from ``first`` to ``last`` (starts), a row per sensor and hour.
 
-    Columns: ``sensor``, ``window_start``, ``hour`` (its start, UTC); ``mean_pm25``, ``least_pm25``, ``greatest_pm25`` of
-    the first laser (CF=1, ug/m3); and, NULL where not known, ``mean_pm25_b`` of the second, ``humidity`` (percent) and
-    ``fine_share`` (mean PM1.0 over mean PM10).
+    Columns: ``sensor``, ``window_start``, ``hour`` (its start, UTC); ``mean_pm25``, ``least_pm25``, ``greatest_pm25``
+    of the first laser (CF=1, ug/m3); ``mean_pm25_b`` of the second, ``humidity`` (percent) and ``fine_share`` (mean
+    PM1.0 over mean PM10), which are NULL where not known.
     """
     return connection.sql(_HOURS, params={"first": first, "last": last}).to_arrow_table()
 
