@@ -1,7 +1,6 @@
 """The network rules once more, sentence by sentence and sensor by sensor, without arrays and without a stored history.
 
-Slow, and shares nothing with the pipeline's own but the equations of ``aqi.py``: it looks back by judging every earlier
-window from its hours again.
+Slow, and shares nothing with the pipeline's own but ``aqi.py``: to look back, it judges earlier windows once more.
 """
 
 from collections.abc import Mapping

@@ -134,7 +134,7 @@ def test_the_season_has_something_of_everything(one_pass: Outcome) -> None:
     assert {judgement and judgement.verdict for judgement in judgements} == {None, "smoke", "malfunction"}
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32), chunks=st.integers(1, 5), cuts=st.sets(st.integers(1, WINDOWS - 1), max_size=12))
 def test_order_repeats_and_runs_make_no_difference(
     network: DuckDBPyConnection,
@@ -158,7 +158,7 @@ def test_order_repeats_and_runs_make_no_difference(
     assert outcome(network) == one_pass
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32), late_window=st.integers(0, WINDOWS - 1), late_windows=st.integers(1, 3))
 def test_late_readings_reach_no_farther_than_21_days(
     network: DuckDBPyConnection,

@@ -89,18 +89,20 @@ def test_values_beyond_all_measure_are_borne(network: DuckDBPyConnection, value:
     assert (hour["least_pm25"], hour["greatest_pm25"]) == (float(f"{value:.2f}"),) * 2
 
 
-numbers = st.one_of(st.none(), st.floats(-10, 1e4).map(lambda value: round(value, 6)))
+numbers = st.floats(-10, 1e4).map(lambda value: round(value, 6))
+
+optional_numbers = st.one_of(st.none(), numbers)
 
 readings = st.lists(
     st.fixed_dictionaries(
         {
             "sensor": st.sampled_from([SENSOR, "39.2, -120.2"]),
             "created_at": st.integers(0, 24 * 3600 - 1).map(lambda seconds: FIRST_WINDOW + timedelta(seconds=seconds)),
-            "pm25_cf1": numbers.filter(lambda value: value is not None),
-            "pm25_cf1_b": numbers,
-            "humidity": numbers,
-            "pm1_cf1": numbers,
-            "pm10_cf1": numbers,
+            "pm25_cf1": numbers,
+            "pm25_cf1_b": optional_numbers,
+            "humidity": optional_numbers,
+            "pm1_cf1": optional_numbers,
+            "pm10_cf1": optional_numbers,
         }
     ),
     unique_by=lambda reading: (reading["sensor"], reading["created_at"]),

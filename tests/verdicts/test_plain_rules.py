@@ -155,7 +155,7 @@ def assert_equal(found: object, expected: object, what: str) -> None:
     assert found == (pytest.approx(expected, rel=1e-12) if isinstance(expected, float) else expected), what
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=60)
 @given(air=airs())
 def test_both_readings_of_the_rules_agree_in_every_window(air: Air) -> None:
     plain = PlainRules(air)

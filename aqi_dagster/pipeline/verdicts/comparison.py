@@ -24,6 +24,9 @@ FACTOR = 5.0
 LOCAL_KM = 10.0
 """Two high sensors that are no farther apart than this saw a fire of their own."""
 
+LOCAL_SHARE = 0.3
+"""Two lasers that differ by this share of their mean at most bear each other out."""
+
 EARTH_RADIUS_KM = 6371.0088
 
 
@@ -54,14 +57,14 @@ class Comparison:
     healthy: Flags
 
 
-def sort_votes(hours: Hours, history: History, regions: Neighbourhoods, own: OwnFaults) -> Votes:
+def sort_votes(hours: Hours, history: History, regions: Neighbourhoods, own_faults: OwnFaults) -> Votes:
     """Sort the sensors that take part: bench tests and sensors that failed of late must not judge others."""
-    takes_part = (hours.count >= MIN_HOURS) & regions.known
+    takes_part = (hours.count >= MIN_HOURS) & regions.has_region
     new = takes_part & ~history.took_part[:, :RECENT].any(axis=1)
     new &= regions.count(new) < regions.count(takes_part)
-    sound = takes_part & (own.name == "")
-    on_probation = sound & history.suspicious[:, :RECENT].any(axis=1)
-    return Votes(new, on_probation, sound & ~new & ~on_probation)
+    without_fault = takes_part & (own_faults.name == "")
+    on_probation = without_fault & history.suspicious[:, :RECENT].any(axis=1)
+    return Votes(new, on_probation, without_fault & ~new & ~on_probation)
 
 
 def compare(hours: Hours, regions: Neighbourhoods, votes: Votes) -> Comparison:
@@ -70,14 +73,14 @@ def compare(hours: Hours, regions: Neighbourhoods, votes: Votes) -> Comparison:
     candidates = votes.candidates
     number = regions.count(candidates)
     lower, upper = regions.middles_of_others(mean, candidates)
-    compared = (candidates & (number >= 3)) | (votes.on_probation & (number >= 2))
-    low = compared & (lower >= LEAST_LOW_PM25) & (mean < lower / FACTOR)
-    high = compared & (mean > FACTOR * np.maximum(upper, LEAST_HIGH_PM25))
+    eligible = (candidates & (number >= 3)) | (votes.on_probation & (number >= 2))
+    low = eligible & (lower >= LEAST_LOW_PM25) & (mean < lower / FACTOR)
+    high = eligible & (mean > FACTOR * np.maximum(upper, LEAST_HIGH_PM25))
     # Of two, each has but the other to be compared with.
     ratio_of_two = np.maximum(mean, lower) > FACTOR * np.maximum(np.minimum(mean, lower), LEAST_HIGH_PM25)
     in_dispute = candidates & (number == 2) & ratio_of_two
     near = _near_another(hours.sensors, regions, high & candidates)
-    local = high & candidates & (near | lasers_agree(hours, 0.3))
+    local = high & candidates & (near | lasers_agree(hours, LOCAL_SHARE))
     healthy = candidates & ~low & ~high & ~in_dispute
     return Comparison(lower, upper, low, high, near, local, in_dispute, healthy)
 

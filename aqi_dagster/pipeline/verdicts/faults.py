@@ -1,4 +1,4 @@
-"""What is wrong with a sensor by its own readings, and by nothing that others read in the same hours.
+"""What is wrong with a sensor by its own readings; others are only asked whether a silent one had anything to read.
 
 Limits come from the counters' rated range, from how two lasers of one sensor differ when both work (Barkjohn et al.
 2021), and from what a failed laser does: it counts as many small particles as large ones.
@@ -25,6 +25,12 @@ IMPOSSIBLE_PM25 = 6_000.0
 HARDLY_POSSIBLE_PM25 = 2_000.0
 """Hour mean (CF=1, ug/m3) that is only to be believed if both lasers say so: twice what the counters are rated for."""
 
+FLAT_PM25, FLAT_SHARE = 50.0, 0.9
+"""Hour mean (CF=1, ug/m3), and share of PM1.0 in PM10, above which a laser counts as failed."""
+
+STUCK_PM25, STUCK_SHARE = 20.0, 0.01
+"""Mean of a window (CF=1, ug/m3) above which its hours differ by this share of it, or more, where air is measured."""
+
 DEAD_PM25 = 1.0
 """A sensor below this (ug/m3), window after window, is dead where others read more than :data:`ALIVE_PM25`."""
 
@@ -49,18 +55,18 @@ class OwnFaults:
     reached: Floats
 
 
-def own_faults(hours: Hours, history: History, regions: Neighbourhoods) -> OwnFaults:
+def find_own_faults(hours: Hours, history: History, regions: Neighbourhoods) -> OwnFaults:
     """The faults of every sensor whose region is known, whether or not it takes part."""
-    takes_part = (hours.count >= MIN_HOURS) & regions.known
+    takes_part = (hours.count >= MIN_HOURS) & regions.has_region
     silent, reached = _silence(hours, history, regions, takes_part)
     faults = {
         "disagree": _disagrees(hours),
         "impossible": _is_impossible(hours),
-        "flat": _enough_hours((hours.mean > 50) & (hours.fine_share > 0.9), hours.count),
+        "flat": _enough_hours((hours.mean > FLAT_PM25) & (hours.fine_share > FLAT_SHARE), hours.count),
         "stuck": takes_part & _is_stuck(hours),
         "dead": (silent > 0) & (reached > ALIVE_PM25),
     }
-    name = np.select([fault & regions.known for fault in faults.values()], list(faults), "")
+    name = np.select([fault & regions.has_region for fault in faults.values()], list(faults), "")
     return OwnFaults(name, silent, reached)
 
 
@@ -88,7 +94,7 @@ def _is_impossible(hours: Hours) -> Flags:
 def _is_stuck(hours: Hours) -> Flags:
     same = (hours.least == hours.greatest) & (hours.least > 0)
     spread = hours.highest - np.fmin.reduce(hours.mean, axis=1)
-    return np.asarray(same | ((hours.average > 20) & (spread < 0.01 * hours.average)))
+    return np.asarray(same | ((hours.average > STUCK_PM25) & (spread < STUCK_SHARE * hours.average)))
 
 
 def _silence(hours: Hours, history: History, regions: Neighbourhoods, takes_part: Flags) -> tuple[Counts, Floats]:

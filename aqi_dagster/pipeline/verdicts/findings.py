@@ -7,7 +7,7 @@ import numpy as np
 
 from aqi_dagster.pipeline.verdicts.comparison import Comparison, Votes, compare, sort_votes
 from aqi_dagster.pipeline.verdicts.correction import correct_hours
-from aqi_dagster.pipeline.verdicts.faults import Names, OwnFaults, own_faults
+from aqi_dagster.pipeline.verdicts.faults import Names, OwnFaults, find_own_faults
 from aqi_dagster.pipeline.verdicts.history import History
 from aqi_dagster.pipeline.verdicts.hours import Floats, Hours
 from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
@@ -25,9 +25,9 @@ class Findings:
     regions: Sequence[str | None]
     hours: Hours
     corrected: Floats
-    own: OwnFaults
+    own_faults: OwnFaults
     votes: Votes
-    compared: Comparison
+    comparison: Comparison
     ratios: Ratios
     fault: Names
 
@@ -35,16 +35,20 @@ class Findings:
 def examine(hours: Hours, history: History, regions: Sequence[str | None]) -> Findings:
     """Judge the sensors of a window, of all ``regions`` (by sensor, None where not known) at once."""
     neighbourhoods = Neighbourhoods.of(regions)
-    own = own_faults(hours, history, neighbourhoods)
-    votes = sort_votes(hours, history, neighbourhoods, own)
-    compared = compare(hours, neighbourhoods, votes)
+    own_faults = find_own_faults(hours, history, neighbourhoods)
+    votes = sort_votes(hours, history, neighbourhoods, own_faults)
+    comparison = compare(hours, neighbourhoods, votes)
     return Findings(
         regions,
         hours,
         corrected=correct_hours(hours.mean, hours.humidity),
-        own=own,
+        own_faults=own_faults,
         votes=votes,
-        compared=compared,
-        ratios=ratios(hours.average, history, neighbourhoods, votes, compared),
-        fault=np.select([own.name != "", compared.low, compared.high & ~compared.local], [own.name, "low", "high"], ""),
+        comparison=comparison,
+        ratios=ratios(hours.average, history, neighbourhoods, votes, comparison),
+        fault=np.select(
+            [own_faults.name != "", comparison.low, comparison.high & ~comparison.local],
+            [own_faults.name, "low", "high"],
+            "",
+        ),
     )

@@ -29,26 +29,26 @@ def judge_health(
     """
     by_hour = Hours.of(hours, window)
     sensors = by_hour.sensors
-    found = examine(by_hour, History.of(history, window, sensors), [region_of(sensor) for sensor in sensors])
+    findings = examine(by_hour, History.of(history, window, sensors), [region_of(sensor) for sensor in sensors])
     columns = {
         "sensor": sensors,
         "window_start": [window] * len(sensors),
-        "region": found.regions,
+        "region": findings.regions,
         "hours": by_hour.count,
         "mean_pm25": by_hour.average,
         "max_hour_pm25": by_hour.highest,
-        "corrected_pm25": by_hour.average_of(found.corrected),
-        "hours_above_35": np.count_nonzero(found.corrected >= SMOKE_PM25, axis=1),
-        "neighbours_pm25": found.ratios.neighbours,
-        "ratio_down": found.ratios.down,
-        "ratio_up": found.ratios.up,
-        "fault": [fault or None for fault in found.fault.tolist()],
-        "unlike_neighbours": found.ratios.unlike,
-        "is_new": found.votes.new,
-        "on_probation": found.votes.on_probation,
-        "in_dispute": found.compared.in_dispute,
-        "is_local": found.compared.local,
-        "reason": reasons(found),
+        "corrected_pm25": by_hour.average_of(findings.corrected),
+        "hours_above_35": np.count_nonzero(findings.corrected >= SMOKE_PM25, axis=1),
+        "neighbours_pm25": findings.ratios.neighbours,
+        "ratio_down": findings.ratios.down,
+        "ratio_up": findings.ratios.up,
+        "fault": [fault or None for fault in findings.fault.tolist()],
+        "unlike_neighbours": findings.ratios.unlike,
+        "is_new": findings.votes.new,
+        "on_probation": findings.votes.on_probation,
+        "in_dispute": findings.comparison.in_dispute,
+        "is_local": findings.comparison.local,
+        "reason": reasons(findings),
     }
     # From NumPy a number that is missing comes as NaN.
     arrays = [pa.array(columns[field.name], field.type, from_pandas=True) for field in HEALTH_SCHEMA]

@@ -26,7 +26,7 @@ _HOURS_OF_WINDOW = WINDOW_LENGTH // _HOUR
 _HOURS = """
 -- Hours of windows with readings, by sensor: means in ug/m3 (CF=1) and percent. Repeated readings do not count.
 -- A sum of decimals is exact, so a mean does not depend on the order in which threads add up; one of floats would.
-WITH kept AS (
+WITH window_readings AS (
     SELECT
         sensor,
         window_start,
@@ -38,7 +38,7 @@ WITH kept AS (
         pm10_cf1
     FROM readings
     WHERE window_start BETWEEN $first AND $last AND NOT repeated
-), exact AS (
+), decimals AS (
     SELECT
         sensor,
         window_start,
@@ -49,7 +49,7 @@ WITH kept AS (
               THEN COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1'])
               ELSE sign(COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1'])) * 1e18
          END)::DECIMAL(38, 15)
-    FROM kept
+    FROM window_readings
 )
 SELECT
     sensor,
@@ -61,7 +61,7 @@ SELECT
     avg(humidity) AS humidity,
     avg(pm1_cf1) / nullif(avg(pm10_cf1), 0) AS fine_share,
     avg(pm25_cf1_b) AS mean_pm25_b
-FROM exact
+FROM decimals
 GROUP BY sensor, window_start, hour
 ORDER BY sensor, hour
 """
@@ -83,7 +83,7 @@ class Hours:
 
     ``mean`` and ``second`` are the hour means of the first and the second laser (PM2.5 CF=1, ug/m3), ``humidity`` is in
     percent, ``fine_share`` is mean PM1.0 over mean PM10; NaN where there is none. ``least`` and ``greatest`` are
-    those of all readings of the window, without columns.
+    those of all readings of the window: one number per sensor.
     """
 
     sensors: Sequence[str]

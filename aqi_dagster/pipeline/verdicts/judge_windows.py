@@ -27,18 +27,18 @@ def judge_windows(
     Windows before ``first_window`` are no part of the history. A sensor whose ``region_of`` is None is not judged.
     """
     history = read_history(connection, windows[0], first_window)
-    for number in range(0, len(windows), WINDOWS_AT_ONCE):
-        together = windows[number : number + WINDOWS_AT_ONCE]
-        hours = read_hours(connection, together[0], together[-1])
-        judged = []
-        for window in together:
+    for begin in range(0, len(windows), WINDOWS_AT_ONCE):
+        group = windows[begin : begin + WINDOWS_AT_ONCE]
+        hours = read_hours(connection, group[0], group[-1])
+        tables = []
+        for window in group:
             health = judge_health(window, hours, history, region_of)
-            judged.append(health)
+            tables.append(health)
             history = _remember(history, health, window)
-        write_health(connection, together, pa.concat_tables(judged))
+        write_health(connection, group, pa.concat_tables(tables))
 
 
 def _remember(history: pa.Table, health: pa.Table, window: datetime) -> pa.Table:
     """``history`` with the ``health`` of ``window``, and without what no later window looks back to."""
-    remembered = pc.greater(history["window_start"], pa.scalar(window - REMEMBERED, pa.timestamp("us")))
-    return pa.concat_tables([history.filter(remembered), health.select(history.column_names)])
+    is_recent = pc.greater(history["window_start"], pa.scalar(window - REMEMBERED, pa.timestamp("us")))
+    return pa.concat_tables([history.filter(is_recent), health.select(history.column_names)])

@@ -10,10 +10,10 @@ from aqi_dagster.pipeline.verdicts.hours import Counts, Flags, Floats
 
 @dataclass(frozen=True)
 class Neighbourhoods:
-    """The region of each sensor by its ``number``, 0 and up; whose region is not ``known`` has none."""
+    """The region of each sensor by its ``number``, 0 and up; False in ``has_region`` if it is not known."""
 
     number: Counts
-    known: Flags
+    has_region: Flags
 
     @classmethod
     def of(cls, regions: Sequence[str | None]) -> "Neighbourhoods":

@@ -58,8 +58,8 @@ def judge(region: str, window: datetime, health: Iterable[SensorHealth]) -> Judg
 
     Rows of other regions and windows are left aside.
     """
-    found = assess(row for row in health if row.region == region and row.window_start == window)
-    if (outcome := _outcome(found)) is None:
+    assessment = assess(row for row in health if row.region == region and row.window_start == window)
+    if (outcome := _outcome(assessment)) is None:
         return None
     verdict, confidence, reason = outcome
     return Judgement(
@@ -67,9 +67,9 @@ def judge(region: str, window: datetime, health: Iterable[SensorHealth]) -> Judg
         window_start=window,
         verdict=verdict,
         confidence=confidence,
-        level=found.level,
-        healthy_sensors=[row.sensor for row in found.healthy],
-        broken_sensors=[row.sensor for row in found.broken],
+        level=assessment.level,
+        healthy_sensors=[row.sensor for row in assessment.healthy],
+        broken_sensors=[row.sensor for row in assessment.broken],
         reason=reason,
     )
 
@@ -93,36 +93,36 @@ def assess(health: Iterable[SensorHealth]) -> Assessment:
     )
 
 
-def _outcome(found: Assessment) -> tuple[NetworkVerdict, Confidence | None, str] | None:
+def _outcome(assessment: Assessment) -> tuple[NetworkVerdict, Confidence | None, str] | None:
     """Verdict, confidence and reason; the first that fits."""
-    if found.level is not None and found.level >= SMOKE_PM25:
-        if len(found.healthy) >= 2:
-            return "smoke", "high", _smoke(found)
-        (witness,) = found.healthy or [max(found.disputed, key=lambda row: row.corrected_pm25)]
+    if assessment.level is not None and assessment.level >= SMOKE_PM25:
+        if len(assessment.healthy) >= 2:
+            return "smoke", "high", _smoke(assessment)
+        (witness,) = assessment.healthy or [max(assessment.disputed, key=lambda row: row.corrected_pm25)]
         if witness.hours_above_35 >= MIN_SMOKE_HOURS:
-            return "smoke", "low", _one_witness(found, witness)
-        return "undecided", None, _one_witness(found, witness)
-    if found.local:
-        return "smoke", "low", _local_smoke(found)
-    if found.broken:
-        return "malfunction", None, _malfunction(found)
+            return "smoke", "low", _one_witness(assessment, witness)
+        return "undecided", None, _one_witness(assessment, witness)
+    if assessment.local:
+        return "smoke", "low", _local_smoke(assessment)
+    if assessment.broken:
+        return "malfunction", None, _malfunction(assessment)
     return None
 
 
-def _smoke(found: Assessment) -> str:
+def _smoke(assessment: Assessment) -> str:
     return (
-        f"The middle one of {len(found.healthy)} healthy sensors averaged {found.level:,.0f} ug/m3 (corrected), "
-        f"{SMOKE_PM25:g} or more."
+        f"The middle one of {len(assessment.healthy)} healthy sensors averaged {assessment.level:,.0f} ug/m3 "
+        f"(corrected), {SMOKE_PM25:g} or more."
     )
 
 
-def _one_witness(found: Assessment, witness: SensorHealth) -> str:
+def _one_witness(assessment: Assessment, witness: SensorHealth) -> str:
     hours = witness.hours_above_35
     subject = "The only healthy sensor"
-    if not found.healthy:
-        lower, higher = sorted(row.mean_pm25 for row in found.disputed)
+    if not assessment.healthy:
+        lower, higher = sorted(row.mean_pm25 for row in assessment.disputed)
         subject = f"Of two sensors that read {lower:,.0f} and {higher:,.0f} ug/m3 the higher"
-    averaged = f"{subject} averaged {found.level:,.0f} ug/m3 (corrected)"
+    averaged = f"{subject} averaged {assessment.level:,.0f} ug/m3 (corrected)"
     if hours >= MIN_SMOKE_HOURS:
         return f"{averaged}, and {hours} of its hours had {SMOKE_PM25:g} or more."
     return (
@@ -131,11 +131,13 @@ def _one_witness(found: Assessment, witness: SensorHealth) -> str:
     )
 
 
-def _local_smoke(found: Assessment) -> str:
-    means = [row.mean_pm25 for row in found.local]
+def _local_smoke(assessment: Assessment) -> str:
+    means = [row.mean_pm25 for row in assessment.local]
     read = f"{min(means):,.0f}" if len(means) == 1 else f"{min(means):,.0f} to {max(means):,.0f}"
-    region = "far more than the others" if found.level is None else f"while the region reads {found.level:,.0f}"
-    return f"{_subject(found.local)} read {read} {region}: smoke, but local."
+    region = (
+        "far more than the others" if assessment.level is None else f"while the region reads {assessment.level:,.0f}"
+    )
+    return f"{_subject(assessment.local)} read {read} {region}: smoke, but local."
 
 
 def _subject(local: list[SensorHealth]) -> str:
@@ -146,8 +148,8 @@ def _subject(local: list[SensorHealth]) -> str:
     return f"{len(local)} sensors"
 
 
-def _malfunction(found: Assessment) -> str:
-    faulty = f"{len(found.broken)} sensors are faulty" if len(found.broken) > 1 else "One sensor is faulty"
-    if found.level is None:
+def _malfunction(assessment: Assessment) -> str:
+    faulty = f"{len(assessment.broken)} sensors are faulty" if len(assessment.broken) > 1 else "One sensor is faulty"
+    if assessment.level is None:
         return f"{faulty}, and no healthy one is there to judge the air by."
-    return f"{faulty}, and the air is below {SMOKE_PM25:g} ug/m3 (corrected): {found.level:,.0f}."
+    return f"{faulty}, and the air is below {SMOKE_PM25:g} ug/m3 (corrected): {assessment.level:,.0f}."

@@ -15,14 +15,23 @@ MIN_HEALTHY = 3
 RATIOS = 6
 """How many of the last ratios a sensor is judged by."""
 
+LEAST_DOWN_PM25, LEAST_UP_PM25 = 10.0, 5.0
+"""PM2.5 of the neighbours (CF=1, ug/m3) below which none, or this, is what a sensor is divided by."""
+
+FADED, FADED_NOW = 0.25, 0.5
+"""A sensor is fading if its usual ratio is below the first, and its present one below the second or not known."""
+
+RISEN, RISEN_NOW = 4.0, 2.0
+"""A sensor is rising if its usual ratio is above the first, and its present one above the second."""
+
 
 @dataclass(frozen=True)
 class Ratios:
     """Each candidate beside the median of the other healthy sensors (``neighbours``, ug/m3); NaN where there is none.
 
-    ``down`` is only taken where the neighbours read 10 ug/m3 or more, ``up`` from at least 5 of theirs.
-    ``usual_down`` and ``usual_up`` are the medians of the last :data:`RATIOS` that are known. A healthy sensor whose
-    usual ratio and whose present one are far too small is ``fading``, far too great ``rising``.
+    ``down`` and ``up`` are the sensor's mean over theirs, from a floor on; ``usual_down`` and ``usual_up`` are the
+    medians of the last :data:`RATIOS` that are known. A healthy sensor whose usual ratio and whose present one are far
+    too small is ``fading``, far too great ``rising``.
     """
 
     neighbours: Floats
@@ -39,23 +48,23 @@ class Ratios:
         return self.fading | self.rising
 
 
-def ratios(mean: Floats, history: History, regions: Neighbourhoods, votes: Votes, compared: Comparison) -> Ratios:
+def ratios(mean: Floats, history: History, regions: Neighbourhoods, votes: Votes, comparison: Comparison) -> Ratios:
     """The ratios of a window by the sensors' ``mean`` (ug/m3), and what they have come to over two weeks."""
-    asked = votes.candidates & (regions.count(compared.healthy) >= MIN_HEALTHY)
-    neighbours = np.where(asked, regions.median_of_others(mean, compared.healthy), np.nan)
-    down = np.where(neighbours >= 10, mean / np.maximum(neighbours, 10), np.nan)
-    up = mean / np.maximum(neighbours, 5)
+    asked = votes.candidates & (regions.count(comparison.healthy) >= MIN_HEALTHY)
+    neighbours = np.where(asked, regions.median_of_others(mean, comparison.healthy), np.nan)
+    down = np.where(neighbours >= LEAST_DOWN_PM25, mean / np.maximum(neighbours, LEAST_DOWN_PM25), np.nan)
+    up = mean / np.maximum(neighbours, LEAST_UP_PM25)
     usual_down = _median_of_last(np.column_stack([down, history.down]))
     usual_up = _median_of_last(np.column_stack([up, history.up]))
-    judged = compared.healthy & asked
+    eligible = comparison.healthy & asked
     return Ratios(
         neighbours,
         down,
         up,
         usual_down,
         usual_up,
-        fading=judged & (usual_down < 0.25) & ((down < 0.5) | np.isnan(down)),
-        rising=judged & (usual_up > 4) & (up > 2),
+        fading=eligible & (usual_down < FADED) & ((down < FADED_NOW) | np.isnan(down)),
+        rising=eligible & (usual_up > RISEN) & (up > RISEN_NOW),
     )
 
 

@@ -1,4 +1,4 @@
-"""What is found out about a sensor, in one plain sentence each."""
+"""What the rules find out about a sensor, in one plain sentence each."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -14,35 +14,37 @@ from aqi_dagster.windows import WINDOW_LENGTH
 _DAYS = ["no", "one", "two", "three", "four", "five", "six", "seven"]
 
 
-def reasons(found: Findings) -> list[str | None]:
+def reasons(findings: Findings) -> list[str | None]:
     """A sentence for each sensor of which there is anything to say; None for one that is healthy."""
-    compared, votes = found.compared, found.votes
-    healthy = compared.healthy & ~found.ratios.unlike
+    comparison, votes = findings.comparison, findings.votes
+    healthy = comparison.healthy & ~findings.ratios.unlike
     sentences: list[str | None] = [None] * len(healthy)
     for row in np.flatnonzero(~healthy).tolist():
-        if fault := str(found.fault[row]):
-            sentences[row] = _FAULTS[fault](found, row)
-        elif compared.local[row]:
-            sentences[row] = _local(found, row)
-        elif compared.in_dispute[row]:
-            other = compared.lower[row]
-            sentences[row] = f"Read {_number(found, row)} where the only other sensor read {other:,.0f}: one is wrong."
-        elif found.ratios.unlike[row]:
-            sentences[row] = _unlike(found, row)
+        if fault := str(findings.fault[row]):
+            sentences[row] = _FAULTS[fault](findings, row)
+        elif comparison.local[row]:
+            sentences[row] = _local(findings, row)
+        elif comparison.in_dispute[row]:
+            other = comparison.lower[row]
+            sentences[row] = (
+                f"Read {_number(findings, row)} where the only other sensor read {other:,.0f}: one is wrong."
+            )
+        elif findings.ratios.unlike[row]:
+            sentences[row] = _unlike(findings, row)
         elif votes.on_probation[row]:
             sentences[row] = "Looks right, but had failed in the seven days before, and so has no vote yet."
         elif votes.new[row]:
             sentences[row] = "Is new: it took part in no window of the seven days before, and so has no vote yet."
-        elif found.regions[row] is None:
+        elif findings.regions[row] is None:
             sentences[row] = "Its region is not known yet, so it was not judged."
         else:
-            hours = found.hours.count[row]
+            hours = findings.hours.count[row]
             sentences[row] = f"Reported in {hours} of the window's hours, and takes part from {MIN_HOURS} on."
     return sentences
 
 
-def _disagree(found: Findings, row: int) -> str:
-    hours = found.hours
+def _disagree(findings: Findings, row: int) -> str:
+    hours = findings.hours
     gap, middle = lasers(hours)
     apart = int(np.count_nonzero((gap[row] > DISAGREEING_PM25) & (gap[row] > DISAGREEING_SHARE * middle[row])))
     both = int(np.count_nonzero(~np.isnan(gap[row])))
@@ -53,48 +55,50 @@ def _disagree(found: Findings, row: int) -> str:
     )
 
 
-def _impossible(found: Findings, row: int) -> str:
-    return f"Read up to {found.hours.highest[row]:,.0f} ug/m3, far more than a sensor can measure."
+def _impossible(findings: Findings, row: int) -> str:
+    return f"Read up to {findings.hours.highest[row]:,.0f} ug/m3, far more than a sensor can measure."
 
 
 def _flat(_: Findings, __: int) -> str:
     return "Counts as many particles below 1 um as below 10: its laser has failed."
 
 
-def _stuck(found: Findings, row: int) -> str:
-    least, greatest = found.hours.least[row], found.hours.greatest[row]
+def _stuck(findings: Findings, row: int) -> str:
+    least, greatest = findings.hours.least[row], findings.hours.greatest[row]
     if least == greatest:
         return f"Read {least:,.2f} ug/m3 and nothing else: it is stuck."
-    return f"Read {_number(found, row)} ug/m3 hour after hour, within one percent: air does not stay like that."
+    return f"Read {_number(findings, row)} ug/m3 hour after hour, within one percent: air does not stay like that."
 
 
-def _dead(found: Findings, row: int) -> str:
-    days = int((found.own.silent[row] + 1) * WINDOW_LENGTH / timedelta(days=1))
-    return f"Has read below 1 for {_DAYS[days]} days while its neighbours reached {found.own.reached[row]:,.0f}."
+def _dead(findings: Findings, row: int) -> str:
+    days = int((findings.own_faults.silent[row] + 1) * WINDOW_LENGTH / timedelta(days=1))
+    return (
+        f"Has read below 1 for {_DAYS[days]} days while its neighbours reached {findings.own_faults.reached[row]:,.0f}."
+    )
 
 
-def _low(found: Findings, row: int) -> str:
-    return f"Read {_number(found, row)} where its neighbours read {found.compared.lower[row]:,.0f}."
+def _low(findings: Findings, row: int) -> str:
+    return f"Read {_number(findings, row)} where its neighbours read {findings.comparison.lower[row]:,.0f}."
 
 
-def _high(found: Findings, row: int) -> str:
-    return f"Read {_number(found, row)} where its neighbours read {found.compared.upper[row]:,.0f}."
+def _high(findings: Findings, row: int) -> str:
+    return f"Read {_number(findings, row)} where its neighbours read {findings.comparison.upper[row]:,.0f}."
 
 
-def _local(found: Findings, row: int) -> str:
-    witness = "another sensor nearby does too" if found.compared.near[row] else "both of its lasers agree"
-    neighbours = f"{found.compared.upper[row]:,.0f}"
-    return f"Read {_number(found, row)} where its neighbours read {neighbours}, and {witness}: smoke, but local."
+def _local(findings: Findings, row: int) -> str:
+    witness = "another sensor nearby does too" if findings.comparison.near[row] else "both of its lasers agree"
+    neighbours = f"{findings.comparison.upper[row]:,.0f}"
+    return f"Read {_number(findings, row)} where its neighbours read {neighbours}, and {witness}: smoke, but local."
 
 
-def _unlike(found: Findings, row: int) -> str:
-    ratios = found.ratios
+def _unlike(findings: Findings, row: int) -> str:
+    ratios = findings.ratios
     usual = ratios.usual_up[row] if ratios.rising[row] else ratios.usual_down[row]
     return f"Has read {usual:.2g} times as much as its neighbours, by the middle of its last {RATIOS} windows."
 
 
-def _number(found: Findings, row: int) -> str:
-    return f"{found.hours.average[row]:,.0f}"
+def _number(findings: Findings, row: int) -> str:
+    return f"{findings.hours.average[row]:,.0f}"
 
 
 _FAULTS: dict[str, Callable[[Findings, int], str]] = {
