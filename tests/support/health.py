@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from duckdb import DuckDBPyConnection
-
-from aqi_dagster.pipeline.store.sql import registered, scalar, transaction
+from aqi_dagster.pipeline.store.sql import Writer, registered, scalar, transaction
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import Judgement, judge
 from aqi_dagster.pipeline.verdicts.sensor_health import HEALTH_SCHEMA, SensorHealth, read_health
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, message, take_in
 
 REGION_NAME = "Lake Tahoe"
@@ -19,7 +17,7 @@ Hourly = Sequence[float | None]
 """A value for each hour of a window, from its start on; None where there is no reading, or no such value."""
 
 
-def prepare_health(connection: DuckDBPyConnection) -> None:
+def prepare_health(connection: Writer) -> None:
     """Add what the health of sensors needs and the store may not have yet."""
     connection.execute("ALTER TABLE readings ADD COLUMN IF NOT EXISTS pm25_cf1_b DOUBLE")
     with registered(connection, "health", HEALTH_SCHEMA.empty_table()):
@@ -37,7 +35,7 @@ def around(mean: float) -> Hourly:
 
 
 def report(
-    connection: DuckDBPyConnection,
+    connection: Writer,
     number: int,
     pm25: Mapping[str, float | Hourly],
     second: Mapping[str, float | Hourly] | None = None,
@@ -70,15 +68,15 @@ def everywhere(_: str) -> str:
 
 
 def health_of(
-    connection: DuckDBPyConnection, number: int, region_of: Callable[[str], str | None] = everywhere
+    connection: Writer, number: int, region_of: Callable[[str], str | None] = everywhere
 ) -> dict[str, SensorHealth]:
     """Judge all windows up to the window ``number``; the health of its sensors, by sensor."""
     with transaction(connection):
-        judge_windows(connection, [window_at(n) for n in range(number + 1)], FIRST_WINDOW, region_of)
+        judge_windows(connection, WindowRange(FIRST_WINDOW, window_at(number)), FIRST_WINDOW, region_of)
     return {row.sensor: row for row in read_health(connection, window_at(number))}
 
 
-def judgement_of(connection: DuckDBPyConnection, number: int) -> Judgement | None:
+def judgement_of(connection: Writer, number: int) -> Judgement | None:
     """Judge all windows up to the window ``number``; the judgement on it."""
     return judge(REGION_NAME, window_at(number), health_of(connection, number).values())
 

@@ -87,9 +87,7 @@ class PlainRules:
         today = self.compared(window)
         unlike = {s for s, row in today.items() if row.healthy and self.is_unlike(s, window)}
         return {
-            s: PlainHealth(
-                **{**vars(row), "unlike": s in unlike, "healthy": row.healthy and s not in unlike}  # type: ignore[arg-type]
-            )
+            s: PlainHealth(**{**vars(row), "unlike": s in unlike, "healthy": row.healthy and s not in unlike})
             for s, row in today.items()
         }
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from duckdb import DuckDBPyConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.comparison import distance_km
 from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
 from tests.support.health import around, everywhere, faults, health_of, healthy, judgement_of, report
@@ -17,7 +17,7 @@ A, B, C, D = "39.0, -120.0", "39.5, -120.0", "40.0, -120.0", "40.5, -120.0"
     ("lower", "higher", "disputed"), [(20, 125, False), (20, 125.2, True), (100, 499, False), (100, 501, True)]
 )
 def test_two_are_in_dispute_above_five_times_the_lower(
-    network: DuckDBPyConnection, lower: float, higher: float, disputed: bool
+    network: Writer, lower: float, higher: float, disputed: bool
 ) -> None:
     report(network, 0, {A: higher, B: lower})
     health = health_of(network, 0)
@@ -43,19 +43,19 @@ def test_two_are_in_dispute_above_five_times_the_lower(
         ((499, 5, 100, 400), {B: "low"}),
     ],
 )
-def test_who_is_low_or_high(network: DuckDBPyConnection, values: tuple[float, ...], found: dict[str, str]) -> None:
+def test_who_is_low_or_high(network: Writer, values: tuple[float, ...], found: dict[str, str]) -> None:
     report(network, 0, dict(zip([A, B, C, D], values, strict=False)))
     assert faults(health_of(network, 0)) == found
 
 
-def test_equal_means_are_each_others_neighbours(network: DuckDBPyConnection) -> None:
+def test_equal_means_are_each_others_neighbours(network: Writer) -> None:
     report(network, 0, dict.fromkeys([A, B, C, D], 150))
     health = health_of(network, 0)
     assert {row.neighbours_pm25 for row in health.values()} == {health[A].mean_pm25}
     assert healthy(health) == [A, B, C, D]
 
 
-def test_one_on_probation_is_compared_with_two_even_in_dispute(network: DuckDBPyConnection) -> None:
+def test_one_on_probation_is_compared_with_two_even_in_dispute(network: Writer) -> None:
     report(network, 0, {A: 5_000, B: 70, C: 70})
     report(network, 1, {A: 10, B: 70, C: 400})
     health = health_of(network, 1)
@@ -63,7 +63,7 @@ def test_one_on_probation_is_compared_with_two_even_in_dispute(network: DuckDBPy
     assert [sensor for sensor, row in health.items() if row.in_dispute] == [B, C]
 
 
-def test_one_on_probation_beside_a_single_one_is_not_compared(network: DuckDBPyConnection) -> None:
+def test_one_on_probation_beside_a_single_one_is_not_compared(network: Writer) -> None:
     report(network, 0, {A: 5_000, B: 70})
     report(network, 1, {A: 1_900, B: 70})
     health = health_of(network, 1)
@@ -71,7 +71,7 @@ def test_one_on_probation_beside_a_single_one_is_not_compared(network: DuckDBPyC
     assert healthy(health) == [B]
 
 
-def test_one_on_probation_is_never_local_and_makes_nobody_local(network: DuckDBPyConnection) -> None:
+def test_one_on_probation_is_never_local_and_makes_nobody_local(network: Writer) -> None:
     near = "39.01, -120.0"
     others = {f"3{n}.5, -110": 5.0 for n in range(5)}
     report(network, 0, {A: 5_000, near: 5, **others})
@@ -80,7 +80,7 @@ def test_one_on_probation_is_never_local_and_makes_nobody_local(network: DuckDBP
 
 
 def test_one_hour_is_enough_to_put_a_sensor_on_probation_and_it_may_be_new_as_well(
-    network: DuckDBPyConnection,
+    network: Writer,
 ) -> None:
     report(network, 0, {A: [5_000.0], B: 5, C: 5})
     report(network, 1, {A: 700, B: 5, C: 5})
@@ -88,7 +88,7 @@ def test_one_hour_is_enough_to_put_a_sensor_on_probation_and_it_may_be_new_as_we
     assert (health[A].on_probation, health[A].is_new, health[A].fault) == (True, True, "high")
 
 
-def test_disagreeing_low_and_dead_sensors_are_on_no_probation(network: DuckDBPyConnection) -> None:
+def test_disagreeing_low_and_dead_sensors_are_on_no_probation(network: Writer) -> None:
     report(network, 0, {A: 18, B: 484, C: 616, D: 400}, {D: 10})
     assert faults(health_of(network, 0)) == {A: "low", D: "disagree"}
     report(network, 1, {A: 500, B: 484, C: 616, D: 400})
@@ -96,9 +96,7 @@ def test_disagreeing_low_and_dead_sensors_are_on_no_probation(network: DuckDBPyC
 
 
 @pytest.mark.parametrize(("gap", "is_new"), [(14, False), (15, True)])
-def test_new_is_who_took_part_in_no_window_of_the_seven_days_before(
-    network: DuckDBPyConnection, gap: int, is_new: bool
-) -> None:
+def test_new_is_who_took_part_in_no_window_of_the_seven_days_before(network: Writer, gap: int, is_new: bool) -> None:
     report(network, 0, {A: 5, B: 5})
     for number in range(1, gap):
         # A few hours are no part.
@@ -109,7 +107,7 @@ def test_new_is_who_took_part_in_no_window_of_the_seven_days_before(
     assert not health[B].is_new
 
 
-def test_after_a_gap_of_all_nobody_is_new(network: DuckDBPyConnection) -> None:
+def test_after_a_gap_of_all_nobody_is_new(network: Writer) -> None:
     report(network, 0, {A: 5, B: 5})
     report(network, 40, {A: 5, B: 5})
     assert healthy(health_of(network, 40)) == [A, B]
@@ -118,7 +116,7 @@ def test_after_a_gap_of_all_nobody_is_new(network: DuckDBPyConnection) -> None:
 @pytest.mark.parametrize(
     ("north", "local"), [("39.0898, -120.0", True), ("39.0901, -120.0", False)], ids=["9.99 km", "10.02 km"]
 )
-def test_local_are_two_within_ten_kilometres(network: DuckDBPyConnection, north: str, local: bool) -> None:
+def test_local_are_two_within_ten_kilometres(network: Writer, north: str, local: bool) -> None:
     report(network, 0, {A: 700, north: 700, **{f"3{n}.5, -110": 5.0 for n in range(5)}})
     health = health_of(network, 0)
     assert [health[sensor].is_local for sensor in (A, north)] == [local] * 2
@@ -136,7 +134,7 @@ def test_local_are_two_within_ten_kilometres(network: DuckDBPyConnection, north:
     ],
 )
 def test_local_is_one_whose_lasers_agree_in_more_than_half_of_the_hours_with_both(
-    network: DuckDBPyConnection, second: list[float], local: bool
+    network: Writer, second: list[float], local: bool
 ) -> None:
     first = [700.0, 735.0] * 6
     report(network, 0, {A: first, **{f"3{n}.5, -110": 5.0 for n in range(5)}}, {A: second})
@@ -153,7 +151,7 @@ def test_places_on_both_sides_of_the_date_line_are_near() -> None:
     assert distance_km("39, -120", "nowhere") is None
 
 
-def test_regions_are_judged_apart(network: DuckDBPyConnection) -> None:
+def test_regions_are_judged_apart(network: Writer) -> None:
     report(network, 0, {A: 18, B: 484, C: 616, D: 500})
     assert faults(health_of(network, 0)) == {A: "low"}
     alone = health_of(network, 0, lambda sensor: "Reno" if sensor == A else "Tahoe")
@@ -161,7 +159,7 @@ def test_regions_are_judged_apart(network: DuckDBPyConnection) -> None:
     assert [row.region for row in alone.values()] == ["Reno", "Tahoe", "Tahoe", "Tahoe"]
 
 
-def test_who_has_no_known_region_is_neither_judged_nor_compared(network: DuckDBPyConnection) -> None:
+def test_who_has_no_known_region_is_neither_judged_nor_compared(network: Writer) -> None:
     report(network, 0, {A: 484, B: 484, C: 616, D: 5_000})
     health = health_of(network, 0, lambda sensor: None if sensor in (B, D) else "Lake Tahoe")
     assert faults(health) == {}
@@ -190,6 +188,6 @@ def test_the_median_of_others_is_the_median_of_others(
         assert found[row] == (pytest.approx(np.median(others)) if others else pytest.approx(np.nan, nan_ok=True))
 
 
-def test_a_window_without_readings_has_no_health(network: DuckDBPyConnection) -> None:
+def test_a_window_without_readings_has_no_health(network: Writer) -> None:
     assert health_of(network, 2, everywhere) == {}
     assert judgement_of(network, 2) is None

@@ -8,15 +8,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import Judgement, judge
 from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, sensor_health
+from aqi_dagster.windows import WindowRange
 from tests.support.health import prepare_health, window_at
 from tests.support.messages import FIRST_WINDOW, RawMessage, message, take_in
 
@@ -76,7 +76,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def network(store: Store) -> Iterator[DuckDBPyConnection]:
+def network(store: Store) -> Iterator[Writer]:
     with store.exclusive() as connection:
         prepare_health(connection)
         yield connection
@@ -96,7 +96,7 @@ def outcome_of_one_pass(folder: Path, messages: Sequence[RawMessage]) -> Outcome
         return outcome(connection)
 
 
-def ingest_all(connection: DuckDBPyConnection, chunks: Sequence[Sequence[RawMessage]]) -> None:
+def ingest_all(connection: Writer, chunks: Sequence[Sequence[RawMessage]]) -> None:
     for chunk in chunks:
         take_in(connection, chunk)
     # Every other sensor has a second laser, which differs now and then.
@@ -107,20 +107,20 @@ def ingest_all(connection: DuckDBPyConnection, chunks: Sequence[Sequence[RawMess
     )
 
 
-def run(connection: DuckDBPyConnection, first: int, end: int) -> None:
+def run(connection: Writer, first: int, end: int) -> None:
     """One run over the windows from number ``first`` to before ``end``."""
     with transaction(connection):
-        judge_windows(connection, [window_at(n) for n in range(first, end)], FIRST_WINDOW, SENSORS.get)
+        judge_windows(connection, WindowRange(window_at(first), window_at(end - 1)), FIRST_WINDOW, SENSORS.get)
 
 
-def outcome(connection: DuckDBPyConnection) -> Outcome:
+def outcome(connection: Writer) -> Outcome:
     table = connection.sql("FROM sensor_health ORDER BY window_start, sensor").to_arrow_table()
     rows = sensor_health(table)
     regions = sorted(set(SENSORS.values()))
     return rows, [judge(region, window_at(n), rows) for n in range(WINDOWS) for region in regions]
 
 
-def start_anew(connection: DuckDBPyConnection) -> None:
+def start_anew(connection: Writer) -> None:
     for table in ("readings", "sensors", "windows", "sensor_health"):
         connection.execute(f"DELETE FROM {table}")
 
@@ -137,7 +137,7 @@ def test_the_season_has_something_of_everything(one_pass: Outcome) -> None:
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32), chunks=st.integers(1, 5), cuts=st.sets(st.integers(1, WINDOWS - 1), max_size=12))
 def test_order_repeats_and_runs_make_no_difference(
-    network: DuckDBPyConnection,
+    network: Writer,
     messages: Sequence[RawMessage],
     one_pass: Outcome,
     seed: int,
@@ -161,7 +161,7 @@ def test_order_repeats_and_runs_make_no_difference(
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32), late_window=st.integers(0, WINDOWS - 1), late_windows=st.integers(1, 3))
 def test_late_readings_reach_no_farther_than_21_days(
-    network: DuckDBPyConnection,
+    network: Writer,
     messages: Sequence[RawMessage],
     one_pass: Outcome,
     seed: int,
@@ -171,7 +171,7 @@ def test_late_readings_reach_no_farther_than_21_days(
     random = Random(seed)  # noqa: S311 (no secret)
     begins, ends = (window_at(n).isoformat(" ") for n in (late_window, late_window + late_windows))
     sensors = random.sample(sorted(SENSORS), random.randrange(len(SENSORS)) + 1)
-    late = [(k, v) for k, v in messages if begins <= created_at(v) < ends and json.loads(k) in sensors]
+    late = [(k, v) for k, v in messages if begins <= created_at(v) < ends and json.loads(k or b"") in sensors]
     start_anew(network)
     ingest_all(network, [[each for each in messages if each not in late]])
     run(network, 0, WINDOWS)

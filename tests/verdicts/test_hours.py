@@ -7,12 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from duckdb import DuckDBPyConnection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.hours import read_hours
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.health import window_at
 from tests.support.messages import FIRST_WINDOW, message, take_in
 
@@ -21,11 +21,11 @@ SENSOR = "39.1, -120.1"
 OPTIONAL = {"humidity": "Humidity_%", "pm1_cf1": "PM1.0_CF1_ug/m3", "pm10_cf1": "PM10.0_CF1_ug/m3"}
 
 
-def hours_of(connection: DuckDBPyConnection, first: datetime = FIRST_WINDOW, last: datetime = FIRST_WINDOW) -> Any:
-    return read_hours(connection, first, last).to_pylist()
+def hours_of(connection: Writer, first: datetime = FIRST_WINDOW, last: datetime = FIRST_WINDOW) -> Any:
+    return read_hours(connection, WindowRange(first, last)).to_pylist()
 
 
-def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(network: DuckDBPyConnection) -> None:
+def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(network: Writer) -> None:
     fields = [
         {"Humidity_%": "40", "PM1.0_CF1_ug/m3": "3", "PM10.0_CF1_ug/m3": "12"},
         {"Humidity_%": "", "PM1.0_CF1_ug/m3": "5", "PM10.0_CF1_ug/m3": ""},
@@ -50,14 +50,14 @@ def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(network: DuckD
     ]
 
 
-def test_what_no_reading_has_is_missing(network: DuckDBPyConnection) -> None:
+def test_what_no_reading_has_is_missing(network: Writer) -> None:
     take_in(network, [message(SENSOR, FIRST_WINDOW, 7)])
     take_in(network, [message(SENSOR, FIRST_WINDOW + timedelta(hours=1), 7, **{"PM10.0_CF1_ug/m3": "0"})])
     for hour in hours_of(network):
         assert (hour["humidity"], hour["fine_share"], hour["mean_pm25_b"]) == (None, None, None)
 
 
-def test_repeated_readings_count_once(network: DuckDBPyConnection) -> None:
+def test_repeated_readings_count_once(network: Writer) -> None:
     moment = FIRST_WINDOW + timedelta(minutes=5)
     take_in(network, [message(SENSOR, moment, 7), message(SENSOR, moment, 900)])
     take_in(network, [message(SENSOR, moment, 800), message(SENSOR, moment + timedelta(minutes=1), 9)])
@@ -65,7 +65,7 @@ def test_repeated_readings_count_once(network: DuckDBPyConnection) -> None:
     assert (hour["mean_pm25"], hour["least_pm25"], hour["greatest_pm25"]) == (8.0, 7.0, 9.0)
 
 
-def test_hours_are_clock_hours_of_the_windows_that_are_asked_for(network: DuckDBPyConnection) -> None:
+def test_hours_are_clock_hours_of_the_windows_that_are_asked_for(network: Writer) -> None:
     second = timedelta(seconds=1)
     moments = [FIRST_WINDOW - second, FIRST_WINDOW, FIRST_WINDOW + timedelta(hours=1) - second, window_at(1) - second]
     later = [window_at(1), window_at(2) - second, window_at(2)]
@@ -80,7 +80,7 @@ def test_hours_are_clock_hours_of_the_windows_that_are_asked_for(network: DuckDB
 
 
 @pytest.mark.parametrize(("value", "mean"), [(1e300, 1e18), (-1e300, -1e18)])
-def test_values_beyond_all_measure_are_borne(network: DuckDBPyConnection, value: float, mean: float) -> None:
+def test_values_beyond_all_measure_are_borne(network: Writer, value: float, mean: float) -> None:
     fields = dict.fromkeys(OPTIONAL.values(), str(value))
     take_in(network, [message(SENSOR, FIRST_WINDOW + timedelta(minutes=n), value, **fields) for n in range(60)])
     network.execute("UPDATE readings SET pm25_cf1_b = pm25_cf1")
@@ -117,7 +117,7 @@ def mean(rows: list[dict[str, Any]], column: str) -> float | None:
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=readings)
-def test_hours_are_those_that_plain_python_finds(network: DuckDBPyConnection, drawn: list[dict[str, Any]]) -> None:
+def test_hours_are_those_that_plain_python_finds(network: Writer, drawn: list[dict[str, Any]]) -> None:
     fixed = {"repeated": False, "topic_generation": 1, "kafka_partition": 0, "kafka_offset": 0}
     network.execute("DELETE FROM readings")
     by_hour = defaultdict(list)

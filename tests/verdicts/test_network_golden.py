@@ -7,15 +7,15 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.readings.insert import ingest
-from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import assess, judge
 from aqi_dagster.pipeline.verdicts.sensor_health import read_health
+from aqi_dagster.windows import WindowRange
 from tests.support.health import REGION_NAME, everywhere, prepare_health
 from tests.support.messages import ALLOWANCE, at
 from tests.support.places import SHARED
@@ -74,14 +74,14 @@ def shared_file(*parts: str) -> Path:
     return path
 
 
-def take_in_file(connection: DuckDBPyConnection, path: Path) -> None:
+def take_in_file(connection: Writer, path: Path) -> None:
     messages = connection.sql(_MESSAGES, params={"path": str(path)}).to_arrow_table()
     decoded = decode(pa.table(messages.columns, schema=MESSAGES_SCHEMA), NOW, ALLOWANCE)
     ingest(connection, decoded, generation=1, now=NOW)
     connection.execute(_SECOND_LASERS, {"path": str(path)})
 
 
-def outcome(connection: DuckDBPyConnection, window: datetime) -> dict[str, Any]:
+def outcome(connection: Writer, window: datetime) -> dict[str, Any]:
     rows = read_health(connection, window)
     judgement = judge(REGION_NAME, window, rows)
     found = assess(rows)
@@ -99,7 +99,7 @@ def outcome(connection: DuckDBPyConnection, window: datetime) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_every_window_is_judged_as_expected(connection: DuckDBPyConnection, name: str) -> None:
+def test_every_window_is_judged_as_expected(connection: Writer, name: str) -> None:
     golden = json.loads(shared_file("golden", f"network_{name}.json").read_text())
     prepare_health(connection)
     take_in_file(connection, shared_file("data", DATA[name], f"{name.removeprefix('case_')}.ndjson.gz"))
@@ -107,5 +107,5 @@ def test_every_window_is_judged_as_expected(connection: DuckDBPyConnection, name
         window for (window,) in connection.execute("SELECT window_start FROM windows ORDER BY window_start").fetchall()
     ]
     with transaction(connection):
-        judge_windows(connection, windows, windows[0], everywhere)
+        judge_windows(connection, WindowRange(windows[0], windows[-1]), windows[0], everywhere)
     assert [outcome(connection, window) for window in windows] == golden

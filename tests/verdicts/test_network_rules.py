@@ -1,8 +1,8 @@
 """Air and sensors in small, and what the network rules make of them."""
 
 import pytest
-from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.sql import Writer
 from tests.support.health import (
     around,
     faults,
@@ -21,7 +21,7 @@ NEAR_A = "39.109, -120.10"
 OTHERS = ["38.0, -120", "38.2, -120", "38.4, -120", "38.6, -120", "38.8, -120"]
 
 
-def test_a_failed_laser_reads_the_impossible_or_counts_only_small_particles(network: DuckDBPyConnection) -> None:
+def test_a_failed_laser_reads_the_impossible_or_counts_only_small_particles(network: Writer) -> None:
     for sensor, pm25 in ((A, 4_999.5), (B, 900.0)):
         fields = {"PM1.0_CF1_ug/m3": str(pm25), "PM10.0_CF1_ug/m3": str(pm25)}
         report(network, 0, {sensor: [pm25, pm25]}, **fields)
@@ -31,7 +31,7 @@ def test_a_failed_laser_reads_the_impossible_or_counts_only_small_particles(netw
     assert health[A].reason == "Read up to 5,000 ug/m3, far more than a sensor can measure."
 
 
-def test_a_sensor_that_reads_nothing_for_three_days_beside_others_is_dead(network: DuckDBPyConnection) -> None:
+def test_a_sensor_that_reads_nothing_for_three_days_beside_others_is_dead(network: Writer) -> None:
     for number in range(6):
         report(network, number, {A: [0.0] * 12, B: 10.0, C: around(5.0)[:6]})
         expected = {A: "dead"} if number == 5 else {}
@@ -44,7 +44,7 @@ def test_a_sensor_that_reads_nothing_for_three_days_beside_others_is_dead(networ
     assert found.reason == "One sensor is faulty, and the air is below 35.5 ug/m3 (corrected): 5."
 
 
-def test_one_that_reads_too_little_in_smoke_is_low_and_the_others_see_it(network: DuckDBPyConnection) -> None:
+def test_one_that_reads_too_little_in_smoke_is_low_and_the_others_see_it(network: Writer) -> None:
     report(network, 0, {A: 18, B: 484, C: 616})
     health = health_of(network, 0)
     assert faults(health) == {A: "low"}
@@ -60,7 +60,7 @@ def test_one_that_reads_too_little_in_smoke_is_low_and_the_others_see_it(network
     )
 
 
-def test_one_that_reads_too_much_is_high_and_the_others_are_not_low(network: DuckDBPyConnection) -> None:
+def test_one_that_reads_too_much_is_high_and_the_others_are_not_low(network: Writer) -> None:
     report(network, 0, {A: 511, B: 5.4, C: 5.8})
     health = health_of(network, 0)
     assert faults(health) == {A: "high"}
@@ -71,7 +71,7 @@ def test_one_that_reads_too_much_is_high_and_the_others_are_not_low(network: Duc
     assert found.verdict == "malfunction"
 
 
-def test_two_that_see_a_fire_nearby_are_local_smoke(network: DuckDBPyConnection) -> None:
+def test_two_that_see_a_fire_nearby_are_local_smoke(network: Writer) -> None:
     report(network, 0, {A: 700, NEAR_A: 720, **dict.fromkeys(OTHERS, 5)})
     health = health_of(network, 0)
     assert [sensor for sensor, row in health.items() if row.is_local] == [A, NEAR_A]
@@ -87,14 +87,14 @@ def test_two_that_see_a_fire_nearby_are_local_smoke(network: DuckDBPyConnection)
     assert found.reason == "Two sensors 1 km apart read 700 to 720 while the region reads 4: smoke, but local."
 
 
-def test_one_alone_is_high(network: DuckDBPyConnection) -> None:
+def test_one_alone_is_high(network: Writer) -> None:
     report(network, 0, {A: 700, **dict.fromkeys(OTHERS, 5)})
     found = judgement_of(network, 0)
     assert found is not None
     assert (found.verdict, found.broken_sensors, found.healthy_sensors) == ("malfunction", [A], OTHERS)
 
 
-def test_one_alone_whose_lasers_agree_is_local_smoke(network: DuckDBPyConnection) -> None:
+def test_one_alone_whose_lasers_agree_is_local_smoke(network: Writer) -> None:
     report(network, 0, {A: 700, **dict.fromkeys(OTHERS, 5)}, second={A: 600})
     health = health_of(network, 0)
     assert health[A].is_local
@@ -105,14 +105,14 @@ def test_one_alone_whose_lasers_agree_is_local_smoke(network: DuckDBPyConnection
     assert found.reason == "One sensor whose two lasers agree read 700 while the region reads 4: smoke, but local."
 
 
-def test_a_single_hour_can_be_impossible(network: DuckDBPyConnection) -> None:
+def test_a_single_hour_can_be_impossible(network: Writer) -> None:
     report(network, 0, {A: [*around(5)[:11], 30_336.0], B: 5, C: 6})
     health = health_of(network, 0)
     assert faults(health) == {A: "impossible"}
     assert health[A].reason == "Read up to 30,336 ug/m3, far more than a sensor can measure."
 
 
-def test_what_was_impossible_a_week_ago_is_compared_but_has_no_vote(network: DuckDBPyConnection) -> None:
+def test_what_was_impossible_a_week_ago_is_compared_but_has_no_vote(network: Writer) -> None:
     report(network, 0, {A: 2_400, B: 5, C: 2})
     for number in range(1, 14):
         report(network, number, {A: 6, B: 5, C: 2})
@@ -134,7 +134,7 @@ def test_what_was_impossible_a_week_ago_is_compared_but_has_no_vote(network: Duc
     assert healthy(health_of(network, 15)) == [A, B, C]
 
 
-def test_nobody_is_dead_where_most_read_next_to_nothing(network: DuckDBPyConnection) -> None:
+def test_nobody_is_dead_where_most_read_next_to_nothing(network: Writer) -> None:
     sensors = [f"39.{number:02}, -120" for number in range(62)]
     for number in range(6):
         silent, others = around(0.4)[:6], around(30)[:6]
@@ -143,7 +143,7 @@ def test_nobody_is_dead_where_most_read_next_to_nothing(network: DuckDBPyConnect
     assert judgement_of(network, 5) is None
 
 
-def test_two_alone_that_differ_too_much_are_in_dispute(network: DuckDBPyConnection) -> None:
+def test_two_alone_that_differ_too_much_are_in_dispute(network: Writer) -> None:
     report(network, 0, {A: 18, B: 484})
     health = health_of(network, 0)
     assert [row.in_dispute for row in health.values()] == [True, True]
@@ -159,7 +159,7 @@ def test_two_alone_that_differ_too_much_are_in_dispute(network: DuckDBPyConnecti
     )
 
 
-def test_two_alone_that_differ_less_are_both_healthy(network: DuckDBPyConnection) -> None:
+def test_two_alone_that_differ_less_are_both_healthy(network: Writer) -> None:
     report(network, 0, {A: 11, B: 92})
     report(network, 1, {A: 1_053, B: 692})
     for number in range(2):
@@ -169,7 +169,7 @@ def test_two_alone_that_differ_less_are_both_healthy(network: DuckDBPyConnection
         assert [row.in_dispute for row in health.values()] == [False, False]
 
 
-def test_a_new_sensor_among_old_ones_does_not_vote(network: DuckDBPyConnection) -> None:
+def test_a_new_sensor_among_old_ones_does_not_vote(network: Writer) -> None:
     report(network, 0, {A: 5, B: 5})
     report(network, 1, {A: 5, B: 5, C: 300})
     health = health_of(network, 1)
@@ -180,7 +180,7 @@ def test_a_new_sensor_among_old_ones_does_not_vote(network: DuckDBPyConnection) 
     assert judgement_of(network, 1) is None
 
 
-def test_in_the_very_first_window_nobody_is_new(network: DuckDBPyConnection) -> None:
+def test_in_the_very_first_window_nobody_is_new(network: Writer) -> None:
     report(network, 0, dict.fromkeys([A, B, C], 150))
     assert healthy(health_of(network, 0)) == [A, B, C]
     found = judgement_of(network, 0)
@@ -188,7 +188,7 @@ def test_in_the_very_first_window_nobody_is_new(network: DuckDBPyConnection) -> 
     assert (found.verdict, found.confidence) == ("smoke", "high")
 
 
-def test_where_everybody_is_broken_there_is_no_level(network: DuckDBPyConnection) -> None:
+def test_where_everybody_is_broken_there_is_no_level(network: Writer) -> None:
     report(network, 0, {A: 5_000, B: [40.0] * 12})
     found = judgement_of(network, 0)
     assert found is not None
@@ -198,7 +198,7 @@ def test_where_everybody_is_broken_there_is_no_level(network: DuckDBPyConnection
 
 
 @pytest.mark.parametrize("hours", [1, 3])
-def test_a_fault_of_one_that_hardly_reported_is_a_malfunction(network: DuckDBPyConnection, hours: int) -> None:
+def test_a_fault_of_one_that_hardly_reported_is_a_malfunction(network: Writer, hours: int) -> None:
     report(network, 0, {A: around(5_000)[:hours]})
     found = judgement_of(network, 0)
     assert found is not None
@@ -206,14 +206,14 @@ def test_a_fault_of_one_that_hardly_reported_is_a_malfunction(network: DuckDBPyC
     assert found.reason == "One sensor is faulty, and no healthy one is there to judge the air by."
 
 
-def test_where_nobody_takes_part_and_nothing_is_wrong_nothing_is_said(network: DuckDBPyConnection) -> None:
+def test_where_nobody_takes_part_and_nothing_is_wrong_nothing_is_said(network: Writer) -> None:
     report(network, 0, {A: around(300)[:5]})
     health = health_of(network, 0)
     assert health[A].reason == "Reported in 5 of the window's hours, and takes part from 6 on."
     assert judgement_of(network, 0) is None
 
 
-def test_what_was_stuck_yesterday_is_compared_and_has_no_vote(network: DuckDBPyConnection) -> None:
+def test_what_was_stuck_yesterday_is_compared_and_has_no_vote(network: Writer) -> None:
     report(network, 0, {A: [40.0] * 12, B: 484, C: 616})
     report(network, 1, {A: 18, B: 484, C: 616})
     report(network, 2, {A: 500, B: 484, C: 616})
@@ -225,7 +225,7 @@ def test_what_was_stuck_yesterday_is_compared_and_has_no_vote(network: DuckDBPyC
     assert (health[A].ratio_down, health[A].ratio_up, health[A].neighbours_pm25) == (None, None, None)
 
 
-def test_six_windows_at_a_fifth_of_the_others_are_unlike_them(network: DuckDBPyConnection) -> None:
+def test_six_windows_at_a_fifth_of_the_others_are_unlike_them(network: Writer) -> None:
     for number in range(5):
         report(network, number, {A: 10, B: 50, C: 50, OTHERS[0]: 50})
     report(network, 5, {A: 20, B: 100, C: 100, OTHERS[0]: 100})

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.sql import Writer
 from tests.support.health import Hourly, around, faults, health_of, report
 
 SENSOR = "39.1, -120.1"
@@ -12,9 +12,7 @@ SENSOR = "39.1, -120.1"
 ONES: Hourly = [1.0] * 12
 
 
-def fault_of(
-    network: DuckDBPyConnection, pm25: float | Hourly, second: float | Hourly = (), **fields: Any
-) -> str | None:
+def fault_of(network: Writer, pm25: float | Hourly, second: float | Hourly = (), **fields: Any) -> str | None:
     """The fault of a sensor that is alone in its first window."""
     report(network, 0, {SENSOR: pm25}, {SENSOR: second}, **fields)
     return health_of(network, 0)[SENSOR].fault
@@ -23,9 +21,7 @@ def fault_of(
 @pytest.mark.parametrize(
     ("apart", "fault"), [(3, "disagree"), (2, None)], ids=["in three of six hours", "in two of six"]
 )
-def test_lasers_disagree_in_half_of_the_hours_with_both(
-    network: DuckDBPyConnection, apart: int, fault: str | None
-) -> None:
+def test_lasers_disagree_in_half_of_the_hours_with_both(network: Writer, apart: int, fault: str | None) -> None:
     first = around(10)[:6]
     assert fault_of(network, first, [80.0] * apart + [10.0] * (6 - apart)) == fault
 
@@ -45,11 +41,11 @@ def test_lasers_disagree_in_half_of_the_hours_with_both(
         ([138.9, 138.9], [261.1, 261.1], "disagree"),
     ],
 )
-def test_when_lasers_disagree(network: DuckDBPyConnection, first: Hourly, second: Hourly, fault: str | None) -> None:
+def test_when_lasers_disagree(network: Writer, first: Hourly, second: Hourly, fault: str | None) -> None:
     assert fault_of(network, first, second) == fault
 
 
-def test_a_disagreement_is_told_by_its_worst_hour(network: DuckDBPyConnection) -> None:
+def test_a_disagreement_is_told_by_its_worst_hour(network: Writer) -> None:
     report(network, 0, {SENSOR: [10.0, 11.0, 12.0]}, {SENSOR: [80.0, 90.0, 12.0]})
     row = health_of(network, 0)[SENSOR]
     assert row.reason == "Its two lasers disagree in 2 of 3 hours, such as 11 and 90 ug/m3."
@@ -76,7 +72,7 @@ def test_a_disagreement_is_told_by_its_worst_hour(network: DuckDBPyConnection) -
         ([6_000.1], [6_000.1], "impossible"),
     ],
 )
-def test_what_is_impossible(network: DuckDBPyConnection, first: Hourly, second: Hourly, fault: str | None) -> None:
+def test_what_is_impossible(network: Writer, first: Hourly, second: Hourly, fault: str | None) -> None:
     assert fault_of(network, first, second) == fault
 
 
@@ -97,7 +93,7 @@ def test_what_is_impossible(network: DuckDBPyConnection, first: Hourly, second: 
     ],
 )
 def test_what_is_flat(
-    network: DuckDBPyConnection, pm25: Hourly, fine: float | None, coarse: float | None, fault: str | None
+    network: Writer, pm25: Hourly, fine: float | None, coarse: float | None, fault: str | None
 ) -> None:
     numbers = {"PM1.0_CF1_ug/m3": fine, "PM10.0_CF1_ug/m3": coarse}
     fields = {name: str(number) for name, number in numbers.items() if number is not None}
@@ -118,11 +114,11 @@ def test_what_is_flat(
         ([-3.0] * 12, None),
     ],
 )
-def test_what_is_stuck(network: DuckDBPyConnection, pm25: Hourly, fault: str | None) -> None:
+def test_what_is_stuck(network: Writer, pm25: Hourly, fault: str | None) -> None:
     assert fault_of(network, pm25) == fault
 
 
-def test_what_is_stuck_is_told_by_what_it_reads(network: DuckDBPyConnection) -> None:
+def test_what_is_stuck_is_told_by_what_it_reads(network: Writer) -> None:
     report(network, 0, {SENSOR: [2.39] * 6, "40, -120": [40.0, 40.1, 40.2, 40.3, 40.2, 40.1]})
     assert [row.reason for row in health_of(network, 0).values()] == [
         "Read 2.39 ug/m3 and nothing else: it is stuck.",
@@ -140,13 +136,13 @@ def test_what_is_stuck_is_told_by_what_it_reads(network: DuckDBPyConnection) -> 
     ],
 )
 def test_the_first_fault_that_fits_counts(
-    network: DuckDBPyConnection, pm25: Hourly, second: Hourly, fine: float, fault: str
+    network: Writer, pm25: Hourly, second: Hourly, fine: float, fault: str
 ) -> None:
     fields = {"PM1.0_CF1_ug/m3": str(fine), "PM10.0_CF1_ug/m3": "900"}
     assert fault_of(network, pm25, second, **fields) == fault
 
 
-def silent_windows(network: DuckDBPyConnection, numbers: list[int], others: float | Hourly = 10.0) -> dict[str, str]:
+def silent_windows(network: Writer, numbers: list[int], others: float | Hourly = 10.0) -> dict[str, str]:
     """The faults in the last of the windows ``numbers``, in all of which the sensor reads nothing and one other air."""
     for number in range(max(numbers) + 1):
         report(network, number, {"40, -120": others, **({SENSOR: [0.0] * 12} if number in numbers else {})})
@@ -165,12 +161,12 @@ def silent_windows(network: DuckDBPyConnection, numbers: list[int], others: floa
     ],
 )
 def test_dead_is_who_was_silent_in_the_last_five_windows_within_a_week(
-    network: DuckDBPyConnection, numbers: list[int], dead: bool
+    network: Writer, numbers: list[int], dead: bool
 ) -> None:
     assert silent_windows(network, numbers) == ({SENSOR: "dead"} if dead else {})
 
 
-def test_windows_in_which_it_did_not_take_part_do_not_keep_a_sensor_alive(network: DuckDBPyConnection) -> None:
+def test_windows_in_which_it_did_not_take_part_do_not_keep_a_sensor_alive(network: Writer) -> None:
     for number in range(8):
         hours = [5.0] * 5 if number in (3, 5) else [0.0] * 12
         report(network, number, {SENSOR: hours, "40, -120": 10})
@@ -178,7 +174,7 @@ def test_windows_in_which_it_did_not_take_part_do_not_keep_a_sensor_alive(networ
     assert health_of(network, 7)[SENSOR].reason == ("Has read below 1 for four days while its neighbours reached 11.")
 
 
-def test_a_sensor_that_read_something_in_one_of_the_five_lives(network: DuckDBPyConnection) -> None:
+def test_a_sensor_that_read_something_in_one_of_the_five_lives(network: Writer) -> None:
     for number in range(6):
         hours = [0.0] * 11 + [1.0 if number == 0 else 0.99]
         report(network, number, {SENSOR: hours, "40, -120": 10})
@@ -188,16 +184,14 @@ def test_a_sensor_that_read_something_in_one_of_the_five_lives(network: DuckDBPy
 @pytest.mark.parametrize(
     ("once", "dead"), [(0, True), (1, False)], ids=["in the first of the five", "in the window before"]
 )
-def test_what_others_reached_since_the_first_of_the_five_counts(
-    network: DuckDBPyConnection, once: int, dead: bool
-) -> None:
+def test_what_others_reached_since_the_first_of_the_five_counts(network: Writer, once: int, dead: bool) -> None:
     for number in range(7):
         silent = {SENSOR: [0.0] * 12} if number else {}
         report(network, number, {**silent, "40, -120": 10 if number == 1 - once else around(3)})
     assert faults(health_of(network, 6)) == ({SENSOR: "dead"} if dead else {})
 
 
-def test_only_those_who_take_part_now_are_asked_what_they_reached(network: DuckDBPyConnection) -> None:
+def test_only_those_who_take_part_now_are_asked_what_they_reached(network: Writer) -> None:
     for number in range(6):
         report(network, number, {SENSOR: [0.0] * 12, "40, -120": 30, "41, -120": around(2)})
     assert faults(health_of(network, 5)) == {SENSOR: "dead"}
@@ -207,14 +201,14 @@ def test_only_those_who_take_part_now_are_asked_what_they_reached(network: DuckD
     assert faults(health_of(network, 11)) == {}
 
 
-def test_a_faulty_and_a_new_neighbour_are_asked_too(network: DuckDBPyConnection) -> None:
+def test_a_faulty_and_a_new_neighbour_are_asked_too(network: Writer) -> None:
     for number in range(6):
         new = {"41, -120": 7} if number == 5 else {}
         report(network, number, {SENSOR: [0.0] * 12, "40, -120": 5_000, **new})
     assert faults(health_of(network, 5)) == {SENSOR: "dead", "40, -120": "impossible"}
 
 
-def test_who_is_alone_is_not_dead(network: DuckDBPyConnection) -> None:
+def test_who_is_alone_is_not_dead(network: Writer) -> None:
     for number in range(6):
         report(network, number, {SENSOR: [0.0] * 12})
     assert faults(health_of(network, 5)) == {}

@@ -4,33 +4,33 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.verdicts.health_rules import judge_health
 from aqi_dagster.pipeline.verdicts.hours import read_hours
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.sensor_health import (
     HEALTH_SCHEMA,
+    overwrite_health,
     read_health,
     read_history,
     sensor_health,
     windows_without_health,
-    write_health,
 )
+from aqi_dagster.windows import WindowRange
 from tests.support.health import everywhere, health_of, report, window_at
 from tests.support.messages import FIRST_WINDOW
 from tests.support.tables import rows
 
+ONE_WINDOW = WindowRange(FIRST_WINDOW, FIRST_WINDOW)
+
 A, B = "39.1, -120.1", "39.5, -120.1"
 
 
-def test_what_is_written_is_read(network: DuckDBPyConnection) -> None:
+def test_what_is_written_is_read(network: Writer) -> None:
     report(network, 0, {A: 18, B: 484})
-    table = judge_health(
-        FIRST_WINDOW, read_hours(network, FIRST_WINDOW, FIRST_WINDOW), HEALTH_SCHEMA.empty_table(), everywhere
-    )
-    write_health(network, [FIRST_WINDOW], table)
+    table = judge_health(FIRST_WINDOW, read_hours(network, ONE_WINDOW), HEALTH_SCHEMA.empty_table(), everywhere)
+    overwrite_health(network, ONE_WINDOW, table)
     assert read_health(network, FIRST_WINDOW) == sensor_health(table)
     assert network.sql("FROM sensor_health ORDER BY sensor").to_arrow_table().cast(HEALTH_SCHEMA) == table
     (row, _) = sensor_health(table)
@@ -39,15 +39,15 @@ def test_what_is_written_is_read(network: DuckDBPyConnection) -> None:
     assert row.max_hour_pm25 == pytest.approx(18 * 1.055)
 
 
-def test_what_is_written_replaces_what_was_there(network: DuckDBPyConnection) -> None:
+def test_what_is_written_replaces_what_was_there(network: Writer) -> None:
     for number in range(3):
         report(network, number, {A: 18})
     health_of(network, 2)
-    write_health(network, [window_at(0), window_at(1)], HEALTH_SCHEMA.empty_table())
+    overwrite_health(network, WindowRange(window_at(0), window_at(1)), HEALTH_SCHEMA.empty_table())
     assert rows(network, "SELECT window_start FROM sensor_health") == [(window_at(2),)]
 
 
-def test_history_is_that_of_14_days(network: DuckDBPyConnection) -> None:
+def test_history_is_that_of_14_days(network: Writer) -> None:
     for number in range(30):
         report(network, number, {A: 18})
     health_of(network, 29)
@@ -57,17 +57,17 @@ def test_history_is_that_of_14_days(network: DuckDBPyConnection) -> None:
     assert starts == {window_at(number) for number in range(20, 29)}
 
 
-def test_windows_before_the_first_one_are_no_history(network: DuckDBPyConnection) -> None:
+def test_windows_before_the_first_one_are_no_history(network: Writer) -> None:
     report(network, 0, {B: 18})
     report(network, 1, {A: 18, B: 18})
     health_of(network, 1)
     assert [row.is_new for row in read_health(network, window_at(1))] == [True, False]
     with transaction(network):
-        judge_windows(network, [window_at(1)], window_at(1), everywhere)
+        judge_windows(network, WindowRange(window_at(1), window_at(1)), window_at(1), everywhere)
     assert [row.is_new for row in read_health(network, window_at(1))] == [False, False]
 
 
-def test_earlier_windows_that_were_not_judged_are_named(network: DuckDBPyConnection) -> None:
+def test_earlier_windows_that_were_not_judged_are_named(network: Writer) -> None:
     for number in (0, 1, 3, 29):
         report(network, number, {A: 18})
     assert windows_without_health(network, window_at(0), FIRST_WINDOW) == []
@@ -79,12 +79,12 @@ def test_earlier_windows_that_were_not_judged_are_named(network: DuckDBPyConnect
     assert windows_without_health(network, window_at(29), FIRST_WINDOW) == []
 
 
-def test_hours_and_history_may_come_in_any_order(network: DuckDBPyConnection) -> None:
+def test_hours_and_history_may_come_in_any_order(network: Writer) -> None:
     for number in range(8):
         report(network, number, {A: 10, B: 50, "40.1, -120.1": 50, "40.5, -120.1": [0.0] * 12})
     health_of(network, 7)
     window = window_at(7)
-    hours, history = read_hours(network, FIRST_WINDOW, window), read_history(network, window, FIRST_WINDOW)
+    hours, history = read_hours(network, WindowRange(FIRST_WINDOW, window)), read_history(network, window, FIRST_WINDOW)
     expected = judge_health(window, hours, history, everywhere)
     backwards = pa.array(range(len(hours) - 1, -1, -1)), pa.array(range(len(history) - 1, -1, -1))
     later = history.set_column(

@@ -1,8 +1,8 @@
 """Verdicts by one sensor or two in dispute, and the regions that they are on."""
 
 import pytest
-from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.network_rules import judge
 from tests.support.health import REGION_NAME, around, health_of, judgement_of, report, window_at
 
@@ -13,7 +13,7 @@ OTHERS = ["38.0, -120", "38.2, -120", "38.4, -120", "38.6, -120", "38.8, -120"]
 
 @pytest.mark.parametrize(("smoky", "verdict", "confidence"), [(6, "smoke", "low"), (5, "undecided", None)])
 def test_one_sensor_alone_must_see_smoke_for_six_hours(
-    network: DuckDBPyConnection, smoky: int, verdict: str, confidence: str | None
+    network: Writer, smoky: int, verdict: str, confidence: str | None
 ) -> None:
     report(network, 0, {A: [*around(300)[:smoky], *around(5)[smoky:]]})
     found = judgement_of(network, 0)
@@ -22,7 +22,7 @@ def test_one_sensor_alone_must_see_smoke_for_six_hours(
     assert f"{smoky} of its hours had 35.5 or more" in found.reason
 
 
-def test_of_a_pair_in_dispute_the_higher_must_see_smoke_for_six_hours(network: DuckDBPyConnection) -> None:
+def test_of_a_pair_in_dispute_the_higher_must_see_smoke_for_six_hours(network: Writer) -> None:
     report(network, 0, {A: 18, B: [*around(1_900)[:5], *around(5)[5:]]})
     found = judgement_of(network, 0)
     assert found is not None
@@ -30,7 +30,7 @@ def test_of_a_pair_in_dispute_the_higher_must_see_smoke_for_six_hours(network: D
     assert "but only 5 of its hours had 35.5 or more" in found.reason
 
 
-def test_a_judgement_looks_at_its_own_region_and_window_alone(network: DuckDBPyConnection) -> None:
+def test_a_judgement_looks_at_its_own_region_and_window_alone(network: Writer) -> None:
     def region(sensor: str) -> str:
         return REGION_NAME if sensor in (A, B, C) else "Reno"
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -67,14 +67,14 @@ ORDER BY sensor, hour
 """
 
 
-def read_hours(connection: DuckDBPyConnection, first: datetime, last: datetime) -> pa.Table:
-    """The hours with readings of the windows from ``first`` to ``last`` (starts), a row per sensor and hour.
+def read_hours(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table:
+    """The hours of ``windows`` that hold readings, a row per sensor and hour.
 
     Columns: ``sensor``, ``window_start``, ``hour`` (its start, UTC); ``mean_pm25``, ``least_pm25``, ``greatest_pm25``
     of the first laser (CF=1, ug/m3); ``mean_pm25_b`` of the second, ``humidity`` (percent) and ``fine_share`` (mean
     PM1.0 over mean PM10), which are NULL where not known.
     """
-    return connection.sql(_HOURS, params={"first": first, "last": last}).to_arrow_table()
+    return connection.sql(_HOURS, params=windows.bounds).to_arrow_table()
 
 
 @dataclass(frozen=True)

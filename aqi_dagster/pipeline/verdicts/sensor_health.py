@@ -1,6 +1,5 @@
 """The table ``sensor_health``: what each sensor read in a window, and whether to believe it. Nothing else writes it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -8,9 +7,10 @@ from typing import Literal
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.sql import registered
+from aqi_dagster.pipeline.store.sql import Writer, registered
 from aqi_dagster.pipeline.verdicts.history import REMEMBERED
 from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS
+from aqi_dagster.windows import WindowRange
 
 Fault = Literal["disagree", "impossible", "flat", "stuck", "dead", "low", "high"]
 
@@ -111,11 +111,8 @@ def windows_without_health(connection: DuckDBPyConnection, window: datetime, fir
     return [start for (start,) in connection.execute(_MISSING, parameters).fetchall()]
 
 
-def write_health(connection: DuckDBPyConnection, windows: Sequence[datetime], health: pa.Table) -> None:
-    """Have ``sensor_health`` hold for ``windows`` (starts, consecutive) just the rows of ``health``.
-
-    The caller has begun a transaction.
-    """
-    connection.execute("DELETE FROM sensor_health WHERE window_start BETWEEN ? AND ?", [windows[0], windows[-1]])
-    with registered(connection, "health", health):
-        connection.execute("INSERT INTO sensor_health BY NAME FROM health")
+def overwrite_health(writer: Writer, windows: WindowRange, health: pa.Table) -> None:
+    """Have ``sensor_health`` hold for ``windows`` just the rows of ``health``; the caller has begun a transaction."""
+    writer.execute("DELETE FROM sensor_health WHERE window_start BETWEEN $first AND $last", windows.bounds)
+    with registered(writer, "health", health):
+        writer.execute("INSERT INTO sensor_health BY NAME FROM health")
