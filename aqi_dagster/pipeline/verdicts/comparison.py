@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from aqi_dagster.pipeline.decoding.definition import coordinates
 from aqi_dagster.pipeline.verdicts.faults import OwnFaults, lasers_agree
 from aqi_dagster.pipeline.verdicts.history import RECENT, History
 from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS, Flags, Floats, Hours
 from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
+from aqi_dagster.sensors import coordinates
 
 LEAST_LOW_PM25 = 60.0
 """PM2.5 (CF=1, ug/m3) of the others from which on a sensor can be too low."""
