@@ -6,6 +6,7 @@ from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
+from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
 from aqi_dagster.partitions import FIRST_WINDOW, WINDOWS, range_tags, requested_range
@@ -16,9 +17,12 @@ from aqi_dagster.windows import WindowRange
 
 micro_batch = dg.define_asset_job(
     "micro_batch",
-    selection=[readings, scored_readings, anomalies, regional_windows],
+    selection=[readings, sensor_health, scored_readings, anomalies, regional_windows],
     executor_def=dg.in_process_executor,
-    description="Pull what is new in Kafka, then score, filter and classify the requested windows, in one process.",
+    description=(
+        "Pull what is new in Kafka, judge the health of sensors, then score, filter and classify the requested "
+        "windows, in one process."
+    ),
 )
 
 tell_slack = dg.define_asset_job(

@@ -15,15 +15,17 @@ from aqi_dagster.feeds.files import data_files, read_file
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.pipeline.reporting.outdated_words import (
     misplaced_in_words,
+    outdated_health_in_words,
     outdated_scores_in_words,
     outdated_verdicts_in_words,
 )
 from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, partition_status, store_status
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.settings import librdkafka_settings, load_settings, starts_window
-from aqi_dagster.windows import parse_key, window_key
+from aqi_dagster.windows import WindowRange, parse_key, window_key
 
 MISPLACED_SHOWN = 5
 
@@ -147,7 +149,11 @@ def status() -> None:
     settings = load_settings()
     reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
     choices = Choices(
-        settings.first_window, detector_parameters(settings), anomaly_thresholds(settings), region_choice(settings)
+        settings.first_window,
+        detector_parameters(settings),
+        anomaly_thresholds(settings),
+        region_choice(settings),
+        RULE_SETS[settings.rules],
     )
     with Store(settings.data_dir).reader() as connection:
         summary = store_status(connection, choices)
@@ -202,13 +208,19 @@ def _status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
         ("windows with a verdict", _counts(summary.verdicts)),
         ("alerts", _counts(summary.alerts)),
     ]
-    unscored, scores, verdicts = summary.unscored, summary.outdated, summary.outdated_verdicts
+    unscored = summary.unscored
     if unscored is not None:
         rows.append(("to materialize", f"{unscored.windows} ({unscored.readings:,} readings were never scored)"))
-    if scores.windows is not None:
-        rows.append(("to materialize again", f"{scores.windows} ({outdated_scores_in_words(scores)})"))
-    if verdicts.windows is not None:
-        rows.append(("to classify again", f"{verdicts.windows} ({outdated_verdicts_in_words(verdicts)})"))
+    outdated = [
+        (summary.outdated.windows, outdated_scores_in_words(summary.outdated)),
+        (summary.outdated_health.windows, outdated_health_in_words(summary.outdated_health)),
+        (summary.outdated_verdicts.windows, outdated_verdicts_in_words(summary.outdated_verdicts)),
+    ]
+    ranges = [windows for windows, _ in outdated if windows is not None]
+    if ranges:
+        mending = WindowRange(min(windows.first for windows in ranges), max(windows.last for windows in ranges))
+        words = "; ".join(reason for windows, reason in outdated if windows is not None)
+        rows.append(("to materialize again", f"{mending} ({words})"))
     return rows + [("to classify again", misplaced_in_words(sensor)) for sensor in summary.misplaced[:MISPLACED_SHOWN]]
 
 

@@ -10,11 +10,13 @@ from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.sensor_data import sensor_data
+from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.automation import classified_windows, lacking_windows, micro_batch, tell_slack, twice_a_day
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
+from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.settings import SLACK_WEBHOOK_URL, Settings, librdkafka_variables, load_settings
@@ -39,6 +41,7 @@ def resources(settings: Settings) -> dict[str, object]:
             states_kept_days=settings.states_kept_days,
         ),
         "thresholds": ThresholdsResource(score=settings.score_threshold, pm25=settings.pm25_threshold),
+        "rules": RulesResource(name=settings.rules),
         "regions": _regions(settings),
         "slack": SlackResource(
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
@@ -80,6 +83,7 @@ def defs() -> dg.Definitions:
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         sensor_data,
         readings,
+        sensor_health,
         scored_readings,
         anomalies,
         regional_windows,

@@ -79,6 +79,10 @@ class OutdatedAnomaliesError(RangeRequiredError):
     """Windows were to be classified whose anomalies do not follow from their present scores and thresholds."""
 
 
+class UnjudgedWindowsError(RangeRequiredError):
+    """Earlier windows hold readings, but the health of their sensors was never judged."""
+
+
 class ThinnedStatesError(RangeRequiredError):
     """Scoring was to begin in the middle of a week of which only the last detector states are still kept."""
 

@@ -95,6 +95,9 @@ class Settings(BaseModel):
         alias="AQI_FIRST_WINDOW",
         description="start of the first window, ISO time in UTC; earlier readings are kept, but not scored",
     )
+    rules: Literal["notebook", "network"] = Field(
+        "notebook", alias="AQI_RULES", description="rules by which verdicts are reached; docs/verdicts.md explains both"
+    )
     region_method: Literal["name", "polygons", "county", "nominatim"] = Field(
         "name", alias="AQI_REGION_METHOD", description="how sensors are gathered into regions"
     )

@@ -15,6 +15,7 @@ from aqi_dagster.partitions import FIRST_WINDOW, range_tags
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
+from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
 
@@ -167,6 +168,7 @@ def classify(instance: dg.DagsterInstance, data_dir: Path, first: str, last: str
         resources={
             "warehouse": WarehouseResource(data_dir=str(data_dir)),
             "regions": RegionsResource(name="here"),
+            "rules": RulesResource(),
             "thresholds": ThresholdsResource(),
         },
         instance=instance,

@@ -21,13 +21,17 @@ from aqi_dagster.pipeline.readings.silent_sensors import sensors_reporting
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.reporting.outdated_words import (
     misplaced_in_words,
+    outdated_health_in_words,
     outdated_scores_in_words,
     outdated_verdicts_in_words,
 )
-from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
+from aqi_dagster.pipeline.store.outdated import outdated_health, outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.store.window_ledger import newest_window
 from aqi_dagster.pipeline.verdicts.classify import misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.implausible import IMPOSSIBLE_FOR, STUCK_FOR, absurd_readings, implausible_sensors
+from aqi_dagster.pipeline.verdicts.health import regions_hash
+from aqi_dagster.pipeline.verdicts.implausible import absurd_readings
+from aqi_dagster.pipeline.verdicts.regional_window import Rules
+from aqi_dagster.pipeline.verdicts.sensor_health import read_health
 from aqi_dagster.windows import window_key
 
 MOST_NAMED = 20
@@ -56,10 +60,19 @@ SENSORS_REPORT = dg.AssetCheckSpec(
 
 VALUES_PLAUSIBLE = dg.AssetCheckSpec(
     "values_plausible",
-    asset="readings",
+    asset="sensor_health",
     description=(
-        f"In the newest window no sensor reads the very same PM2.5 for {STUCK_FOR.total_seconds() / 3600:g} hours, or "
-        f"PM2.5 that no sensor can measure for {IMPOSSIBLE_FOR.total_seconds() / 3600:g} hours."
+        "In the newest window no sensor has a fault (lasers that disagree, the impossible, the very same, nothing, far "
+        "from its neighbours), and no stored reading is beyond what any instrument can report."
+    ),
+)
+
+HEALTH_UP_TO_DATE = dg.AssetCheckSpec(
+    "health_up_to_date",
+    asset="sensor_health",
+    description=(
+        "The health of sensors follows from all readings of its window and of the 21 days before, by the present "
+        "regions."
     ),
 )
 
@@ -145,22 +158,42 @@ def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.A
 def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
     """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
     window = newest_window(connection, last_asked)
-    found = [str(sensor) for sensor in implausible_sensors(connection, [window])]
+    faulty = [f"{row.sensor}: {row.reason}" for row in read_health(connection, window) if row.fault is not None]
     absurd = [f"{sensor} ({count} readings)" for sensor, count in absurd_readings(connection).items()]
-    description = "What the sensors read can be true."
-    if found:
-        description = f"Not to be believed in window {window_key(window)}, UTC: {_named(found)}."
+    sentences = []
     if absurd:
-        description = (
-            f"Beyond what any instrument can report, stored by a release that took it in: {_named(absurd)}. "
-            f"{description if found else ''}".strip()
-        )
+        sentences.append(f"Beyond what any instrument can report, from a release that took it in: {_named(absurd)}.")
+    if faulty:
+        sentences.append(f"Not to be believed in window {window_key(window)}, UTC: {_named(faulty)}.")
     return dg.AssetCheckResult(
         check_name=VALUES_PLAUSIBLE.name,
-        passed=not found and not absurd,
+        passed=not sentences,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=" ".join(sentences) or "What the sensors read can be true.",
+        metadata={
+            "implausible_sensors": len(faulty),
+            "implausible": faulty,
+            "sensors_with_absurd_readings": len(absurd),
+        },
+    )
+
+
+def health_up_to_date(connection: DuckDBPyConnection, regions: Regions) -> dg.AssetCheckResult:
+    """Evaluate :data:`HEALTH_UP_TO_DATE` for these ``regions``."""
+    outdated = outdated_health(connection, FIRST_WINDOW, regions_hash(regions))
+    description = "The health of all sensors is as one pass over all readings gives it."
+    if outdated.windows is not None:
+        description = f"{outdated_health_in_words(outdated)}: materialize {outdated.windows} in one run."
+    return dg.AssetCheckResult(
+        check_name=HEALTH_UP_TO_DATE.name,
+        passed=outdated.windows is None,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
-        metadata={"implausible_sensors": len(found), "implausible": found, "sensors_with_absurd_readings": len(absurd)},
+        metadata={
+            "unjudged_windows": outdated.unjudged,
+            "stale_windows": outdated.stale,
+            "windows_of_other_settings": outdated.other_settings,
+        },
     )
 
 
@@ -185,12 +218,12 @@ def scores_up_to_date(connection: DuckDBPyConnection, parameters: DetectorParame
 
 
 def verdicts_up_to_date(
-    connection: DuckDBPyConnection, thresholds: Thresholds, regions: Regions
+    connection: DuckDBPyConnection, thresholds: Thresholds, regions: Regions, rules: Rules
 ) -> dg.AssetCheckResult:
-    """Evaluate :data:`VERDICTS_UP_TO_DATE` for these ``thresholds`` and ``regions``."""
-    outdated = outdated_verdicts(connection, FIRST_WINDOW, thresholds.hash(), verdicts_hash(thresholds, regions))
+    """Evaluate :data:`VERDICTS_UP_TO_DATE` for these ``thresholds``, ``regions`` and ``rules``."""
+    outdated = outdated_verdicts(connection, FIRST_WINDOW, thresholds.hash(), verdicts_hash(thresholds, regions, rules))
     misplaced = misplaced_sensors(connection, regions)
-    description = "Every verdict follows from the present scores, thresholds and regions."
+    description = "Every verdict follows from the present scores, thresholds, regions and rules."
     if outdated.windows is not None:
         description = f"{outdated_verdicts_in_words(outdated)}: materialize {outdated.windows} in one run."
     elif misplaced:

@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
 
-from aqi_dagster.pipeline.decoding.fields import NOT_STORED, OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.pipeline.decoding.fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.store.columns import stored_columns
 from aqi_dagster.windows import window_key
 
@@ -27,15 +27,19 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
         "created_at": ["sensor_data.created_at"],
         "window_start": ["sensor_data.created_at"],
         "entry_id": ["sensor_data.entry_id"],
-        **{
-            column: [f"sensor_data.{field}"]
-            for column, field in {"pm25_cf1": PM25_FIELD, **OPTIONAL_NUMBERS}.items()
-            if column not in NOT_STORED
-        },
+        **{column: [f"sensor_data.{field}"] for column, field in {"pm25_cf1": PM25_FIELD, **OPTIONAL_NUMBERS}.items()},
     },
     "scored_readings": {
         **{column: [f"readings.{column}"] for column in _SCORED},
         "score": ["readings.pm25_cf1", "readings.created_at"],
+    },
+    "sensor_health": {
+        "sensor": ["readings.sensor"],
+        "window_start": ["readings.window_start"],
+        "hours": ["readings.created_at"],
+        **{column: ["readings.pm25_cf1"] for column in ("mean_pm25", "max_hour_pm25", "neighbours_pm25")},
+        **{column: ["readings.pm25_cf1", "readings.humidity"] for column in ("corrected_pm25", "hours_above_35")},
+        "fault": [f"readings.{column}" for column in ("pm25_cf1", "pm25_cf1_b", "pm1_cf1", "pm10_cf1")],
     },
     "anomalies": {column: [f"scored_readings.{column}"] for column in [*_SCORED, "score"]},
     "regional_windows": {
@@ -53,7 +57,10 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
         "aqi_of_max": _CORRECTED,
         "aqi_category": _CORRECTED,
         "others_pm25": ["scored_readings.pm25_cf1"],
-        "implausible": ["readings.pm25_cf1"],
+        "implausible": ["sensor_health.fault"],
+        "level": ["sensor_health.corrected_pm25"],
+        "healthy_sensors": ["sensor_health.fault"],
+        "broken_sensors": ["sensor_health.fault"],
     },
     "slack_alerts": {column: [f"regional_windows.{column}"] for column in ("region", "window_start", "verdict")},
 }

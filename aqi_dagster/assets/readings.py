@@ -9,11 +9,9 @@ from aqi_dagster.assets.checks import (
     EVERY_MESSAGE_ACCOUNTED_FOR,
     FEW_MESSAGES_REJECTED,
     SENSORS_REPORT,
-    VALUES_PLAUSIBLE,
     every_message_accounted_for,
     few_messages_rejected,
     sensors_report,
-    values_plausible,
 )
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
@@ -36,7 +34,7 @@ from aqi_dagster.windows import utc_now
     pool="duckdb",
     hooks={log_cause},
     metadata=table_metadata("readings"),
-    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR, FEW_MESSAGES_REJECTED, SENSORS_REPORT, VALUES_PLAUSIBLE],
+    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR, FEW_MESSAGES_REJECTED, SENSORS_REPORT],
 )
 def readings(
     context: dg.AssetExecutionContext, kafka: KafkaResource, warehouse: WarehouseResource
@@ -59,7 +57,6 @@ def readings(
                 every_message_accounted_for(writer),
                 few_messages_rejected(pulled, kafka.max_rejected_share),
                 sensors_report(writer, windows.last),
-                values_plausible(writer, windows.last),
             ]
     of_windows = {start: _describe_window(numbers.get(start, {})) for start in windows}
     describe_windows(context, of_windows, of_run=_describe_pull(context, pulled, report) | stages.metadata)

@@ -10,6 +10,7 @@ from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.checks import COPY_EQUALS_STORE, VERDICTS_UP_TO_DATE, copy_equals_store, verdicts_up_to_date
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, table_metadata
+from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.window_stories import log_verdicts, plot_metadata, series_to_plot, verdict_metadata
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.reporting.window_numbers import alert_numbers
@@ -17,6 +18,7 @@ from aqi_dagster.pipeline.store.comparing import differences
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
+from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 
 FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=timedelta(hours=1))
@@ -24,7 +26,7 @@ FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=
 
 
 @dg.asset(
-    deps=[anomalies],
+    deps=[anomalies, sensor_health],
     partitions_def=WINDOWS,
     backfill_policy=ALL_AT_ONCE,
     group_name=GROUP,
@@ -38,15 +40,16 @@ FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=
 def regional_windows(
     context: dg.AssetExecutionContext,
     regions: RegionsResource,
+    rules: RulesResource,
     thresholds: ThresholdsResource,
     warehouse: WarehouseResource,
 ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-    """Anomalies gathered by region and 12-hour window, each with its verdict.
+    """Smoke, a malfunction, or nothing, by region and 12-hour window.
 
-    Two sensors or more: smoke. One sensor with fewer than 10 anomalies: malfunction. One sensor with 10 or more:
-    malfunction if the coefficient of variation of its PM2.5 exceeds 0.3, else smoke. A verdict that is new or changed
-    is queued for Slack. EPA's index of the worst reading says how bad it is. The published copy `aqi.duckdb` is
-    replaced at the end.
+    With the network rules by the region's healthy sensors. With the notebook rules by its anomalies: those of two
+    sensors or more are smoke; of one sensor, a malfunction if they are fewer than 10 or if the coefficient of variation
+    of their PM2.5 exceeds 0.3, else smoke. A verdict that is new or changed is queued for Slack. EPA's index says how
+    bad it is. The published copy `aqi.duckdb` is replaced at the end.
     """
     windows = requested_windows(context)
     limits = thresholds.thresholds
@@ -56,8 +59,8 @@ def regional_windows(
     with warehouse.exclusive() as writer:
         known = regions.choice.regions(writer)
         with stages.stage("classify"):
-            classified = classify_windows(writer, windows, known, limits)
-        up_to_date = verdicts_up_to_date(writer, limits, known)
+            classified = classify_windows(writer, windows, known, limits, rules.rules)
+        up_to_date = verdicts_up_to_date(writer, limits, known, rules.rules)
         alerts = alert_numbers(writer, windows)
     newest = [*chain.from_iterable(classified.values())][-NEWEST_SHOWN:]
     with ExitStack() as opened:

@@ -89,6 +89,7 @@ def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
     verdicts = Counter(window.verdict for window in found)
     # What a broken sensor reads is not the air.
     indices = [window.aqi_of_max for window in found if window.verdict == "smoke" and window.aqi_of_max is not None]
+    highest = [window.max_pm25 for window in found if window.max_pm25 is not None]
     return {
         "dagster/partition_row_count": len(found),
         "smoke": verdicts["smoke"],
@@ -96,6 +97,6 @@ def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
         "anomalies": sum(window.count_anomalies for window in found),
         "alerts_to_send": 0,
         "alerts_sent_before": 0,
-        **({"max_pm25": max(window.max_pm25 for window in found)} if found else {}),
+        **({"max_pm25": max(highest)} if highest else {}),
         **({"aqi_of_smoke": max(indices), "aqi_category": category(max(indices)).name} if indices else {}),
     }

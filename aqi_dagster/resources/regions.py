@@ -37,8 +37,11 @@ class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.elsewhere,
         )
 
-    def look_up(self, store: Store, windows: WindowRange) -> None:
-        """Have the counties that ``windows`` need looked up; ``store`` is free meanwhile."""
+    def look_up(self, store: Store, windows: WindowRange, of_all: bool = False) -> None:
+        """Have counties looked up: of the sensors with anomalies in ``windows``, or ``of_all`` that reported in them.
+
+        ``store`` is free meanwhile.
+        """
         geocoder = self.choice.geocoder()
         if geocoder is not None:
-            look_up_counties(store, geocoder, windows, self.elsewhere)
+            look_up_counties(store, geocoder, windows, self.elsewhere, of_all)

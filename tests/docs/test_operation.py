@@ -56,7 +56,9 @@ def test_a_backup_waits_for_the_writer(store: Store, tmp_path: Path) -> None:
         )
         with pytest.raises(subprocess.TimeoutExpired):
             copying.wait(0.5)
-        connection.execute("INSERT INTO sensors VALUES ('45, -122', now(), now(), 1)")
+        connection.execute(
+            "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES ('45, -122', now(), now(), 1)"
+        )
     assert copying.wait(LIMIT_SECONDS) == 0
     with duckdb.connect(str(tmp_path / "backup" / "store.duckdb"), read_only=True) as backup:
         assert rows(backup, "SELECT sensor FROM sensors") == [("45, -122",)]

@@ -194,14 +194,20 @@ def test_only_sensors_with_an_anomaly_are_looked_up(
     store: Store, nominatim: NominatimStandIn, server: NominatimServer
 ) -> None:
     with store.exclusive() as connection:
-        connection.execute("INSERT INTO sensors VALUES (?, '2022-07-18', '2022-07-18', 1)", [VANCOUVER])
+        connection.execute(
+            "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)",
+            [VANCOUVER],
+        )
     regions_of(store, server, GRESHAM)
     assert nominatim.places == [(45.5, -122.43)]
 
 
 def test_the_nearest_town_is_looked_up_for_all_sensors_once_one_has_an_anomaly(store: Store) -> None:
     with store.exclusive() as connection:
-        connection.execute("INSERT INTO sensors VALUES (?, '2022-07-18', '2022-07-18', 1)", [VANCOUVER])
+        connection.execute(
+            "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)",
+            [VANCOUVER],
+        )
     assert regions_of(store, NearestTown()) == []
     assert looked_up(store) == []
     regions_of(store, NearestTown(), GRESHAM)

@@ -62,7 +62,7 @@ def test_a_draft_that_a_killed_process_left_is_no_hindrance(store: Store) -> Non
 
 
 def test_an_error_undoes_its_transaction_and_frees_the_store(store: Store) -> None:
-    insert = "INSERT INTO sensors VALUES ('a', '2022-07-18', '2022-07-18', 1)"
+    insert = "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES ('a', now(), now(), 1)"
 
     def fail() -> None:
         with store.exclusive() as connection, transaction(connection):

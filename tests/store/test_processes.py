@@ -27,7 +27,7 @@ listen()
 for number in range(6):
     with store.exclusive() as connection:
         sensor = f"{sys.argv[2]} {number}"
-        connection.execute("INSERT INTO sensors VALUES (?, '2022-07-18', '2022-07-18', 1)", [sensor])
+        connection.execute("INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)", [sensor])
     if number % 3 == 0:
         store.publish()
 """

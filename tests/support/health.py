@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from aqi_dagster.pipeline.store.sql import Writer, registered, scalar, transaction
+from aqi_dagster.pipeline.store.sql import Writer, scalar
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import Judgement, judge
-from aqi_dagster.pipeline.verdicts.sensor_health import HEALTH_SCHEMA, SensorHealth, read_health
+from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, read_health
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, message, take_in
 
@@ -15,13 +15,6 @@ REGION_NAME = "Lake Tahoe"
 
 Hourly = Sequence[float | None]
 """A value for each hour of a window, from its start on; None where there is no reading, or no such value."""
-
-
-def prepare_health(connection: Writer) -> None:
-    """Add what the health of sensors needs and the store may not have yet."""
-    connection.execute("ALTER TABLE readings ADD COLUMN IF NOT EXISTS pm25_cf1_b DOUBLE")
-    with registered(connection, "health", HEALTH_SCHEMA.empty_table()):
-        connection.execute("CREATE TABLE IF NOT EXISTS sensor_health AS FROM health")
 
 
 def window_at(number: int) -> datetime:
@@ -71,8 +64,7 @@ def health_of(
     connection: Writer, number: int, region_of: Callable[[str], str | None] = everywhere
 ) -> dict[str, SensorHealth]:
     """Judge all windows up to the window ``number``; the health of its sensors, by sensor."""
-    with transaction(connection):
-        judge_windows(connection, WindowRange(FIRST_WINDOW, window_at(number)), FIRST_WINDOW, region_of)
+    judge_windows(connection, WindowRange(FIRST_WINDOW, window_at(number)), FIRST_WINDOW, region_of, "regions")
     return {row.sensor: row for row in read_health(connection, window_at(number))}
 
 

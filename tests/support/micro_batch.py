@@ -11,10 +11,12 @@ from aqi_dagster.assets.anomalies import anomalies
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
+from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.partitions import FIRST_WINDOW, range_tags
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
+from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.summer_file import DAYS
@@ -38,13 +40,14 @@ def run(
     kafka_timeout: float = LIMIT_SECONDS,
 ) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [readings, scored_readings, anomalies, regional_windows],
+        [readings, sensor_health, scored_readings, anomalies, regional_windows],
         resources={
             "kafka": KafkaResource(bootstrap_servers=topic.servers, topic=topic.name, timeout_seconds=kafka_timeout),
             "warehouse": WarehouseResource(data_dir=str(data_dir), lock_timeout_seconds=LIMIT_SECONDS),
             "detector": DetectorResource(),
             "thresholds": ThresholdsResource(),
             "regions": RegionsResource(name="Lake Tahoe"),
+            "rules": RulesResource(),
         },
         instance=instance,
         tags=range_tags(first, last),

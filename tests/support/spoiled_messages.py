@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
-from aqi_dagster.pipeline.decoding.fields import NOT_STORED, OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.pipeline.decoding.fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
 from aqi_dagster.sensors import identity
 from aqi_dagster.windows import window_start
@@ -209,9 +209,7 @@ def by_definition(
             start = window_start(reading.created_at)
             sensor = identity(place, reading.sensor_index)
             required = (number, sensor, reading.created_at, start, reading.pm25_cf1, reading.entry_id)
-            accepted.append(
-                (*required, *(number for column, number in reading.optional.items() if column not in NOT_STORED))
-            )
+            accepted.append((*required, *reading.optional.values()))
     return accepted, rejected
 
 

@@ -22,9 +22,9 @@ def listen():
 
 WRITES_UNTIL_TOLD = """
 with store.exclusive() as connection:
-    connection.execute("INSERT INTO sensors VALUES ('committed', '2022-07-18', '2022-07-18', 1)")
+    connection.execute("INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES ('committed', now(), now(), 1)")
     connection.execute("BEGIN")
-    connection.execute("INSERT INTO sensors VALUES ('open', '2022-07-18', '2022-07-18', 1)")
+    connection.execute("INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES ('open', now(), now(), 1)")
     say("in transaction")
     listen()
 """
@@ -54,7 +54,10 @@ def tell(running: subprocess.Popen[str], word: str = "go on") -> None:
 
 def add(store: Store, sensor: str) -> None:
     with store.exclusive() as connection:
-        connection.execute("INSERT INTO sensors VALUES (?, '2022-07-18', '2022-07-18', 1)", [sensor])
+        connection.execute(
+            "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)",
+            [sensor],
+        )
 
 
 def sensors(store: Store) -> list[str]:

@@ -3,11 +3,9 @@
 import pytest
 
 from aqi_dagster.pipeline.store.sql import Writer
-from tests.support.health import prepare_health
 
 
 @pytest.fixture
 def network(connection: Writer) -> Writer:
     """The store's private database, with all that the health of sensors needs."""
-    prepare_health(connection)
     return connection

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.store.sql import Writer, transaction
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import Judgement, judge
 from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, sensor_health
 from aqi_dagster.windows import WindowRange
-from tests.support.health import prepare_health, window_at
+from tests.support.health import window_at
 from tests.support.messages import FIRST_WINDOW, RawMessage, message, take_in
 
 WINDOWS = 56
@@ -78,7 +78,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def network(store: Store) -> Iterator[Writer]:
     with store.exclusive() as connection:
-        prepare_health(connection)
         yield connection
 
 
@@ -90,7 +89,6 @@ def one_pass(tmp_path_factory: pytest.TempPathFactory, messages: Sequence[RawMes
 
 def outcome_of_one_pass(folder: Path, messages: Sequence[RawMessage]) -> Outcome:
     with Store(folder).exclusive() as connection:
-        prepare_health(connection)
         ingest_all(connection, [messages])
         run(connection, 0, WINDOWS)
         return outcome(connection)
@@ -109,8 +107,7 @@ def ingest_all(connection: Writer, chunks: Sequence[Sequence[RawMessage]]) -> No
 
 def run(connection: Writer, first: int, end: int) -> None:
     """One run over the windows from number ``first`` to before ``end``."""
-    with transaction(connection):
-        judge_windows(connection, WindowRange(window_at(first), window_at(end - 1)), FIRST_WINDOW, SENSORS.get)
+    judge_windows(connection, WindowRange(window_at(first), window_at(end - 1)), FIRST_WINDOW, SENSORS.get, "regions")
 
 
 def outcome(connection: Writer) -> Outcome:

@@ -14,7 +14,9 @@ from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.neighbours import Neighbours, find_neighbours
+from aqi_dagster.pipeline.verdicts.sensor_health import health_by_window
 from aqi_dagster.windows import WindowRange
 from tests.support.alert_examples import SMOKE as ALERT
 from tests.support.messages import FIRST_WINDOW, message, take_in
@@ -53,11 +55,13 @@ class OfTahoe:
 
 def neighbours(connection: DuckDBPyConnection, regions: Regions = REGION) -> Neighbours:
     """What is found for the one window, and stored with it when it is classified again."""
-    (window,) = classify_windows(connection, WindowRange(WINDOW, WINDOW), regions)[WINDOW]
-    found = find_neighbours(connection, [window], regions)[REGION.name, WINDOW]
-    assert (window.others_pm25, window.implausible) == (found.others, found.implausible)
+    span = WindowRange(WINDOW, WINDOW)
+    judge_windows(connection, span, WINDOW, regions.known_region_of, "regions")
+    (window,) = classify_windows(connection, span, regions)[WINDOW]
+    found = find_neighbours(connection, [window], health_by_window(connection, span))[REGION.name, WINDOW]
+    assert (window.others_pm25, window.implausible) == (found.others_pm25, found.implausible)
     assert rows(connection, "SELECT others_pm25, implausible FROM regional_windows") == [
-        (found.others, found.implausible)
+        (found.others_pm25, found.implausible)
     ]
     return found
 
@@ -70,8 +74,8 @@ def test_the_others_are_told_by_their_median_around_the_anomalies(connection: Du
     read(connection, "45.2, -122", lambda minute: 9.0 if minute <= 30 else 300.0 + minute)
     read(connection, "45.3, -122", lambda minute: 7.0 + minute / 100)
     read(connection, "39.5, -119.8", lambda minute: 80.0 + minute)
-    assert neighbours(connection, OfTahoe()).others == pytest.approx([7.15, 9.0])
-    assert len(neighbours(connection).others) == 3
+    assert neighbours(connection, OfTahoe()).others_pm25 == pytest.approx([7.15, 9.0])
+    assert len(neighbours(connection).others_pm25) == 3
 
 
 def test_who_is_not_to_be_believed_is_told_and_no_witness(connection: DuckDBPyConnection) -> None:
@@ -81,7 +85,7 @@ def test_who_is_not_to_be_believed_is_told_and_no_witness(connection: DuckDBPyCo
     read(connection, "45.3, -122", lambda minute: 7.0 + minute)
     read(connection, "39.5, -119.8", lambda _: 3.0)
     found = neighbours(connection, OfTahoe())
-    assert found.others == [22.0]
+    assert found.others_pm25 == [22.0]
     assert [fault.split(" ug/m3")[0] for fault in found.implausible] == [
         f"{BROKEN}: impossible values such as 5000.00",
         "45.2, -122: the same 0.00",

@@ -10,13 +10,13 @@ import pytest
 
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.readings.insert import ingest
-from aqi_dagster.pipeline.store.sql import Writer, transaction
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import assess, judge
 from aqi_dagster.pipeline.verdicts.sensor_health import read_health
 from aqi_dagster.windows import WindowRange
-from tests.support.health import REGION_NAME, everywhere, prepare_health
+from tests.support.health import REGION_NAME, everywhere
 from tests.support.messages import ALLOWANCE, at
 from tests.support.places import SHARED
 
@@ -101,11 +101,9 @@ def outcome(connection: Writer, window: datetime) -> dict[str, Any]:
 @pytest.mark.parametrize("name", DATA)
 def test_every_window_is_judged_as_expected(connection: Writer, name: str) -> None:
     golden = json.loads(shared_file("golden", f"network_{name}.json").read_text())
-    prepare_health(connection)
     take_in_file(connection, shared_file("data", DATA[name], f"{name.removeprefix('case_')}.ndjson.gz"))
     windows = [
         window for (window,) in connection.execute("SELECT window_start FROM windows ORDER BY window_start").fetchall()
     ]
-    with transaction(connection):
-        judge_windows(connection, WindowRange(windows[0], windows[-1]), windows[0], everywhere)
+    judge_windows(connection, WindowRange(windows[0], windows[-1]), windows[0], everywhere, "regions")
     assert [outcome(connection, window) for window in windows] == golden

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pyarrow as pa
 import pytest
 
-from aqi_dagster.pipeline.store.sql import Writer, transaction
+from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.health_rules import judge_health
 from aqi_dagster.pipeline.verdicts.hours import read_hours
 from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
@@ -62,8 +62,7 @@ def test_windows_before_the_first_one_are_no_history(network: Writer) -> None:
     report(network, 1, {A: 18, B: 18})
     health_of(network, 1)
     assert [row.is_new for row in read_health(network, window_at(1))] == [True, False]
-    with transaction(network):
-        judge_windows(network, WindowRange(window_at(1), window_at(1)), window_at(1), everywhere)
+    judge_windows(network, WindowRange(window_at(1), window_at(1)), window_at(1), everywhere, "regions")
     assert [row.is_new for row in read_health(network, window_at(1))] == [False, False]
 
 

@@ -18,6 +18,7 @@ from aqi_dagster.pipeline.alerts.wording import (
     in_one_line,
     reason,
     surroundings,
+    title,
     told_aqi,
     told_category,
 )
@@ -39,11 +40,25 @@ _PLURALS = {
     "smoke": "Suspected Smoke Events",
     "malfunction": "Malfunctioning Sensors",
     "withdrawn": "Alerts Withdrawn",
+    "broken": "Broken Sensors",
+    "well": "Sensors Well Again",
 }
 
 _GREY = "#5f6368"
-_COLOURS = {"smoke": "#b3261e", "malfunction": "#9a6b00", "withdrawn": _GREY}
-_SYMBOLS = {"smoke": ":fire:", "malfunction": ":wrench:", "withdrawn": ":white_circle:"}
+_COLOURS = {
+    "smoke": "#b3261e",
+    "malfunction": "#9a6b00",
+    "withdrawn": _GREY,
+    "broken": "#9a6b00",
+    "well": "#1e7d32",
+}
+_SYMBOLS = {
+    "smoke": ":fire:",
+    "malfunction": ":wrench:",
+    "withdrawn": ":white_circle:",
+    "broken": ":wrench:",
+    "well": ":white_check_mark:",
+}
 
 _CATEGORY_COLOURS = {category.name: category.hex_colour for category in CATEGORIES}
 
@@ -76,20 +91,24 @@ def headline(alert: Alert) -> str:
 
 def _headline(alert: Alert, window: str) -> str:
     before = "" if alert.previous_verdict is None else f' (told before as "{TITLES[alert.previous_verdict]}")'
-    return f"{TITLES[alert.verdict]} in {_name(alert.region)}, {window}: {reason(alert)}{before}"
+    where = f"{_name(alert.subject)}, {_name(alert.region)}" if alert.subject else _name(alert.region)
+    return f"{title(alert)} in {where}, {window}: {_plain(reason(alert))}{before}"
 
 
 def message(alert: Alert, dagster_url: str | None = None) -> Block:
     """The Slack payload that tells one alert; with ``dagster_url`` it links the window's page in the Dagster UI."""
-    details = [_section(f"*{_name(alert.region)}*, {_window(alert)}\n{_sentence(reason(alert))}")]
+    details = [_section(f"*{_name(alert.region)}*, {_window(alert)}\n{_plain(_sentence(reason(alert)))}")]
     if alert.previous_verdict is not None:
         details.append(_section(_correction(alert)))
-    if alert.sensors is not None:
-        lines = [f"• {_map_link(sensor)}" for sensor in alert.sensors]
+    named = [alert.subject] if alert.subject else alert.sensors or alert.healthy_sensors or []
+    if named:
+        lines = [f"• {_map_link(sensor)}" for sensor in named]
         details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
     if surroundings(alert):
         details.append(_section(_plain(surroundings(alert))))
-    if told_aqi(alert) is not None:
+    if told_aqi(alert) is not None and alert.rules == "network":
+        details.append(_context(f"AQI: what a whole day of {rounded(alert.level or 0)} ug/m3 would have."))
+    elif told_aqi(alert) is not None:
         details.append(
             _context(
                 f"AQI: what a whole day of {rounded(alert.max_pm25_corrected or 0)} ug/m3 would have, the greatest "
@@ -99,13 +118,13 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
     if dagster_url is not None:
         details.append(_context(_window_link(alert, dagster_url, "This window in Dagster")))
     colour = _CATEGORY_COLOURS.get(told_category(alert), _COLOURS[alert.verdict])
-    return _payload(headline(alert), f"{_symbol(alert)} {TITLES[alert.verdict]}", colour, details)
+    return _payload(headline(alert), f"{_symbol(alert)} {title(alert)}", colour, details)
 
 
 def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> Block:
     """The Slack payload that tells many old windows at once; ``alerts`` are in order of time."""
     first, last = alerts[0], alerts[-1]
-    title = f"{counted(len(alerts), 'older window')} classified"
+    heading = f"{counted(len(alerts), 'older window')} classified"
     span = f"{first.window_start:%Y-%m-%d %H:%M} to {last.window_end:%Y-%m-%d %H:%M} UTC"
     verdicts = Counter(alert.verdict for alert in alerts)
     summary = ", ".join(
@@ -118,7 +137,7 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in named])]
     if dagster_url is not None:
         details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
-    return _payload(f"{title}, {span}: {summary}", title, _GREY, details)
+    return _payload(f"{heading}, {span}: {summary}", heading, _GREY, details)
 
 
 def _payload(text: str, title: str, colour: str, details: list[Block]) -> Block:

@@ -15,21 +15,47 @@ MAX_NAME = 100
 NAMED_IN_SENTENCE = 3
 """Sensors that a sentence names one by one."""
 
+WEEKLY_NAMED = 20
+"""Broken sensors that the weekly list names one by one."""
+
 TITLES = {
     "smoke": "Suspected Smoke Event",
     "malfunction": "Malfunctioning Sensor",
+    "undecided": "Perhaps Smoke, Undecided",
     "withdrawn": "Alert Withdrawn",
+    "broken": "Broken Sensor",
+    "well": "Sensor Well Again",
 }
+
+DOUBTFUL = "Suspected Smoke, Doubtful"
 
 
 def story(window: RegionalWindow) -> str:
     """The verdict, its reason and its surroundings: what the window's page and the log show."""
-    verdict = f"{TITLES[window.verdict]}: {reason(window)}. {_some('Sensors', window.sensors)}."
+    named = window.healthy_sensors if window.rules == "network" else window.sensors
+    verdict = f"{title(window)}: {reason(window)}. {_some('Sensors', named or window.broken_sensors or [])}."
     return f"{verdict} {surroundings(window)}".rstrip()
+
+
+def title(alert: Alert | RegionalWindow) -> str:
+    """What the verdict is called; smoke that only failed sensors saw is doubtful."""
+    return DOUBTFUL if is_doubtful(alert) else TITLES[alert.verdict]
+
+
+def is_doubtful(alert: Alert | RegionalWindow) -> bool:
+    """Whether the notebook rules say smoke although every sensor that saw it has a fault."""
+    witnesses = set(alert.sensors or [])
+    return alert.verdict == "smoke" and bool(witnesses) and witnesses <= set(alert.broken_sensors or [])
 
 
 def reason(alert: Alert | RegionalWindow) -> str:
     """Why the verdict is what it is, by the rule that decided it."""
+    if isinstance(alert, Alert) and alert.kind == "weekly":
+        return _some(counted(len(alert.implausible or []), "sensor"), alert.implausible or [], WEEKLY_NAMED)
+    if alert.reason is not None:
+        return f"{alert.reason[0].lower()}{alert.reason[1:]}".rstrip(".")
+    if alert.verdict == "well":
+        return "no fault in the last two windows in which it took part"
     if alert.sensors is None or alert.min_event is None:
         return "no anomaly of this region is in the window any more"
     facts = (
@@ -39,6 +65,8 @@ def reason(alert: Alert | RegionalWindow) -> str:
     if alert.verdict == "smoke":
         aqi = told_aqi(alert)
         index = "" if aqi is None else f", AQI {_index(aqi)} '{told_category(alert)}'"
+        if is_doubtful(alert):
+            return f"{facts}{index}; {_failed(alert)}"
         steady = "" if alert.variation is None else f"; its readings are steady (variation {alert.variation:.2f})"
         return f"{facts}{index}{steady}"
     if alert.variation is None:
@@ -48,6 +76,18 @@ def reason(alert: Alert | RegionalWindow) -> str:
     return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
 
 
+def _failed(alert: Alert | RegionalWindow) -> str:
+    """That every sensor that saw smoke has failed, and what is the matter with the first ones."""
+    faults = [
+        text.partition(": ")[2].rstrip(".")
+        for sensor in alert.sensors or []
+        for text in alert.implausible or []
+        if text.startswith(f"{sensor}: ")
+    ]
+    subject = "the only sensor has failed" if len(alert.sensors or []) == 1 else "all of these sensors have failed"
+    return f"{subject} ({'; '.join(faults[:NAMED_IN_SENTENCE])})" if faults else subject
+
+
 def surroundings(alert: Alert | RegionalWindow) -> str:
     """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken.
 
@@ -55,6 +95,8 @@ def surroundings(alert: Alert | RegionalWindow) -> str:
     """
     if alert.others_pm25 is None:
         return ""
+    if alert.rules == "network":
+        return f"{_some('Not to be believed', alert.implausible)}." if alert.implausible else ""
     others = [rounded(pm25) for pm25 in alert.others_pm25]
     match others:
         case []:
@@ -101,7 +143,7 @@ def _above(value: float, limit: float) -> str:
     return next((text for text in texts if float(text) > limit), str(value))
 
 
-def _some(title: str, things: Sequence[str]) -> str:
-    """The first few of ``things`` in a line, which hold commas themselves."""
-    more = [f"and {len(things) - NAMED_IN_SENTENCE} more"] if len(things) > NAMED_IN_SENTENCE else []
-    return f"{title}: {'; '.join([*map(in_one_line, things[:NAMED_IN_SENTENCE]), *more])}"
+def _some(title: str, things: Sequence[str], most: int = NAMED_IN_SENTENCE) -> str:
+    """The first ``most`` of ``things`` in a line, which hold commas themselves."""
+    more = [f"and {len(things) - most} more"] if len(things) > most else []
+    return f"{title}: {'; '.join([*map(in_one_line, things[:most]), *more])}"

@@ -61,9 +61,6 @@ VALUE_SCHEMA = pa.schema(
 )
 """The columns that a message value fills: those of ``readings``, and the last three of ``sensors``."""
 
-NOT_STORED = ("pm25_cf1_b", "sensor_index", "sensor_name", "location_type")
-"""Columns that the tables do not have yet."""
-
 
 @dataclass(frozen=True)
 class FieldNames:

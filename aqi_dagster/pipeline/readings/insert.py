@@ -14,7 +14,6 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.decoding.decode import Decoded
-from aqi_dagster.pipeline.decoding.fields import NOT_STORED
 from aqi_dagster.pipeline.store.sql import Writer, registered, run_script
 from aqi_dagster.pipeline.store.window_ledger import add_readings
 
@@ -25,14 +24,14 @@ _BITS_OF_SECONDS = 39
 
 # Only a reading that is not newer than the sensor's last one can have been there before: mostly none is.
 _OLDER = """
-SELECT place, sensor, created_at, window_start
+SELECT decoded.row_number, sensor, created_at, window_start
 FROM decoded JOIN sensors USING (sensor)
 WHERE created_at <= last_reading
 """
 
 # With the windows as numbers, known before the query is planned, it does not read all that was ever stored.
 _STORED = """
-SELECT place
+SELECT row_number
 FROM older SEMI JOIN (SELECT sensor, created_at FROM readings WHERE window_start BETWEEN ? AND ?) AS stored
     USING (sensor, created_at)
 """
@@ -52,7 +51,7 @@ def ingest(writer: Writer, decoded: Decoded, generation: int, now: datetime) -> 
 
     ``generation`` is that of the topic; ``now`` is the time of the pull, naive UTC.
     """
-    readings = decoded.readings.drop_columns(NOT_STORED)
+    readings = decoded.readings
     repeated = _repeats_within(readings)
     repeated[_rows_already_stored(writer, readings)] = True
     readings = readings.append_column("repeated", pa.array(repeated))
@@ -100,12 +99,12 @@ def _repeats_within(readings: pa.Table) -> _Mask:
 def _rows_already_stored(connection: DuckDBPyConnection, readings: pa.Table) -> list[int]:
     """The rows of ``readings`` whose sensor and time are stored already."""
     columns = readings.select(["sensor", "created_at", "window_start"])
-    placed = columns.append_column("place", pa.array(np.arange(len(readings))))
+    placed = columns.append_column("row_number", pa.array(np.arange(len(readings))))
     with registered(connection, "decoded", placed):
         older = connection.sql(_OLDER).to_arrow_table()
     if not len(older):
         return []
     windows = pc.min_max(older["window_start"]).as_py()
     with registered(connection, "older", older):
-        known = connection.sql(_STORED, params=[windows["min"], windows["max"]]).fetchall()
-    return [place for (place,) in known]
+        stored = connection.sql(_STORED, params=[windows["min"], windows["max"]]).fetchall()
+    return [number for (number,) in stored]

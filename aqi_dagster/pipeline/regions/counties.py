@@ -25,17 +25,24 @@ MAX_FAILURES = 3
 KEPT_AT_ONCE = 20
 """Answers of a server that are kept in one transaction."""
 
+MOST_ASKED = 300
+"""Sensors that a server is asked for in one run: five minutes at a question a second."""
+
 _log = logging.getLogger(__name__)
 
 
-def look_up_counties(store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str) -> None:
-    """Have ``geocoder`` name the counties of the sensors with anomalies in ``windows``.
+def look_up_counties(
+    store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str, of_all: bool = False
+) -> None:
+    """Have ``geocoder`` name the counties of the sensors with anomalies in ``windows``, or ``of_all`` that reported.
+
+    A server is asked for at most :data:`MOST_ASKED` sensors a run.
 
     Answers are kept in the table ``sensor_regions``, and what is there is not asked for again. A sensor whose county is
     not told now is asked for by the next run; until then it is in the region ``elsewhere``, and the log says so.
     """
     with store.looking_up():
-        _Lookups(store, geocoder, windows, elsewhere).run()
+        _Lookups(store, geocoder, windows, elsewhere, of_all).run()
 
 
 def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere: str) -> CountyRegions:
@@ -49,11 +56,12 @@ def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere
 class _Lookups:
     """The questions of one run."""
 
-    def __init__(self, store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str) -> None:
+    def __init__(self, store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str, of_all: bool) -> None:
         self._store = store
         self._geocoder = geocoder
         self._windows = windows
         self._elsewhere = elsewhere
+        self._of_all = of_all
         self._failures = 0
 
     def run(self) -> None:
@@ -82,6 +90,8 @@ class _Lookups:
             """
             WITH anomalous AS (
                 SELECT DISTINCT sensor FROM anomalies WHERE window_start BETWEEN $first AND $last
+                UNION
+                SELECT DISTINCT sensor FROM readings WHERE $of_all AND window_start BETWEEN $first AND $last
             ), wanted AS (
                 FROM anomalous
                 UNION
@@ -96,9 +106,11 @@ class _Lookups:
                 **self._windows.bounds,
                 "remote": self._geocoder.remote,
                 "method": self._geocoder.method,
+                "of_all": self._of_all,
             },
         ).fetchall()
-        return [(sensor, place) for (sensor,) in rows if (place := coordinates(sensor)) is not None]
+        sensors = [(sensor, place) for (sensor,) in rows if (place := coordinates(sensor)) is not None]
+        return sensors[:MOST_ASKED] if self._geocoder.remote else sensors
 
     def _ask(self, sensors: Sequence[tuple[str, tuple[float, float]]]) -> dict[str, str | None]:
         """The counties of ``sensors``, as far as they are told."""

@@ -1,6 +1,6 @@
 """What is outdated, in words: the same in checks and in ``aqi-dagster status``."""
 
-from aqi_dagster.pipeline.store.outdated import OutdatedScores, OutdatedVerdicts
+from aqi_dagster.pipeline.store.outdated import OutdatedHealth, OutdatedScores, OutdatedVerdicts
 from aqi_dagster.pipeline.verdicts.classify import Misplaced
 
 
@@ -12,6 +12,17 @@ def outdated_scores_in_words(outdated: OutdatedScores) -> str:
             "readings that were never scored": outdated.unscored_readings,
             "stale windows": outdated.stale_windows,
             "windows scored by other settings": outdated.other_settings,
+        }
+    )
+
+
+def outdated_health_in_words(outdated: OutdatedHealth) -> str:
+    """Each kind of outdated health and in how many windows it is."""
+    return _counted(
+        {
+            "windows without health, or without what it looks back to": outdated.unjudged,
+            "windows with health from before later readings": outdated.stale,
+            "windows with health by other regions": outdated.other_settings,
         }
     )
 

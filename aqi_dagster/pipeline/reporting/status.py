@@ -12,15 +12,19 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.readings.offsets import topic_generation
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.store.outdated import (
+    OutdatedHealth,
     OutdatedScores,
     OutdatedVerdicts,
     UnscoredReadings,
+    outdated_health,
     outdated_scores,
     outdated_verdicts,
     unscored_readings,
 )
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
+from aqi_dagster.pipeline.verdicts.health import regions_hash
+from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 
 
@@ -51,6 +55,7 @@ class StoreStatus:
     alerts: dict[str, int]
     unscored: UnscoredReadings | None
     outdated: OutdatedScores
+    outdated_health: OutdatedHealth
     outdated_verdicts: OutdatedVerdicts
     misplaced: list[Misplaced]
 
@@ -63,12 +68,13 @@ class Choices:
     parameters: DetectorParameters
     thresholds: Thresholds
     regions: RegionChoice
+    rules: Rules
 
 
 def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatus:
     """Sums over the tables behind ``connection``, and what of it is not what ``choices`` would give."""
     regions = choices.regions.regions(connection)
-    selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions)
+    selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions, choices.rules)
     ended = window_start(utc_now()) - WINDOW_LENGTH
 
     def one(query: str) -> Any:
@@ -93,6 +99,7 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
             else None
         ),
         outdated=outdated_scores(connection, choices.first_window, choices.parameters.hash()),
+        outdated_health=outdated_health(connection, choices.first_window, regions_hash(regions)),
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )

@@ -61,6 +61,26 @@ def score_numbers(connection: DuckDBPyConnection, windows: WindowRange, threshol
     )
 
 
+def health_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numbers:
+    """Of ``sensor_health``: rows, sensors that take part, and those with a fault, without a vote, or local."""
+    return _by_window(
+        connection,
+        """
+        SELECT
+            window_start,
+            count(*) AS "dagster/partition_row_count",
+            count(*) FILTER (hours >= 6) AS taking_part,
+            count(fault) AS with_fault,
+            count(*) FILTER (is_new OR on_probation OR in_dispute OR unlike_neighbours) AS without_vote,
+            count(*) FILTER (is_local) AS local
+        FROM sensor_health
+        WHERE window_start BETWEEN $first AND $last
+        GROUP BY window_start
+        """,
+        windows,
+    )
+
+
 def anomaly_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numbers:
     """Of ``anomalies``: sensors that have any, and greatest PM2.5 (ug/m3)."""
     return _by_window(

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.health_progress import LOOK_BACK
 from aqi_dagster.pipeline.store.outdated import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
@@ -20,17 +21,20 @@ SELECT window_start
 FROM windows
 WHERE
     window_start BETWEEN $first AND $last
-    AND CASE
-        WHEN scored IS NULL THEN readings > 0
-        ELSE classified IS NULL OR (scored > 0 AND classified <> revision)
-    END
+    AND (
+        CASE
+            WHEN scored IS NULL THEN readings > 0
+            ELSE classified IS NULL OR (scored > 0 AND classified <> revision)
+        END
+        OR (readings > 0 AND health_readings IS NULL AND window_start > $last - INTERVAL 21 DAYS)
+    )
 ORDER BY window_start
 """
 
-_RECORDS_VERDICTS = """
+_RECORDS_HEALTH = """
 SELECT count(*)
 FROM duckdb_columns()
-WHERE table_name = 'windows' AND column_name = 'classified'
+WHERE table_name = 'windows' AND column_name = 'health_readings'
 """
 
 _LAST_SCORED = """
@@ -44,8 +48,9 @@ def due_ranges(connection: DuckDBPyConnection | None, ended: WindowRange) -> lis
     """The ranges of ``ended`` windows to run, in this order, each of at most :data:`MOST_WINDOWS`.
 
     The newest window is run together with the one before it, which takes in readings up to 12 hours late. Further all
-    windows behind the last one that was scored, and all that hold readings but were never scored, or were scored but
-    not classified since. Without a store, ``None``, all windows are lacking.
+    windows behind the last one that was scored, all that hold readings but were never scored, or were scored but not
+    classified since, and those of the last 21 days whose sensors' health was never judged. Without a store, ``None``,
+    all windows are lacking.
     """
     lacking = [*ended] if connection is None else _lacking(connection, ended)
     ranges: list[WindowRange] = []
@@ -62,9 +67,9 @@ def due_ranges(connection: DuckDBPyConnection | None, ended: WindowRange) -> lis
 
 def _lacking(connection: DuckDBPyConnection, ended: WindowRange) -> list[datetime]:
     """The windows that are not finished, and all behind the last one that was scored, in order."""
-    if not scalar(connection, _RECORDS_VERDICTS):
-        # An older release: the next run brings its store up to date, and the tick after that sees what it lacks.
-        return []
+    if not scalar(connection, _RECORDS_HEALTH):
+        # An older release: the run brings its store up to date, and the tick after that sees what else it lacks.
+        return [start for start in ended if start > ended.last - LOOK_BACK]
     unfinished = [start for (start,) in connection.execute(_UNFINISHED, ended.bounds).fetchall()]
     ((last,),) = connection.execute(_LAST_SCORED, ended.bounds).fetchall()
     if last is None:

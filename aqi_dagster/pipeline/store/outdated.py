@@ -36,10 +36,37 @@ SELECT
 FROM judged
 """
 
+_OUTDATED_HEALTH = """
+WITH judged AS (
+    SELECT
+        window_start,
+        health_readings IS NULL AS unjudged,
+        coalesce(health_readings <> readings, false) AS late,
+        coalesce(
+            health_revision < max(health_revision) OVER (
+                ORDER BY window_start RANGE BETWEEN INTERVAL 21 DAYS PRECEDING AND CURRENT ROW
+            ),
+            false
+        ) AS stale,
+        coalesce(health_hash <> $regions_hash, false) AS of_other_settings,
+        coalesce(health_since <> greatest($first_window, window_start - INTERVAL 21 DAYS), false) AS without_history
+    FROM windows
+    WHERE readings > 0 AND window_start BETWEEN $first_window AND $last_judged
+)
+SELECT
+    count(*) FILTER (unjudged OR without_history),
+    count(*) FILTER (late OR stale),
+    count(*) FILTER (of_other_settings),
+    min(window_start) FILTER (unjudged OR without_history OR late OR stale OR of_other_settings)
+FROM judged
+"""
+
 _OUTDATED_VERDICTS = """
 SELECT
-    count(*) FILTER (classified IS DISTINCT FROM revision),
-    count(*) FILTER (classified IS NOT DISTINCT FROM revision),
+    count(*) FILTER (classified IS DISTINCT FROM revision OR classified_health IS DISTINCT FROM health_revision),
+    count(*) FILTER (
+        classified IS NOT DISTINCT FROM revision AND classified_health IS NOT DISTINCT FROM health_revision
+    ),
     min(window_start),
     max(window_start)
 FROM windows
@@ -48,6 +75,7 @@ WHERE
     AND scored > 0
     AND (
         classified IS DISTINCT FROM revision
+        OR classified_health IS DISTINCT FROM health_revision
         OR coalesce(selection_hash <> $selection_hash, false)
         OR coalesce(verdicts_hash <> $verdicts_hash, false)
     )
@@ -102,8 +130,22 @@ class OutdatedScores:
 
 
 @dataclass(frozen=True)
+class OutdatedHealth:
+    """Windows whose sensors' health is not what one pass over all readings would give, and the range that mends it.
+
+    ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
+    windows that did; ``other_settings`` were judged with other regions. ``windows`` is None exactly if all are 0.
+    """
+
+    unjudged: int
+    stale: int
+    other_settings: int
+    windows: WindowRange | None
+
+
+@dataclass(frozen=True)
 class OutdatedVerdicts:
-    """How many windows have verdicts that do not follow from their present scores, and the range that mends them.
+    """How many windows have verdicts that do not follow from their present scores and health, and what mends them.
 
     ``other_settings`` are further windows, whose anomalies or verdicts were made by other thresholds, region settings
     or rules. ``windows`` is None exactly if both are 0.
@@ -131,6 +173,17 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
     ((late, stale, unscored, other, first),) = connection.execute(_OUTDATED_SCORES, parameters).fetchall()
     windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
     return OutdatedScores(late, stale, windows, unscored, other)
+
+
+def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
+    """What is outdated between ``first_window`` and the last window whose sensors were judged, with those regions."""
+    last = scalar(connection, "SELECT max(window_start) FROM windows WHERE health_readings > 0")
+    if last is None or last < first_window:
+        return OutdatedHealth(0, 0, 0, None)
+    parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}
+    ((unjudged, stale, other, first),) = connection.execute(_OUTDATED_HEALTH, parameters).fetchall()
+    windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
+    return OutdatedHealth(unjudged, stale, other, windows)
 
 
 def outdated_verdicts(

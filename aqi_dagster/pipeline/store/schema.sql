@@ -1,8 +1,8 @@
--- Version 4 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 5 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (4);
+INSERT INTO schema_version VALUES (5);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -21,10 +21,11 @@ CREATE TABLE readings (
     topic_generation INTEGER   NOT NULL,
     kafka_partition  INTEGER   NOT NULL,
     kafka_offset     BIGINT    NOT NULL,
-    ingested_at      TIMESTAMP NOT NULL
+    ingested_at      TIMESTAMP NOT NULL,
+    pm25_cf1_b       DOUBLE
 );
 COMMENT ON TABLE  readings                  IS 'One row per accepted Kafka message';
-COMMENT ON COLUMN readings.sensor           IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN readings.sensor           IS 'Identity of the sensor: "latitude, longitude" in degrees, and " #index" if its messages have one';
 COMMENT ON COLUMN readings.created_at       IS 'When the sensor measured, UTC';
 COMMENT ON COLUMN readings.window_start     IS 'Start of the 12-hour window that holds created_at, UTC';
 COMMENT ON COLUMN readings.pm25_cf1         IS 'PM2.5 mass, factory calibration CF=1, ug/m3; what the detectors see';
@@ -41,6 +42,7 @@ COMMENT ON COLUMN readings.topic_generation IS 'Which making of the topic the me
 COMMENT ON COLUMN readings.kafka_partition  IS 'Kafka partition of the message';
 COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kafka partition';
 COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
+COMMENT ON COLUMN readings.pm25_cf1_b       IS 'PM2.5 mass, CF=1, of the second laser, ug/m3; NULL where there is none';
 
 -- The rules and their sources are those of verdicts/aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
 -- writer that made a table with generated columns and comments; without macros, because a macro is not found where this
@@ -154,13 +156,21 @@ CREATE TABLE sensors (
     sensor        VARCHAR   NOT NULL PRIMARY KEY,
     first_reading TIMESTAMP NOT NULL,
     last_reading  TIMESTAMP NOT NULL,
-    readings      BIGINT    NOT NULL
+    readings      BIGINT    NOT NULL,
+    sensor_index  BIGINT,
+    name          VARCHAR,
+    place         VARCHAR,
+    location_type TINYINT
 );
 COMMENT ON TABLE  sensors               IS 'One row per sensor that ever reported';
-COMMENT ON COLUMN sensors.sensor        IS 'Text of the message key: "latitude, longitude" in degrees';
+COMMENT ON COLUMN sensors.sensor        IS 'Identity: "latitude, longitude" in degrees, and " #index" if its messages have one';
 COMMENT ON COLUMN sensors.first_reading IS 'Earliest created_at, UTC';
 COMMENT ON COLUMN sensors.last_reading  IS 'Latest created_at, UTC';
 COMMENT ON COLUMN sensors.readings      IS 'Readings, repeated ones not counted';
+COMMENT ON COLUMN sensors.sensor_index  IS 'Number that PurpleAir gave the device; a device that moved is another sensor with the same index';
+COMMENT ON COLUMN sensors.name          IS 'Name that its messages last gave it';
+COMMENT ON COLUMN sensors.place         IS 'Where it is: "latitude, longitude" in degrees, the first part of its identity';
+COMMENT ON COLUMN sensors.location_type IS '0 outside, 1 inside: scored, but left out of verdicts; NULL if its messages do not say';
 
 CREATE TABLE windows (
     window_start    TIMESTAMP NOT NULL,
@@ -172,7 +182,12 @@ CREATE TABLE windows (
     classified      BIGINT,
     chain_start     TIMESTAMP,
     selection_hash  VARCHAR,
-    verdicts_hash   VARCHAR
+    verdicts_hash   VARCHAR,
+    health_readings BIGINT,
+    health_revision BIGINT,
+    health_hash     VARCHAR,
+    health_since    TIMESTAMP,
+    classified_health BIGINT
 );
 COMMENT ON TABLE  windows              IS 'One row per 12-hour window that holds readings or was scored';
 COMMENT ON COLUMN windows.window_start IS 'Start of the window, UTC';
@@ -185,6 +200,52 @@ COMMENT ON COLUMN windows.classified   IS 'Revision of the scores from which its
 COMMENT ON COLUMN windows.chain_start  IS 'First window with readings of the chain of detectors that scored it, UTC; NULL if never scored';
 COMMENT ON COLUMN windows.selection_hash IS 'SHA-256 of the thresholds by which its anomalies were selected, hexadecimal; NULL if never, or by a release that did not record it';
 COMMENT ON COLUMN windows.verdicts_hash IS 'SHA-256 of thresholds, region settings and rules from which its verdicts follow, hexadecimal; NULL if never, or by a release that did not record it';
+
+COMMENT ON COLUMN windows.health_readings IS 'Readings when the health of its sensors was judged; NULL if never';
+COMMENT ON COLUMN windows.health_revision IS 'Grows when judging health took in something new; stale if a window of the 21 days before has a greater one';
+COMMENT ON COLUMN windows.health_hash IS 'SHA-256 of the region settings by which health was judged, hexadecimal';
+COMMENT ON COLUMN windows.health_since IS 'Earliest window whose readings its health follows from, UTC: 21 days before, or where the history began';
+COMMENT ON COLUMN windows.classified_health IS 'Revision of the health from which its verdicts follow; NULL if none was there';
+
+CREATE TABLE sensor_health (
+    sensor            VARCHAR   NOT NULL,
+    window_start      TIMESTAMP NOT NULL,
+    region            VARCHAR,
+    hours             INTEGER   NOT NULL,
+    mean_pm25         DOUBLE    NOT NULL,
+    max_hour_pm25     DOUBLE    NOT NULL,
+    corrected_pm25    DOUBLE    NOT NULL,
+    hours_above_35    INTEGER   NOT NULL,
+    neighbours_pm25   DOUBLE,
+    ratio_down        DOUBLE,
+    ratio_up          DOUBLE,
+    fault             VARCHAR,
+    unlike_neighbours BOOLEAN   NOT NULL,
+    is_new            BOOLEAN   NOT NULL,
+    on_probation      BOOLEAN   NOT NULL,
+    in_dispute        BOOLEAN   NOT NULL,
+    is_local          BOOLEAN   NOT NULL,
+    reason            VARCHAR
+);
+COMMENT ON TABLE  sensor_health                   IS 'One row per sensor and 12-hour window it reported in: what it read, and whether to believe it';
+COMMENT ON COLUMN sensor_health.sensor            IS 'Identity of the sensor';
+COMMENT ON COLUMN sensor_health.window_start      IS 'Start of the window, UTC';
+COMMENT ON COLUMN sensor_health.region            IS 'Region in which it was compared; NULL if not known yet, or if it is inside a building: then it was not judged';
+COMMENT ON COLUMN sensor_health.hours             IS 'Clock hours of the window with readings; with 6 or more the sensor takes part';
+COMMENT ON COLUMN sensor_health.mean_pm25         IS 'Mean of its hour means of PM2.5 (CF=1), ug/m3';
+COMMENT ON COLUMN sensor_health.max_hour_pm25     IS 'Greatest hour mean of PM2.5 (CF=1), ug/m3';
+COMMENT ON COLUMN sensor_health.corrected_pm25    IS 'Mean of its hour means as EPA corrects them, ug/m3';
+COMMENT ON COLUMN sensor_health.hours_above_35    IS 'Hours with a corrected mean of 35.5 ug/m3 or more';
+COMMENT ON COLUMN sensor_health.neighbours_pm25   IS 'Median of the means of the other healthy sensors, ug/m3; NULL unless three or more are healthy';
+COMMENT ON COLUMN sensor_health.ratio_down        IS 'mean_pm25 / neighbours_pm25; NULL where the latter is below 10';
+COMMENT ON COLUMN sensor_health.ratio_up          IS 'mean_pm25 / neighbours_pm25, the latter counted as at least 5';
+COMMENT ON COLUMN sensor_health.fault             IS 'disagree, impossible, flat, stuck, dead, low or high; NULL if none';
+COMMENT ON COLUMN sensor_health.unlike_neighbours IS 'True if it has read another multiple of its neighbours for days: no fault, but no vote';
+COMMENT ON COLUMN sensor_health.is_new            IS 'True if it took part in no window of the seven days before, while others did: no vote yet';
+COMMENT ON COLUMN sensor_health.on_probation      IS 'True if it looks right now, but was impossible, flat or stuck within seven days: no vote yet';
+COMMENT ON COLUMN sensor_health.in_dispute        IS 'True for each of two sensors of which one must be wrong';
+COMMENT ON COLUMN sensor_health.is_local          IS 'True if it reads far more than the others and is to be believed: a fire beside it';
+COMMENT ON COLUMN sensor_health.reason            IS 'What is the matter with it, in a sentence; NULL if nothing is';
 
 CREATE TABLE scored_readings (
     sensor       VARCHAR   NOT NULL,
@@ -241,32 +302,52 @@ CREATE TABLE regional_windows (
     sensors            VARCHAR[] NOT NULL,
     count_sensors      INTEGER   NOT NULL,
     count_anomalies    INTEGER   NOT NULL,
-    min_event          TIMESTAMP NOT NULL,
-    max_pm25           DOUBLE    NOT NULL,
+    min_event          TIMESTAMP,
+    max_pm25           DOUBLE,
     variation          DOUBLE,
-    verdict            VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction')),
+    verdict            VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction', 'undecided')),
     max_pm25_corrected DOUBLE,
     aqi_of_max         INTEGER,
     aqi_category       VARCHAR,
     others_pm25        DOUBLE[],
-    implausible        VARCHAR[]
+    implausible        VARCHAR[],
+    rules              VARCHAR   NOT NULL DEFAULT 'notebook' CHECK (rules IN ('notebook', 'network')),
+    level              DOUBLE,
+    healthy_sensors    VARCHAR[],
+    broken_sensors     VARCHAR[],
+    confidence         VARCHAR   CHECK (confidence IN ('high', 'low')),
+    reason             VARCHAR
 );
-COMMENT ON TABLE  regional_windows                    IS 'One row per region and 12-hour window that holds an anomaly';
+COMMENT ON TABLE  regional_windows                    IS 'One row per region and 12-hour window with a verdict: with the notebook rules, one that holds an anomaly';
 COMMENT ON COLUMN regional_windows.region             IS 'Name of the region';
 COMMENT ON COLUMN regional_windows.window_start       IS 'Start of the window, UTC, included';
 COMMENT ON COLUMN regional_windows.window_end         IS 'End of the window, UTC, excluded';
 COMMENT ON COLUMN regional_windows.sensors            IS 'Sensors with an anomaly, in order of their text';
 COMMENT ON COLUMN regional_windows.count_sensors      IS 'Number of sensors with an anomaly';
 COMMENT ON COLUMN regional_windows.count_anomalies    IS 'Number of anomalies';
-COMMENT ON COLUMN regional_windows.min_event          IS 'Time of the earliest anomaly, UTC';
-COMMENT ON COLUMN regional_windows.max_pm25           IS 'Greatest PM2.5 (CF=1) among the anomalies, ug/m3';
+COMMENT ON COLUMN regional_windows.min_event          IS 'Time of the earliest anomaly, UTC; NULL if there is none';
+COMMENT ON COLUMN regional_windows.max_pm25           IS 'Greatest PM2.5 (CF=1) among the anomalies, ug/m3; NULL if there is none';
 COMMENT ON COLUMN regional_windows.variation          IS 'Coefficient of variation of the PM2.5 values; NULL unless one sensor has 10 anomalies or more';
-COMMENT ON COLUMN regional_windows.verdict            IS 'smoke or malfunction';
+COMMENT ON COLUMN regional_windows.verdict            IS 'smoke, malfunction or, with the network rules, undecided';
 COMMENT ON COLUMN regional_windows.max_pm25_corrected IS 'Greatest corrected_readings.pm25_corrected among the anomalies, ug/m3; NULL if none is known';
-COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages';
+COMMENT ON COLUMN regional_windows.aqi_of_max         IS 'US AQI that a whole day of max_pm25_corrected would have, without upper end: above 500 is beyond the AQI; the AQI proper is of 24-hour averages. With the network rules, of level';
 COMMENT ON COLUMN regional_windows.aqi_category       IS 'EPA category of aqi_of_max, Good to Hazardous';
 COMMENT ON COLUMN regional_windows.others_pm25        IS 'Median PM2.5 (CF=1) of each other sensor of the region from the first to the last anomaly, ascending, ug/m3; NULL if not looked up';
-COMMENT ON COLUMN regional_windows.implausible        IS 'Sensors of the region that were stuck or read the impossible for hours, each with its fault; NULL if not looked up';
+COMMENT ON COLUMN regional_windows.implausible        IS 'Sensors of the region with a fault, each with what is the matter; NULL if not looked up';
+COMMENT ON COLUMN regional_windows.rules              IS 'Rules that reached the verdict: notebook or network';
+COMMENT ON COLUMN regional_windows.level              IS 'PM2.5 of the region by its healthy sensors, EPA-corrected, ug/m3; NULL if there is none, or with the notebook rules';
+COMMENT ON COLUMN regional_windows.healthy_sensors    IS 'Sensors by which the region was judged; NULL with the notebook rules';
+COMMENT ON COLUMN regional_windows.broken_sensors     IS 'Sensors of the region with a fault; NULL if not looked up';
+COMMENT ON COLUMN regional_windows.confidence         IS 'high or low, of smoke by the network rules; else NULL';
+COMMENT ON COLUMN regional_windows.reason             IS 'Why the verdict is what it is, in a sentence; NULL with the notebook rules';
+
+CREATE TABLE rule_changes (
+    rules      VARCHAR   NOT NULL,
+    changed_at TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  rule_changes            IS 'One row each time other rules came to reach the verdicts';
+COMMENT ON COLUMN rule_changes.rules      IS 'notebook or network';
+COMMENT ON COLUMN rule_changes.changed_at IS 'When, UTC: Slack is told nothing of windows that had ended by then';
 
 CREATE TABLE sensor_regions (
     sensor       VARCHAR   NOT NULL,
@@ -285,7 +366,9 @@ CREATE TABLE slack_alerts (
     alert_id         BIGINT    NOT NULL DEFAULT nextval('alert_ids'),
     region           VARCHAR   NOT NULL,
     window_start     TIMESTAMP NOT NULL,
-    verdict          VARCHAR   NOT NULL CHECK (verdict IN ('smoke', 'malfunction', 'withdrawn')),
+    verdict          VARCHAR   NOT NULL CHECK (
+        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well')
+    ),
     previous_verdict VARCHAR,
     status           VARCHAR   NOT NULL CHECK (status IN ('pending', 'sent', 'not_sent', 'superseded')),
     outcome          VARCHAR,
@@ -293,13 +376,15 @@ CREATE TABLE slack_alerts (
     attempts         INTEGER   NOT NULL DEFAULT 0,
     sent_at          TIMESTAMP,
     digest           BOOLEAN   NOT NULL DEFAULT false,
-    told             VARCHAR
+    told             VARCHAR,
+    kind             VARCHAR   NOT NULL DEFAULT 'verdict' CHECK (kind IN ('verdict', 'sensor', 'weekly')),
+    subject          VARCHAR
 );
 COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
 COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
 COMMENT ON COLUMN slack_alerts.region           IS 'Name of the region';
 COMMENT ON COLUMN slack_alerts.window_start     IS 'Start of the window, UTC';
-COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, or withdrawn if a told window holds no anomaly any more';
+COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, undecided, or withdrawn if a told window has no verdict any more; of a sensor broken or well';
 COMMENT ON COLUMN slack_alerts.previous_verdict IS 'Verdict that was told before; NULL for the first message of a window';
 COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), or superseded by a later verdict before it was sent';
 COMMENT ON COLUMN slack_alerts.outcome          IS 'What the last attempt came to';
@@ -308,3 +393,5 @@ COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to sen
 COMMENT ON COLUMN slack_alerts.sent_at          IS 'When Slack took it, UTC';
 COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a digest of old windows';
 COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';
+COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region, a sensor that broke or is well again, or the weekly list of broken ones';
+COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';

@@ -101,7 +101,8 @@ def forget_scores_before(writer: Writer, first_window: datetime) -> None:
             classified = NULL,
             chain_start = NULL,
             selection_hash = NULL,
-            verdicts_hash = NULL
+            verdicts_hash = NULL,
+            classified_health = NULL
         WHERE window_start < ? AND scored IS NOT NULL
         """,
         [first_window],
@@ -119,9 +120,32 @@ def record_selection(writer: Writer, windows: WindowRange, selection_hash: str) 
 def record_verdicts(writer: Writer, windows: WindowRange, verdicts_hash: str) -> None:
     """Record that the verdicts of ``windows`` were reached from their present anomalies, by those settings."""
     writer.execute(
-        "UPDATE windows SET classified = selected, verdicts_hash = $hash WHERE window_start BETWEEN $first AND $last",
+        "UPDATE windows SET classified = selected, classified_health = health_revision, verdicts_hash = $hash "
+        "WHERE window_start BETWEEN $first AND $last",
         {**windows.bounds, "hash": verdicts_hash},
     )
+
+
+def record_health(writer: Writer, judged: pa.Table, regions_hash: str) -> None:
+    """Record that the health of sensors was judged, with the regions of that hash.
+
+    ``judged`` has a row a window: ``window_start``, its number of ``readings``, its new ``revision``, and ``since``,
+    the earliest window whose readings its health follows from.
+    """
+    with registered(writer, "judged_windows", judged):
+        writer.execute(
+            """
+            UPDATE windows
+            SET
+                health_readings = judged.readings,
+                health_revision = judged.revision,
+                health_hash = $regions_hash,
+                health_since = judged.since
+            FROM judged_windows AS judged
+            WHERE windows.window_start = judged.window_start
+            """,
+            {"regions_hash": regions_hash},
+        )
 
 
 def newest_scored(connection: DuckDBPyConnection) -> datetime | None:

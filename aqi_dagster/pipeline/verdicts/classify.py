@@ -1,7 +1,7 @@
 """Classifying windows: anomalies gathered by region, judged, and queued for Slack where that is news."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -15,7 +15,7 @@ from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.outbox import queue_alerts
+from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, record_rules
 from aqi_dagster.pipeline.verdicts.regional_window import (
     Anomaly,
     Evidence,
@@ -23,7 +23,10 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
     Rules,
     overwrite_regional_windows,
 )
+from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, health_by_window
 from aqi_dagster.windows import WindowRange, utc_now
+
+NETWORK = "network"
 
 NOTEBOOK_RULES = NotebookRules()
 NOTEBOOK_THRESHOLDS = Thresholds()
@@ -41,7 +44,7 @@ FROM anomalies
 LEFT JOIN (
     FROM corrected_readings WHERE NOT repeated AND window_start BETWEEN $first AND $last
 ) AS stored USING (window_start, sensor, created_at)
-WHERE window_start BETWEEN $first AND $last
+WHERE window_start BETWEEN $first AND $last AND sensor NOT IN (FROM inside_sensors)
 """
 
 
@@ -75,25 +78,40 @@ def classify_windows(
     """
     require_scored(writer, windows)
     require_selected(writer, windows, thresholds.hash())
-    anomalies = _anomalies(writer, windows)
-    judged = {start: judge_regions(start, anomalies[start], regions, rules) for start in windows}
-    judged = _with_neighbours(writer, judged, regions)
+    anomalies, health = _anomalies(writer, windows), health_by_window(writer, windows)
+    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    judged = _with_neighbours(writer, judged, health)
     with transaction(writer):
         overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
         record_verdicts(writer, windows, verdicts_hash(thresholds, regions, rules))
-        queue_alerts(writer, windows, utc_now())
+        now = utc_now()
+        record_rules(writer, rules.name, now)
+        queue_alerts(writer, windows, now)
+        if rules.name == NETWORK:
+            queue_sensor_alerts(writer, windows, now)
     return judged
 
 
 def judge_regions(
-    window_start: datetime, anomalies: Iterable[Anomaly], regions: Regions, rules: Rules = NOTEBOOK_RULES
+    window_start: datetime,
+    anomalies: Iterable[Anomaly],
+    regions: Regions,
+    rules: Rules = NOTEBOOK_RULES,
+    health: Sequence[SensorHealth] = (),
 ) -> list[RegionalWindow]:
-    """The regional windows that follow from the ``anomalies`` of one window, in order of region name."""
-    by_region = defaultdict(list)
+    """The regional windows that follow from ``anomalies`` and ``health`` of one window, in order of region name."""
+    by_region: dict[str, list[Anomaly]] = defaultdict(list)
     for anomaly in anomalies:
         by_region[regions.region_of(anomaly.sensor)].append(anomaly)
-    judged = (rules.judge(Evidence(region, window_start, members)) for region, members in sorted(by_region.items()))
-    return [window for window in judged if window is not None]
+    health_of: dict[str, list[SensorHealth]] = defaultdict(list)
+    for row in health:
+        if row.region is not None:
+            health_of[row.region].append(row)
+    evidence = (
+        Evidence(region, window_start, by_region[region], health_of[region])
+        for region in sorted({*by_region, *health_of})
+    )
+    return [window for window in map(rules.judge, evidence) if window is not None]
 
 
 def misplaced_sensors(connection: DuckDBPyConnection, regions: Regions) -> list[Misplaced]:
@@ -110,19 +128,14 @@ def misplaced_sensors(connection: DuckDBPyConnection, regions: Regions) -> list[
 
 
 def _with_neighbours(
-    connection: DuckDBPyConnection, judged: dict[datetime, list[RegionalWindow]], regions: Regions
+    connection: DuckDBPyConnection,
+    judged: dict[datetime, list[RegionalWindow]],
+    health: Mapping[datetime, Sequence[SensorHealth]],
 ) -> dict[datetime, list[RegionalWindow]]:
     """The same regional windows, each with what its region's other sensors read: page and message show the same."""
-    found = find_neighbours(connection, [*chain.from_iterable(judged.values())], regions)
+    found = find_neighbours(connection, [*chain.from_iterable(judged.values())], health)
     return {
-        start: [
-            replace(
-                window,
-                others_pm25=[*found[window.region, start].others],
-                implausible=[*found[window.region, start].implausible],
-            )
-            for window in regional
-        ]
+        start: [replace(window, **vars(found[window.region, start])) for window in regional]
         for start, regional in judged.items()
     }
 

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.sql import registered
-from aqi_dagster.pipeline.verdicts.implausible import Implausible, implausible_sensors
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
+from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
 
 MARGIN = timedelta(minutes=30)
 """Time before the first and after the last anomaly in which the others are looked at, too: one may be all there is."""
@@ -46,62 +45,48 @@ Place = tuple[str, datetime]
 class Neighbours:
     """The sensors of a region and what they read from the first to the last anomaly of a window.
 
-    ``others`` holds the median PM2.5 (CF=1, ug/m3) of each sensor without an anomaly, in ascending order.
-    ``implausible`` names the faults of those that were stuck or read the impossible for hours of the window, be they
-    anomalous or not; they are not among the others.
+    ``others_pm25`` holds the median PM2.5 (CF=1, ug/m3) of each sensor without an anomaly and without a fault, in
+    ascending order. ``implausible`` names those with a fault, be they anomalous or not, each with what is the matter.
     """
 
-    others: Sequence[float]
-    implausible: Sequence[str]
+    others_pm25: list[float]
+    implausible: list[str]
 
 
 def find_neighbours(
-    connection: DuckDBPyConnection, judged: Sequence[RegionalWindow], regions: Regions
+    connection: DuckDBPyConnection,
+    judged: Sequence[RegionalWindow],
+    health: Mapping[datetime, Sequence[SensorHealth]],
 ) -> dict[Place, Neighbours]:
-    """The neighbours of the anomalous sensors of each regional window, as far as they are known.
+    """The neighbours of the anomalous sensors of each regional window, by the ``health`` in its window (start).
 
-    A sensor whose region a server would have to be asked for is left out.
+    A sensor whose region is not known is left out.
     """
     if not judged:
         return {}
-    starts = sorted({window.window_start for window in judged})
-    faults = _by_window(implausible_sensors(connection, starts))
-    medians = _medians(connection, judged, starts)
+    medians = _medians(connection, judged)
     return {
         (window.region, window.window_start): _neighbours(
-            window, faults[window.window_start], medians[window.region, window.window_start], regions
+            window, health[window.window_start], medians[window.region, window.window_start]
         )
         for window in judged
     }
 
 
-def _neighbours(
-    window: RegionalWindow, faults: Sequence[Implausible], medians: Mapping[str, float], regions: Regions
-) -> Neighbours:
-    def in_region(sensor: str) -> bool:
-        return regions.known_region_of(sensor) == window.region
-
-    here = [fault for fault in faults if fault.sensor in window.sensors or in_region(fault.sensor)]
-    broken = {fault.sensor for fault in here}
-    others = [pm25 for sensor, pm25 in medians.items() if sensor not in broken and in_region(sensor)]
-    return Neighbours(sorted(others), [str(fault) for fault in here])
+def _neighbours(window: RegionalWindow, health: Sequence[SensorHealth], medians: Mapping[str, float]) -> Neighbours:
+    here = [row for row in health if row.region == window.region]
+    faulty = [f"{row.sensor}: {row.reason}" for row in here if row.fault is not None]
+    others = [medians[row.sensor] for row in here if row.fault is None and row.sensor in medians]
+    return Neighbours(sorted(others), faulty)
 
 
-def _medians(
-    connection: DuckDBPyConnection, judged: Sequence[RegionalWindow], starts: Sequence[datetime]
-) -> Mapping[Place, Mapping[str, float]]:
+def _medians(connection: DuckDBPyConnection, judged: Sequence[RegionalWindow]) -> Mapping[Place, Mapping[str, float]]:
     """Median PM2.5 of each sensor without an anomaly of the region, while those of the region were anomalous."""
     rows = [{"region": one.region, "window_start": one.window_start, "sensors": one.sensors} for one in judged]
+    starts = [one.window_start for one in judged]
     medians: dict[Place, dict[str, float]] = defaultdict(dict)
-    parameters = {"margin": MARGIN, "first": starts[0], "last": starts[-1]}
+    parameters = {"margin": MARGIN, "first": min(starts), "last": max(starts)}
     with registered(connection, "judged", pa.Table.from_pylist(rows, _JUDGED)):
         for region, start, sensor, pm25 in connection.execute(_MEDIANS, parameters).fetchall():
             medians[region, start][sensor] = pm25
     return medians
-
-
-def _by_window(faults: Sequence[Implausible]) -> Mapping[datetime, Sequence[Implausible]]:
-    grouped: dict[datetime, list[Implausible]] = defaultdict(list)
-    for fault in faults:
-        grouped[fault.window_start].append(fault)
-    return grouped

@@ -7,6 +7,7 @@ variation may not exceed :data:`MAX_VARIATION`.
 
 from scipy.stats import variation
 
+from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.pipeline.verdicts.aqi import aqi, category
 from aqi_dagster.pipeline.verdicts.regional_window import Evidence, RegionalWindow, Verdict
 from aqi_dagster.windows import WINDOW_LENGTH
@@ -19,31 +20,31 @@ class NotebookRules:
     """The streaming notebook's rules, as :class:`~.regional_window.Rules`."""
 
     name = "notebook"
+    judges_all_sensors = False
 
     def judge(self, evidence: Evidence) -> RegionalWindow | None:
         """The regional window of all anomalies in ``evidence``; None if there are none."""
         if not evidence.anomalies:
             return None
-        ordered = sorted(evidence.anomalies, key=lambda anomaly: (anomaly.created_at, anomaly.sensor))
-        sensors = sorted({anomaly.sensor for anomaly in ordered})
-        values = [anomaly.pm25 for anomaly in ordered]
-        verdict, scatter = smoke_or_malfunction(len(sensors), values)
-        corrected = [anomaly.pm25_corrected for anomaly in ordered if anomaly.pm25_corrected is not None]
-        index = aqi(max(corrected)) if corrected else None
+        summary = AnomalySummary.of(evidence.anomalies)
+        verdict, scatter = smoke_or_malfunction(len(summary.sensors), summary.values)
+        index = None if summary.max_corrected is None else aqi(summary.max_corrected)
         return RegionalWindow(
             region=evidence.region,
             window_start=evidence.window_start,
             window_end=evidence.window_start + WINDOW_LENGTH,
-            sensors=sensors,
-            count_sensors=len(sensors),
-            count_anomalies=len(values),
-            min_event=ordered[0].created_at,
-            max_pm25=max(values),
+            sensors=summary.sensors,
+            count_sensors=len(summary.sensors),
+            count_anomalies=len(summary.values),
+            min_event=summary.min_event,
+            max_pm25=summary.max_pm25,
             variation=scatter,
             verdict=verdict,
-            max_pm25_corrected=max(corrected, default=None),
+            max_pm25_corrected=summary.max_corrected,
             aqi_of_max=index,
             aqi_category=None if index is None else category(index).name,
+            rules=self.name,
+            broken_sensors=[row.sensor for row in evidence.health if row.fault is not None],
         )
 
 

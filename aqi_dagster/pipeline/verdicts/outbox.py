@@ -13,22 +13,30 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.store.sql import Writer, run_script
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
+_BEFORE_ALL_WINDOWS = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC by convention)
+
 _DUE = """
 WITH earlier AS (
     SELECT region, window_start, max(sent_at) AS told_at, arg_max(told, sent_at) AS told_before
     FROM slack_alerts
+    WHERE kind = 'verdict'
+    GROUP BY region, window_start
+), broken AS (
+    SELECT region, window_start, list(sensor || ': ' || reason ORDER BY sensor) AS sensors
+    FROM sensor_health
+    WHERE fault IS NOT NULL AND window_start IN (SELECT window_start FROM slack_alerts WHERE kind = 'weekly')
     GROUP BY region, window_start
 )
 SELECT
     alert_id,
-    region,
-    window_start,
+    slack_alerts.region,
+    slack_alerts.window_start,
     slack_alerts.verdict,
     previous_verdict,
     told_at,
     told_before,
     status,
-    sensors,
+    regional_windows.sensors,
     min_event,
     max_pm25,
     count_anomalies,
@@ -37,12 +45,34 @@ SELECT
     aqi_of_max,
     aqi_category,
     others_pm25,
-    implausible
+    CASE WHEN kind = 'weekly' THEN broken.sensors ELSE implausible END AS implausible,
+    rules,
+    level,
+    healthy_sensors,
+    broken_sensors,
+    confidence,
+    coalesce(sensor_health.reason, regional_windows.reason) AS reason,
+    kind,
+    subject
 FROM slack_alerts
-JOIN earlier USING (region, window_start)
-LEFT JOIN regional_windows USING (region, window_start)
+LEFT JOIN earlier
+    ON kind = 'verdict'
+    AND earlier.region = slack_alerts.region
+    AND earlier.window_start = slack_alerts.window_start
+LEFT JOIN regional_windows
+    ON kind = 'verdict'
+    AND regional_windows.region = slack_alerts.region
+    AND regional_windows.window_start = slack_alerts.window_start
+LEFT JOIN sensor_health
+    ON kind = 'sensor'
+    AND sensor_health.sensor = subject
+    AND sensor_health.window_start = slack_alerts.window_start
+LEFT JOIN broken
+    ON kind = 'weekly'
+    AND broken.region = slack_alerts.region
+    AND broken.window_start = slack_alerts.window_start
 WHERE status IN ('pending', 'not_sent')
-ORDER BY window_start, region, alert_id
+ORDER BY slack_alerts.window_start, slack_alerts.region, alert_id
 """
 
 _RECORD_OUTCOME = """
@@ -66,19 +96,21 @@ WHERE slack_alerts.alert_id = words.alert_id
 _SUPERSEDED_WINDOWS = """
 SELECT region, window_start
 FROM slack_alerts
-WHERE list_contains($ids, alert_id) AND status = 'superseded'
+WHERE kind = 'verdict' AND list_contains($ids, alert_id) AND status = 'superseded'
 """
 
 _SUPERSEDE_WAITING = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'an older verdict was sent meanwhile'
-WHERE region = $region AND window_start = $window AND status IN ('pending', 'not_sent')
+WHERE kind = 'verdict' AND region = $region AND window_start = $window AND status IN ('pending', 'not_sent')
 """
 
 
 @dataclass(frozen=True)
 class Alert:
     """A row of the outbox with the regional window it speaks of; the latter's columns are None if it is withdrawn.
+
+    One of ``kind`` sensor speaks of the sensor ``subject``, and one of kind weekly of all in ``implausible``.
 
     ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the reason it was given;
     all are None in a window's first message, the last also where it was sent by a release that did not keep it.
@@ -102,6 +134,14 @@ class Alert:
     aqi_category: str | None
     others_pm25: list[float] | None = None
     implausible: list[str] | None = None
+    rules: str | None = None
+    level: float | None = None
+    healthy_sensors: list[str] | None = None
+    broken_sensors: list[str] | None = None
+    confidence: str | None = None
+    reason: str | None = None
+    kind: str = "verdict"
+    subject: str | None = None
 
     @property
     def window_end(self) -> datetime:
@@ -111,7 +151,30 @@ class Alert:
 
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
     """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC."""
-    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now)
+    told_from = _told_from(writer)
+    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from)
+
+
+def queue_sensor_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
+    """Queue what is news about sensors' health in ``windows``: who broke, who is well again, who is still broken."""
+    told_from = _told_from(writer)
+    run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from)
+
+
+def record_rules(writer: Writer, rules: str, now: datetime) -> None:
+    """Record that verdicts are reached by ``rules`` from ``now`` on, if they were reached by others before."""
+    rows = writer.execute("SELECT arg_max(rules, changed_at) FROM rule_changes").fetchall()
+    ((before,),) = rows
+    if before != rules:
+        # The first rules of a store may tell of any window.
+        changed_at = _BEFORE_ALL_WINDOWS if before is None else now
+        writer.execute("INSERT INTO rule_changes VALUES (?, ?)", [rules, changed_at])
+
+
+def _told_from(connection: DuckDBPyConnection) -> datetime:
+    """When the present rules came: windows that had ended by then were told of, or not, by those before."""
+    ((changed_at,),) = connection.execute("SELECT max(changed_at) FROM rule_changes").fetchall()
+    return changed_at or _BEFORE_ALL_WINDOWS
 
 
 def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:

@@ -1,21 +1,27 @@
 -- Bring the outbox in line with the verdicts of the windows from $first to $last. $now is naive UTC.
+-- $told_from: nothing is queued of windows that ended by then, as other rules told of them.
 
--- What is true now, window by window and region by region, for all that have a verdict or were ever told one.
+-- What is true now, window by window and region by region, for all that have a verdict or were ever told one. With the
+-- network rules a malfunction is told of the sensor, and what is undecided not at all.
 CREATE OR REPLACE TEMP TABLE changed_verdicts AS
-WITH last_alert AS (
-    SELECT region, window_start, arg_max(verdict, alert_id) AS verdict
+WITH verdict_alerts AS (
+    SELECT alert_id, region, window_start, verdict, status
     FROM slack_alerts
-    WHERE window_start BETWEEN $first AND $last AND status <> 'superseded'
-    GROUP BY ALL
+    WHERE kind = 'verdict' AND window_start BETWEEN $first AND $last
+), last_alert AS (
+    SELECT region, window_start, arg_max(verdict, alert_id) AS verdict
+    FROM verdict_alerts
+    WHERE status <> 'superseded'
+    GROUP BY region, window_start
 ), last_sent AS (
     SELECT region, window_start, arg_max(verdict, alert_id) AS verdict
-    FROM slack_alerts
-    WHERE window_start BETWEEN $first AND $last AND status = 'sent'
-    GROUP BY ALL
+    FROM verdict_alerts
+    WHERE status = 'sent'
+    GROUP BY region, window_start
 ), current_verdict AS (
     SELECT region, window_start, verdict
     FROM regional_windows
-    WHERE window_start BETWEEN $first AND $last
+    WHERE window_start BETWEEN $first AND $last AND (rules = 'notebook' OR verdict = 'smoke')
 )
 SELECT
     region,
@@ -31,7 +37,8 @@ UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the verdict changed before it was sent'
 FROM changed_verdicts
 WHERE
-    slack_alerts.region = changed_verdicts.region
+    slack_alerts.kind = 'verdict'
+    AND slack_alerts.region = changed_verdicts.region
     AND slack_alerts.window_start = changed_verdicts.window_start
     AND slack_alerts.status IN ('pending', 'not_sent');
 
@@ -39,5 +46,7 @@ WHERE
 INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)
 SELECT region, window_start, verdict, told, 'pending', $now
 FROM changed_verdicts
-WHERE verdict IS DISTINCT FROM coalesce(told, 'withdrawn')
+WHERE
+    verdict IS DISTINCT FROM coalesce(told, 'withdrawn')
+    AND window_start + INTERVAL 12 HOURS > $told_from
 ORDER BY window_start, region;

@@ -9,9 +9,12 @@ from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from aqi_dagster.pipeline.store.sql import Writer
+from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
 from aqi_dagster.windows import WindowRange
 
-Verdict = Literal["smoke", "malfunction"]
+Verdict = Literal["smoke", "malfunction", "undecided"]
+
+Confidence = Literal["high", "low"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,15 @@ class Anomaly:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one region in the window that starts at ``window_start``: its anomalies, in any order."""
+    """What is known of one region in the window that starts at ``window_start``: its anomalies, in any order.
+
+    ``health`` has a row for each sensor of the region that reported.
+    """
 
     region: str
     window_start: datetime
     anomalies: Sequence[Anomaly]
+    health: Sequence[SensorHealth] = ()
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class RegionalWindow:
     sensors: list[str]
     count_sensors: int
     count_anomalies: int
-    min_event: datetime
-    max_pm25: float
+    min_event: datetime | None
+    max_pm25: float | None
     variation: float | None
     verdict: Verdict
     max_pm25_corrected: float | None = None
@@ -55,6 +62,12 @@ class RegionalWindow:
     aqi_category: str | None = None
     others_pm25: list[float] | None = None
     implausible: list[str] | None = None
+    rules: str = "notebook"
+    level: float | None = None
+    healthy_sensors: list[str] | None = None
+    broken_sensors: list[str] | None = None
+    confidence: Confidence | None = None
+    reason: str | None = None
 
 
 class Rules(Protocol):
@@ -63,6 +76,10 @@ class Rules(Protocol):
     @property
     def name(self) -> str:
         """Which rules these are."""
+
+    @property
+    def judges_all_sensors(self) -> bool:
+        """Whether the regions of all sensors have to be known, or of those with an anomaly alone."""
 
     def judge(self, evidence: Evidence) -> RegionalWindow | None:
         """The regional window that follows from ``evidence``, or None if there is nothing to say."""

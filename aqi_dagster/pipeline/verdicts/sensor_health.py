@@ -96,6 +96,17 @@ def read_health(connection: DuckDBPyConnection, window: datetime) -> list[Sensor
     return sensor_health(rows.to_arrow_table())
 
 
+def health_by_window(connection: DuckDBPyConnection, windows: WindowRange) -> dict[datetime, list[SensorHealth]]:
+    """The health of all sensors that reported in ``windows``, by window (start), in order of their text."""
+    rows = connection.sql(
+        "FROM sensor_health WHERE window_start BETWEEN $first AND $last ORDER BY sensor", params=windows.bounds
+    )
+    health: dict[datetime, list[SensorHealth]] = {start: [] for start in windows}
+    for row in sensor_health(rows.to_arrow_table()):
+        health[row.window_start].append(row)
+    return health
+
+
 def read_history(connection: DuckDBPyConnection, window: datetime, first_window: datetime) -> pa.Table:
     """What judging ``window`` (start) needs of the windows before it, in no order.
 
