@@ -27,7 +27,8 @@ listen()
 for number in range(6):
     with store.exclusive() as connection:
         sensor = f"{sys.argv[2]} {number}"
-        connection.execute("INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)", [sensor])
+        insert = "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)"
+        connection.execute(insert, [sensor])
     if number % 3 == 0:
         store.publish()
 """

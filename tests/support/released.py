@@ -109,6 +109,9 @@ def kept_columns(connection: DuckDBPyConnection) -> dict[str, list[str]]:
     kept = columns(connection, KEPT)
     # Where two spellings of a sensor become one, a reading of each may turn out to be the same.
     kept["readings"].remove("repeated")
+    # Then all scores from their first window on are to be made anew.
+    if "windows" in kept:
+        kept["windows"] = ["window_start"]
     return kept
 
 

@@ -22,9 +22,10 @@ def listen():
 
 WRITES_UNTIL_TOLD = """
 with store.exclusive() as connection:
-    connection.execute("INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES ('committed', now(), now(), 1)")
+    insert = "INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES (?, now(), now(), 1)"
+    connection.execute(insert, ["committed"])
     connection.execute("BEGIN")
-    connection.execute("INSERT INTO sensors (sensor, first_reading, last_reading, readings) VALUES ('open', now(), now(), 1)")
+    connection.execute(insert, ["open"])
     say("in transaction")
     listen()
 """
