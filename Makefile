@@ -1,27 +1,56 @@
-# make setup   make .venv with everything (the other targets do it when needed)
-# make demo    the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
-# make dev     Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md);
-#              PORT=3001 for another port
-# make test    format, lint, types and tests
-# make stress  kill, spoil and break in large numbers; takes a quarter of an hour
-# make format  rewrite the code in its one format
-# make bench   measure against other ways to do the same
-# make clean   remove what the targets made
+# make demo       the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
+# make dev        Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md);
+#                 PORT=3001 for another port
+# make test       format, lint, types and tests, in less than ten minutes
+# make test-long  the tests that take long: kills, spoilt messages and full readers in large numbers; an hour at most
+# make stress     those of `make test-long` that docs/guarantees.md has the figures of, and prints them
+# make format     rewrite the code in its one format
+# make bench      measure against other ways to do the same
+# make setup      make .venv with what the pipeline and the demo need (the other targets do it when needed)
+# make clean      remove what the targets made
+
+# The exit status of a pipe is that of its first command that failed.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --progress-bar off --constraint constraints.txt
 
-.PHONY: setup demo dev test stress lint format bench clean
+# pip would compile one module after the other.
+INSTALL := $(PIP) --no-compile --editable
+COMPILE := $(BIN)/python -m compileall -q -j 0 $(VENV)/lib
 
-setup: $(VENV)/installed
+# Of the hundreds of lines that pip writes: which large packages it fetches, and when it begins to unpack.
+IN_A_FEW_WORDS := sed -u -n \
+	-e 's/^ *Downloading \([^-]*-[^-]*\).* (\([0-9.]* MB\))/  \1, \2/p' \
+	-e 's/^ *Using cached \([^-]*-[^-]*\).* (\([0-9.]* MB\))/  \1, \2/p' \
+	-e 's/^Installing collected packages.*/  all there; unpacking .../p' \
+	-e 's/^Successfully installed.*/  done/p'
 
-# Made anew whenever what is to be installed changes; otherwise a second call does nothing.
-$(VENV)/installed: pyproject.toml constraints.txt
-	@echo "Setting up $(VENV): a minute or two, without a word ..."
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[broker,dev]'
-	touch $@
+.PHONY: setup demo dev test test-long stress lint format bench clean
+
+# Both are made anew whenever what is to be installed changes; otherwise a second call does nothing.
+DEMO_INSTALLED := $(VENV)/demo-installed
+TOOLS_INSTALLED := $(VENV)/tools-installed
+
+setup: $(DEMO_INSTALLED)
+
+$(DEMO_INSTALLED): pyproject.toml constraints.txt
+	@echo "Making $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing the pipeline and the demo's broker, about 90 packages and a minute. The large ones:"
+	@$(INSTALL) '.[broker]' | $(IN_A_FEW_WORDS)
+	@echo "Compiling them ..."
+	@$(COMPILE)
+	@touch $@
+
+$(TOOLS_INSTALLED): $(DEMO_INSTALLED)
+	@echo "Adding what tests and checks need, about 20 packages and a quarter of a minute. The large ones:"
+	@$(INSTALL) '.[broker,dev]' | $(IN_A_FEW_WORDS)
+	@$(COMPILE)
+	@touch $@
 
 demo: setup
 	$(BIN)/aqi-dagster demo $(if $(DATA),"$(DATA)")
@@ -30,23 +59,28 @@ dev: setup
 	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT))
 
 test: lint
-	$(BIN)/pytest --numprocesses auto
+	$(BIN)/pytest --numprocesses auto -m "not long"
 
-stress: setup
+# Not file by file, as `make test` shares out its tests: these few are mostly of one file.
+test-long: $(TOOLS_INSTALLED)
+	$(BIN)/pytest --numprocesses auto --dist load -m long
+
+stress: $(TOOLS_INSTALLED)
 	$(BIN)/python -m tests.stress
 
-lint: setup
+lint: $(TOOLS_INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: setup
+format: $(TOOLS_INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'
+	@echo "Adding what is measured against ..."
+	@$(INSTALL) '.[broker,bench]' | $(IN_A_FEW_WORDS)
 	$(BIN)/python -m benchmarks
 
 clean:

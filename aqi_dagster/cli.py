@@ -1,7 +1,6 @@
 """The command line: ``aqi-dagster``."""
 
 import os
-import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from tabulate import tabulate
 from aqi_dagster.errors import AqiError
 from aqi_dagster.feeds.files import data_files, read_file
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.pipeline.reporting.outdated_words import (
     misplaced_in_words,
     outdated_health_in_words,
@@ -50,8 +50,7 @@ def main() -> None:
     Settings come from the environment and from the file .env; .env.example lists them.
     """
     load_dotenv(".env")
-    # Dagster calls backfill policies beta; whoever reads the output of a command can do nothing about it.
-    warnings.filterwarnings("ignore", message="Parameter `backfill_policy`")
+    leave_out_python_warnings()
 
 
 @main.command()

@@ -17,7 +17,7 @@ from uuid import uuid4
 import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
-from aqi_dagster import errors
+from aqi_dagster import errors, foreign_warnings
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
@@ -30,8 +30,6 @@ STOP_TIMEOUT_SECONDS = 30.0
 """Time for ``dagster dev`` to end its daemon and code servers after Ctrl-C before it is ended by force."""
 
 _DEV_ENVIRONMENT = {
-    # Dagster calls backfill policies beta, each time it loads them.
-    "PYTHONWARNINGS": "ignore:Parameter `backfill_policy`",
     # A backfill waits for a code server that is being restarted, instead of failing because it knows no assets.
     "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR": "1",
 }
@@ -83,9 +81,11 @@ def serve(port: int, folder: Path = Path()) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         # Python would end at once and leave dagster behind.
         signal.signal(number, _exit_on_signal)
-    command = [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port)]
+    dagster = [sys.executable, "-m", "aqi_dagster.instance"]
     process = subprocess.Popen(  # noqa: S603 (our own words)
-        [*command, "-m", "aqi_dagster.definitions"], cwd=folder, env=os.environ | _DEV_ENVIRONMENT
+        [*dagster, "dev", "-h", "127.0.0.1", "-p", str(port), "-m", "aqi_dagster.definitions"],
+        cwd=folder,
+        env=os.environ | _DEV_ENVIRONMENT | foreign_warnings.environment(),
     )
     status = None
     try:

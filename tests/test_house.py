@@ -1,6 +1,7 @@
 """How the code is kept: short functions, rooms that say what they are for, and tests that stand alone."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,13 +40,24 @@ def test_every_room_says_what_it_is_for() -> None:
     assert [str(path) for path in rooms if ast.get_docstring(ast.parse(path.read_text())) is None] == []
 
 
+IN_A_TEST = re.compile(r"\.|tests\.(.+\.)?(test_|conftest\b)")
+"""The name of a test module, of a conftest, or of something in one of them; or a relative one, which may be any."""
+
+
+def imports(path: Path) -> set[str]:
+    """Everything that a file imports, by its full name; relative imports by their dots."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names.update([module, *(f"{module}.{alias.name}" for alias in node.names)])
+    return names
+
+
 def test_no_test_module_imports_from_another() -> None:
-    imported = [
-        (path.name, node.module)
-        for path in (TOP / "tests").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.ImportFrom)
-        and (node.module or "").startswith("tests.")
-        and (node.module or "").rpartition(".")[2].startswith(("test_", "conftest"))
-    ]
-    assert imported == []
+    imported = {str(path.relative_to(TOP)): imports(path) for path in (TOP / "tests").rglob("*.py")}
+    assert "tests.support.places.TOP" in imported["tests/test_house.py"]
+    of_tests = {path: sorted(filter(IN_A_TEST.match, names)) for path, names in imported.items()}
+    assert {path: names for path, names in of_tests.items() if names} == {}

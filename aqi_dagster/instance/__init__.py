@@ -4,4 +4,8 @@ Others use :mod:`event_log` and :mod:`dead_runs`; this is the only room that sta
 """
 
 # The name by which the dagster.yaml of every installation asks for it; our own code imports it from its module.
+from aqi_dagster.foreign_warnings import leave_out_log_lines
 from aqi_dagster.instance.event_log import BatchingInstance as BatchingInstance
+
+# Each of Dagster's processes imports this room, to open the instance.
+leave_out_log_lines()

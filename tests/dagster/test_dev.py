@@ -1,5 +1,6 @@
 """A real `dagster dev`: a backfill launched as the UI launches it, its partitions, and Slack told."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,9 +11,11 @@ import requests
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
+from aqi_dagster.foreign_warnings import NO_CURSOR, PYTHON_WARNINGS, SETTINGS_IN_TWO_PLACES
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.dagster_dev import DagsterDev, dagster_dev
+from tests.support.places import TOP
 from tests.support.topics import Topic
 from tests.support.waiting import LIMIT_SECONDS, wait_for
 
@@ -39,6 +42,8 @@ def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: in
         "KAFKA_TOPIC": topic.name,
         "SLACK_WEBHOOK_URL": slack.url,
     }
+    # Dagster would say of this one that it is not used.
+    shutil.copy(TOP / "dagster.yaml", tmp_path)
     with dagster_dev(tmp_path, settings, unused_port) as server:
         yield server
     # With the command its webserver, daemon and code servers must have ended too.
@@ -47,7 +52,7 @@ def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: in
 
 
 def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
-    server: DagsterDev, slack: WebhookReceiver
+    server: DagsterDev, slack: WebhookReceiver, tmp_path: Path
 ) -> None:
     backfill = server.launch_backfill(KEYS)
     assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
@@ -61,3 +66,7 @@ def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
     assert payload["text"].startswith("1 older window classified")
     (run,) = server.query(RUNS)["runsOrError"]["results"]
     assert {"key": "dagster/sensor_name", "value": "classified_windows"} in run["tags"]
+
+    output = (tmp_path / "log").read_text()
+    assert "Launching Dagster services" in output
+    assert [words for words in [*PYTHON_WARNINGS, NO_CURSOR, SETTINGS_IN_TWO_PLACES] if words in output] == []

@@ -139,6 +139,7 @@ def services(broker: EmbeddedBroker, tmp_path: Path, unused_port: int) -> Iterat
         yield Services(tmp_path, topic, slack, unused_port)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1800)  # it waits a dozen times for what Dagster looks after every half minute
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="finds processes as Linux lists them")
 def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_run_goes_on(services: Services) -> None:

@@ -38,7 +38,7 @@ def second() -> None: ...
 
 def run(instance: dg.DagsterInstance) -> str:
     """A run of both assets over a range of partitions."""
-    job = dg.Definitions([first, second], jobs=[dg.define_asset_job("both", "*")]).resolve_job_def("both")
+    job = dg.Definitions([first, second], jobs=[dg.define_asset_job("both", [first, second])]).resolve_job_def("both")
     result = job.execute_in_process(instance=instance, tags=range_tags(FIRST, LAST))
     assert result.success
     return result.run_id
@@ -58,7 +58,9 @@ def told(instance: dg.DagsterInstance, run_id: str) -> dict[str, Any]:
     of_assets = {}
     for asset in (first, second):
         records = [
-            *reversed(instance.fetch_planned_materializations(asset.key, limit=1000).records),
+            *instance.event_log_storage.get_event_records(
+                dg.EventRecordsFilter(dg.DagsterEventType.ASSET_MATERIALIZATION_PLANNED, asset.key), ascending=True
+            ),
             *reversed(instance.fetch_materializations(asset.key, limit=1000).records),
         ]
         newest = instance.get_latest_materialization_event(asset.key)

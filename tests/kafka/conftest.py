@@ -11,7 +11,7 @@ from tests.support.kafka_topics import LOGIN, await_partitions
 from tests.support.topics import Topic
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
     """One Apache Kafka for all tests; they are skipped where it cannot be had."""
     kafka = ApacheKafka(tmp_path_factory.mktemp("kafka"), LOGIN)

@@ -11,13 +11,10 @@ import pytest
 from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.stress.crashes import compare, lived_through
+from tests.stress.crashes import INSTALLATIONS, KILLS, compare, lived_through
 from tests.stress.doomed import PLACES
-from tests.stress.fuzz import fuzz
+from tests.stress.fuzz import MESSAGES, fuzz
 from tests.support.environment import forget_settings
-
-KILLS = {"materialize": 8, "alert": 7}
-"""Kills of each command, which every installation lives through twice."""
 
 
 class BrokerFaults:
@@ -38,8 +35,8 @@ class BrokerFaults:
 
 
 @click.command()
-@click.option("--installations", default=4, show_default=True, help="Each lives through 30 kills.")
-@click.option("--messages", default=100_000, show_default=True, help="Spoilt messages to send.")
+@click.option("--installations", default=INSTALLATIONS, show_default=True, help="Each lives through 30 kills.")
+@click.option("--messages", default=MESSAGES, show_default=True, help="Spoilt messages to send.")
 @click.option("--seed", type=int, help="Of the messages and of the kills; chosen if not given.")
 def main(installations: int, messages: int, seed: int | None) -> None:
     """Kill the pipeline, send it spoilt messages, break its Kafka: an error if any promise does not hold."""

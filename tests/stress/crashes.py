@@ -73,6 +73,10 @@ PROCESSES.set_forkserver_preload([doomed.__name__])
 
 ATTEMPTS_PER_KILL = 5
 
+INSTALLATIONS = 4
+KILLS = {"materialize": 8, "alert": 7}
+"""Of `make stress` and `make test-long`: kills of each command, which every installation lives through twice."""
+
 
 @dataclass(frozen=True)
 class Kill:

@@ -2,6 +2,7 @@
 
 import atexit
 import base64
+import signal
 import socket
 import subprocess
 import time
@@ -96,7 +97,12 @@ class ApacheKafka:
             try:
                 self._process.wait(STOP_TIMEOUT_SECONDS)
             except subprocess.TimeoutExpired:
-                warnings.warn(f"Kafka did not stop within {STOP_TIMEOUT_SECONDS:g} s: it is killed", stacklevel=2)
+                self._process.send_signal(signal.SIGQUIT)  # has Java write to the log where each of its threads is
+                warnings.warn(
+                    f"Kafka did not stop within {STOP_TIMEOUT_SECONDS:g} s: killed. {self._log} says where it was",
+                    stacklevel=2,
+                )
+                time.sleep(1)
                 self.kill()
 
     def kill(self) -> None:

@@ -1,0 +1,40 @@
+"""The kills and spoilt messages of `make stress` as tests, without its figures."""
+
+from pathlib import Path
+from random import SystemRandom
+
+import pytest
+
+from aqi_dagster.demo.broker import EmbeddedBroker
+from tests.stress.crashes import INSTALLATIONS, KILLS, compare, lived_through
+from tests.stress.fuzz import MESSAGES, fuzz
+
+
+@pytest.fixture
+def seed() -> int:
+    """Another one each time; pytest shows it with a test that fails, and `make stress` can be given it."""
+    seed = SystemRandom().randrange(2**32)
+    print(f"Seed {seed}.")
+    return seed
+
+
+@pytest.mark.long
+def test_every_spoilt_message_becomes_one_row(broker: EmbeddedBroker, tmp_path: Path, seed: int) -> None:
+    fuzzed = fuzz(broker, tmp_path, MESSAGES, seed)
+    assert (fuzzed.lost, fuzzed.doubled) == (0, 0)
+    assert fuzzed.accepted + fuzzed.rejected == fuzzed.sent == MESSAGES
+    assert min(fuzzed.accepted, fuzzed.rejected) > MESSAGES / 10
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)  # three minutes on an idle machine
+@pytest.mark.parametrize("number", range(INSTALLATIONS))
+def test_an_installation_that_is_killed_thirty_times_comes_to_what_an_undisturbed_one_does(
+    broker: EmbeddedBroker, tmp_path: Path, seed: int, number: int
+) -> None:
+    with lived_through(tmp_path, broker, 1, KILLS, seed) as (peaceful, (other,)):
+        if number == 0:
+            other.kill_at_each_step_of_publishing()
+        outcome = compare(peaceful, other)
+    assert outcome.unharmed, outcome
+    assert len(other.kills) >= 2 * sum(KILLS.values())
