@@ -16,7 +16,7 @@ WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $p
 ORDER BY window_start, sensor, created_at
 """
 
-# What another first window left: whoever began with the present one has forgotten the scores.
+# Anomalies before a later AQI_FIRST_WINDOW: scoring from it has dropped the scores that they were selected from.
 _DROP_UNSCORED = """
 DELETE FROM anomalies
 WHERE window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
@@ -41,14 +41,14 @@ class Thresholds:
     pm25: float = 50.0
 
     def hash(self) -> str:
-        """SHA-256 of both, hexadecimal."""
+        """SHA-256 of both thresholds, hexadecimal."""
         return settings_hash(self.score, self.pm25)
 
 
 def select_anomalies(writer: Writer, windows: WindowRange, thresholds: Thresholds) -> dict[datetime, int]:
     """Overwrite the anomalies of ``windows`` in one transaction; returns their number by window (start).
 
-    Raises :class:`UnscoredWindowsError` if one of them holds readings, but was never scored.
+    Raises :class:`UnscoredWindowsError` if one of the windows holds readings, but was never scored.
     """
     require_scored(writer, windows)
     with transaction(writer):

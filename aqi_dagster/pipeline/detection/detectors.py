@@ -1,6 +1,6 @@
-"""One anomaly detector per sensor: River's HalfSpaceTrees on PM2.5, and how its state is kept.
+"""One anomaly detector per sensor: River's HalfSpaceTrees on PM2.5.
 
-The rule is the streaming notebook's: a reading is first scored, then learned. S. C. Tan, K. M. Ting and T. F. Liu,
+As in the streaming notebook, a detector scores a reading first and learns it then. S. C. Tan, K. M. Ting and T. F. Liu,
 "Fast anomaly detection for streaming data", IJCAI 2011, describe the trees.
 """
 
@@ -31,12 +31,12 @@ class DetectorParameters:
     upper_limit: float = 1200.0
 
     def hash(self) -> str:
-        """SHA-256 of the parameters, hexadecimal: equal exactly if all of them are."""
+        """SHA-256 of all parameters, hexadecimal."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def new_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
-    """A detector that has seen nothing yet."""
+    """A detector that has learned no reading yet."""
     return HalfSpaceTrees(
         n_trees=parameters.n_trees,
         height=parameters.height,
@@ -47,7 +47,7 @@ def new_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
 
 
 def score_and_learn(detector: HalfSpaceTrees, values: Iterable[float]) -> list[float]:
-    """Score each value (PM2.5, ug/m3) and then learn it, in order; the detector moves on.
+    """Score each value (PM2.5, ug/m3) and then learn it, in order; returns the scores.
 
     >>> score_and_learn(new_detector(DetectorParameters(window_size=2)), [5.0, 5.0, 900.0])
     [0, 0, 0.9333333333333333]
