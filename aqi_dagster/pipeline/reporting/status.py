@@ -1,4 +1,4 @@
-"""What the pipeline has done and what waits, from the published copy and the broker."""
+"""The state of the pipeline and the messages that wait for it, from the published copy and the broker."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,13 @@ from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 
+_OFFSETS = """
+SELECT kafka_partition, next_offset, updated_at
+FROM kafka_offsets
+WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets)
+ORDER BY kafka_partition
+"""
+
 
 @dataclass(frozen=True)
 class PartitionStatus:
@@ -39,7 +46,7 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """What the published copy holds."""
+    """The numbers of the published copy, and which of its results are missing or outdated."""
 
     readings: int
     rejected: int
@@ -57,7 +64,7 @@ class StoreStatus:
 
 @dataclass(frozen=True)
 class Choices:
-    """The settings that results are to be made by; windows before ``first_window`` are not scored."""
+    """The settings that determine results; windows before ``first_window`` are not scored."""
 
     first_window: datetime
     parameters: DetectorParameters
@@ -66,13 +73,16 @@ class Choices:
 
 
 def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatus:
-    """Sums over the tables behind ``connection``, and what of it is not what ``choices`` would give."""
+    """Numbers of the tables behind ``connection``, and the results that ``choices`` would change."""
     regions = choices.regions.regions(connection)
     selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions)
     ended = window_start(utc_now()) - WINDOW_LENGTH
 
     def one(query: str) -> Any:
         return connection.execute(query).fetchall()[0]
+
+    def counts(query: str) -> dict[str, int]:
+        return dict(connection.execute(query).fetchall())
 
     sensors, newest_reading, readings = one("SELECT count(*), max(last_reading), sum(readings) FROM sensors")
     windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
@@ -83,10 +93,8 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
         newest_reading=newest_reading,
         windows_scored=windows_scored,
         newest_window=newest_window,
-        verdicts=dict(
-            connection.execute("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1").fetchall()
-        ),
-        alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
+        verdicts=counts("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
+        alerts=counts("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1"),
         unscored=(
             unscored_readings(connection, WindowRange(choices.first_window, ended))
             if choices.first_window <= ended
@@ -99,11 +107,8 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
 
 
 def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tuple[list[PartitionStatus], str | None]:
-    """Progress and lag by Kafka partition, and why the lag is unknown if it is."""
-    rows = connection.execute(
-        "SELECT kafka_partition, next_offset, updated_at FROM kafka_offsets "
-        "WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets) ORDER BY kafka_partition"
-    ).fetchall()
+    """Progress and lag of each Kafka partition, and the error that leaves the lag unknown, if there was one."""
+    rows = connection.execute(_OFFSETS).fetchall()
     ends: dict[int, int] = {}
     trouble = None
     try:
