@@ -1,6 +1,7 @@
-"""What an alert tells, in plain words: the verdict, why, and what the region's other sensors read."""
+"""Alerts in plain words: the verdict, its reason, and the readings of the region's other sensors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isnan
 from statistics import median
 
@@ -15,21 +16,36 @@ MAX_NAME = 100
 NAMED_IN_SENTENCE = 3
 """Sensors that a sentence names one by one."""
 
-TITLES = {
-    "smoke": "Suspected Smoke Event",
-    "malfunction": "Malfunctioning Sensor",
-    "withdrawn": "Alert Withdrawn",
+
+
+@dataclass(frozen=True)
+class Heading:
+    """How messages show a verdict; ``symbol`` is the name of one of Slack's emoji."""
+
+    title: str
+    plural: str
+    hex_colour: str
+    symbol: str
+
+
+GREY = "#5f6368"
+
+HEADINGS = {
+    "smoke": Heading("Suspected Smoke Event", "Suspected Smoke Events", "#b3261e", ":fire:"),
+    "malfunction": Heading("Malfunctioning Sensor", "Malfunctioning Sensors", "#9a6b00", ":wrench:"),
+    "withdrawn": Heading("Alert Withdrawn", "Alerts Withdrawn", GREY, ":white_circle:"),
 }
+"""The heading of each verdict of an alert."""
 
 
 def story(window: RegionalWindow) -> str:
-    """The verdict, its reason and its surroundings: what the window's page and the log show."""
-    verdict = f"{TITLES[window.verdict]}: {reason(window)}. {_some('Sensors', window.sensors)}."
+    """The verdict, its reason and its surroundings, as the window's page and the log show them."""
+    verdict = f"{HEADINGS[window.verdict].title}: {reason(window)}. {_some('Sensors', window.sensors)}."
     return f"{verdict} {surroundings(window)}".rstrip()
 
 
 def reason(alert: Alert | RegionalWindow) -> str:
-    """Why the verdict is what it is, by the rule that decided it."""
+    """The reason of the verdict, in the terms of the rule that decided it."""
     if alert.sensors is None or alert.min_event is None:
         return "no anomaly of this region is in the window any more"
     facts = (
@@ -37,8 +53,8 @@ def reason(alert: Alert | RegionalWindow) -> str:
         f"since {alert.min_event:%H:%M}, up to {rounded(alert.max_pm25 or 0)} ug/m3"
     )
     if alert.verdict == "smoke":
-        aqi = told_aqi(alert)
-        index = "" if aqi is None else f", AQI {_index(aqi)} '{told_category(alert)}'"
+        aqi = smoke_aqi(alert)
+        index = "" if aqi is None else f", AQI {_index(aqi)} '{smoke_category(alert)}'"
         steady = "" if alert.variation is None else f"; its readings are steady (variation {alert.variation:.2f})"
         return f"{facts}{index}{steady}"
     if alert.variation is None:
@@ -49,9 +65,9 @@ def reason(alert: Alert | RegionalWindow) -> str:
 
 
 def surroundings(alert: Alert | RegionalWindow) -> str:
-    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken.
+    """What the region's other sensors read, and which are broken: how far the event reaches, and whether to believe it.
 
-    Empty where a release that did not store it reached the verdict.
+    Empty for a verdict of an old release, which did not store them.
     """
     if alert.others_pm25 is None:
         return ""
@@ -69,39 +85,39 @@ def surroundings(alert: Alert | RegionalWindow) -> str:
     return f"{text} {_some('Not to be believed', alert.implausible)}." if alert.implausible else text
 
 
-def told_aqi(alert: Alert | RegionalWindow) -> int | None:
-    """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
+def smoke_aqi(alert: Alert | RegionalWindow) -> int | None:
+    """The index of smoke; None for a malfunction, because a broken sensor says nothing about the air."""
     return alert.aqi_of_max if alert.verdict == "smoke" else None
 
 
-def told_category(alert: Alert | RegionalWindow) -> str:
-    """EPA's name for :func:`told_aqi`; empty if there is none."""
-    return "" if told_aqi(alert) is None else alert.aqi_category or ""
+def smoke_category(alert: Alert | RegionalWindow) -> str:
+    """EPA's name for :func:`smoke_aqi`; empty if that is None."""
+    return "" if smoke_aqi(alert) is None else alert.aqi_category or ""
 
 
 def in_one_line(text: str) -> str:
-    """A text in one line, cut if it is long."""
+    """``text`` in one line, cut to :data:`MAX_NAME` characters."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """``number`` with its noun, in the plural (with an s, if none is given) unless it is one."""
+    """``number`` with ``noun``, or with ``plural`` (by default ``noun`` and an s) unless the number is 1."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _index(aqi: int) -> str:
-    """The index; what exceeds 500 is what EPA calls beyond the AQI."""
+    """The index in words: EPA calls an index above 500 beyond the AQI."""
     return "over 500" if aqi > 500 else str(aqi)
 
 
 def _above(value: float, limit: float) -> str:
-    """``value``, greater than ``limit``, with as many decimals (two or more) as it takes to see that it is."""
+    """``value`` with two decimals, or as many more as show that it is greater than ``limit``."""
     texts = (f"{value:.{digits}f}" for digits in range(2, 17))
     return next((text for text in texts if float(text) > limit), str(value))
 
 
 def _some(title: str, things: Sequence[str]) -> str:
-    """The first few of ``things`` in a line, which hold commas themselves."""
+    """``title`` and the first few of ``things`` in a line, separated by semicolons because they hold commas."""
     more = [f"and {len(things) - NAMED_IN_SENTENCE} more"] if len(things) > NAMED_IN_SENTENCE else []
     return f"{title}: {'; '.join([*map(in_one_line, things[:NAMED_IN_SENTENCE]), *more])}"
