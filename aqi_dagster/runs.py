@@ -21,7 +21,7 @@ from aqi_dagster import errors
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
-from aqi_dagster.instance.dead_runs import announced, give_up_dead_runs, tags_of_command
+from aqi_dagster.instance.dead_runs import announce, give_up_dead_runs, tags_of_command
 from aqi_dagster.partitions import WINDOWS, range_tags
 
 INSTANCE_SETTINGS = Path("dagster.yaml")
@@ -135,7 +135,7 @@ def _run(job: str, tags: dict[str, str]) -> None:
     run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
         give_up_dead_runs(instance)
-        with announced(instance, run_id):
+        with announce(instance, run_id):
             result = definition.execute_in_process(
                 run_config=_QUIET,
                 instance=instance,
