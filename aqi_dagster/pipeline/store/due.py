@@ -1,7 +1,6 @@
-"""What the store lacks of the windows that have ended, and the ranges to run for it.
+"""The ended windows that the store lacks, and the ranges to run for them.
 
-The store alone is asked: Dagster's records may know of windows that a store from a backup does not hold, and the other
-way round.
+Only the store decides: Dagster's records may hold windows that a store from a backup lacks, and the other way round.
 """
 
 from datetime import datetime
@@ -13,7 +12,7 @@ from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
 MOST_WINDOWS = 200
-"""Windows of one run: a reading of an old date may ask for years, which shall not hold up the newest window."""
+"""Most windows of one run: a reading with an old date may require years, which must not delay the newest window."""
 
 _UNFINISHED = """
 SELECT window_start
@@ -43,13 +42,13 @@ WHERE scored IS NOT NULL AND window_start BETWEEN $first AND $last
 def due_ranges(connection: DuckDBPyConnection | None, ended: WindowRange) -> list[WindowRange]:
     """The ranges of ``ended`` windows to run, in this order, each of at most :data:`MOST_WINDOWS`.
 
-    The newest window is run together with the one before it, which takes in readings up to 12 hours late. Further all
-    windows behind the last one that was scored, and all that hold readings but were never scored, or were scored but
-    not classified since. Without a store, ``None``, all windows are lacking.
+    They hold the newest window and the one before it, for readings up to 12 hours late; all windows after the last
+    scored one; and all windows that hold readings but were never scored, or were not classified since. Without a store
+    (``None``) they hold all windows.
     """
-    lacking = [*ended] if connection is None else _lacking(connection, ended)
+    missing = [*ended] if connection is None else _missing_windows(connection, ended)
     ranges: list[WindowRange] = []
-    for start in sorted({*lacking, *[*ended][-2:]}):
+    for start in sorted({*missing, *[*ended][-2:]}):
         if ranges and start <= ranges[-1].last:
             continue
         if ranges and (start - ranges[-1].first) // WINDOW_LENGTH < MOST_WINDOWS:
@@ -60,10 +59,10 @@ def due_ranges(connection: DuckDBPyConnection | None, ended: WindowRange) -> lis
     return ranges
 
 
-def _lacking(connection: DuckDBPyConnection, ended: WindowRange) -> list[datetime]:
-    """The windows that are not finished, and all behind the last one that was scored, in order."""
+def _missing_windows(connection: DuckDBPyConnection, ended: WindowRange) -> list[datetime]:
+    """The windows that are not finished, and all after the last scored one, in order."""
     if not scalar(connection, _RECORDS_VERDICTS):
-        # An older release: the next run brings its store up to date, and the tick after that sees what it lacks.
+        # A store of an older release: the next run brings it up to date, and the tick after that finds what is missing.
         return []
     unfinished = [start for (start,) in connection.execute(_UNFINISHED, ended.bounds).fetchall()]
     ((last,),) = connection.execute(_LAST_SCORED, ended.bounds).fetchall()
