@@ -130,7 +130,11 @@ def _context(text: str) -> Block:
 def _correction(alert: Alert) -> str:
     when = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
     why = "" if alert.told_before is None else f": {alert.told_before}"
-    now = "That no longer holds" if alert.verdict == "withdrawn" else f"The verdict is now {HEADINGS[alert.verdict].title}"
+    now = (
+        "That no longer holds"
+        if alert.verdict == "withdrawn"
+        else f"The verdict is now {HEADINGS[alert.verdict].title}"
+    )
     before = HEADINGS[alert.previous_verdict or ""].title
     return f"*Correction:* this window was told{when} as {before}{why}. {now}."
 
@@ -168,7 +172,7 @@ def _name(text: str) -> str:
 def _plain(text: str) -> str:
     """``text`` that Slack does not read as markup.
 
-    Slack has escapes for three characters alone; the others of its markup are replaced by characters that look like them.
+    Slack has escapes for three characters alone; characters that look alike replace the others of its markup.
     """
     return html.escape(text, quote=False).translate(_LOOK_ALIKES)
 

@@ -60,7 +60,7 @@ class Webhook:
     patience: float = 120.0
 
     def post(self, payload: dict[str, Any]) -> None:
-        """Deliver ``payload``, or raise :class:`SlackError`: a :class:`SlackRefusedError` if Slack will never accept it.
+        """Deliver ``payload``, or raise :class:`SlackError`; :class:`SlackRefusedError` if Slack will never accept it.
 
         A request that Slack did not answer is repeated, so a message may arrive more than once, but is never lost.
         """
@@ -76,7 +76,7 @@ class Webhook:
             raise refusal
 
     def _post_once(self, payload: dict[str, Any]) -> SlackError | None:
-        """Post ``payload``: returns None if Slack accepts it, an error if it never will; else raises ``_TryAgainError``."""
+        """Returns None if Slack accepts ``payload``, an error if it never will; raises ``_TryAgainError`` otherwise."""
         # Our errors quote the kind of an error alone and are raised outside the handler: its text, and the chain of
         # causes that a traceback prints, hold the URL.
         try:
@@ -111,7 +111,7 @@ class Webhook:
         def ask() -> None:
             try:
                 with (
-                    _urllib3_unlogged(),
+                    _mute_urllib3(),
                     requests.post(
                         self.url, json=payload, timeout=self.timeout, allow_redirects=False, stream=True
                     ) as response,
@@ -132,7 +132,7 @@ class Webhook:
 
 
 @contextmanager
-def _urllib3_unlogged() -> Iterator[None]:
+def _mute_urllib3() -> Iterator[None]:
     """Keep urllib3's log records of this thread out of every log: they quote the URL of the request."""
     here = threading.get_ident()
 

@@ -17,7 +17,6 @@ NAMED_IN_SENTENCE = 3
 """Sensors that a sentence names one by one."""
 
 
-
 @dataclass(frozen=True)
 class Heading:
     """How messages show a verdict; ``symbol`` is the name of one of Slack's emoji."""
