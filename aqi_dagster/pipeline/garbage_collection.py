@@ -11,8 +11,8 @@ from functools import cache
 def collection_paused() -> Iterator[None]:
     """Pause the collector for the block. Reference counts free the messages, so nothing piles up meanwhile.
 
-    So many messages would start the collector again and again, and each time it would visit every living object, most of
-    them Dagster's: a third of the time of a long pull.
+    So many messages would start the collector again and again, to visit every living object each time, most of them
+    Dagster's: a third of the time of a long pull.
     """
     _freeze_loaded_objects()
     was_enabled = gc.isenabled()

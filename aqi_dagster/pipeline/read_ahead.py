@@ -14,8 +14,8 @@ _POLL_SECONDS = 0.2
 def read_ahead(items: Generator[Item], ahead: int) -> Generator[Item]:
     """Yield ``items``, which a second thread makes in advance: at most ``ahead`` of them wait.
 
-    An error of ``items`` is raised in the place of its item. When this generator ends, also when it is closed early, the
-    thread and ``items`` have ended before.
+    An error of ``items`` is raised in the place of its item. This generator ends, also when it is closed early, only
+    after the thread and ``items`` have ended.
     """
     producer = _Producer(items, ahead)
     try:
@@ -29,7 +29,7 @@ def read_ahead(items: Generator[Item], ahead: int) -> Generator[Item]:
         try:
             producer.await_end()
         finally:
-            # Twice, because an interrupt ends the first wait: the caller is about to close what the thread may still use.
+            # Twice, because an interrupt ends the first wait: the caller will close what the thread may still use.
             producer.await_end()
 
 

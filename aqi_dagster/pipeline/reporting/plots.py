@@ -1,7 +1,7 @@
 """Pictures of a window for people: PM2.5 of a region's sensors, and the scores of the most anomalous ones.
 
-They are PNG files, and drawing them needs no window system. Times are UTC. Each sensor with anomalies has a colour of its
-own, from a palette that colour-blind people can distinguish; all others are grey.
+They are PNG files, drawn without any window system. Times are UTC. Each sensor with anomalies has a colour of its own,
+from a palette that colour-blind people can distinguish; all others are grey.
 """
 
 from collections.abc import Callable, Sequence
