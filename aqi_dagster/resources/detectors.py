@@ -10,7 +10,7 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 
 
 class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Parameters of every sensor's HalfSpaceTrees. A change asks for all windows to be scored anew."""
+    """Parameters of every sensor's HalfSpaceTrees. After a change, all windows have to be scored anew."""
 
     n_trees: int = Field(default=4, description="Trees of a detector")
     height: int = Field(default=3, description="Height of each tree")
@@ -24,7 +24,7 @@ class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def parameters(self) -> DetectorParameters:
-        """The parameters as the pipeline takes them."""
+        """The parameters as an object of the pipeline."""
         return DetectorParameters(
             self.n_trees, self.height, self.window_size, self.seed, self.lower_limit, self.upper_limit
         )
@@ -36,12 +36,12 @@ class DetectorResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class ThresholdsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """What a scored reading must exceed, in both respects, to be an anomaly."""
+    """The two thresholds that a scored reading must exceed to be an anomaly."""
 
     score: float = Field(default=0.7, description="Score, 0 to 1")
     pm25: float = Field(default=50.0, description="PM2.5 (CF=1), ug/m3")
 
     @property
     def thresholds(self) -> Thresholds:
-        """The thresholds as the pipeline takes them."""
+        """The thresholds as an object of the pipeline."""
         return Thresholds(self.score, self.pm25)

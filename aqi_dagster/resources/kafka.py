@@ -11,7 +11,7 @@ from aqi_dagster.pipeline.topic.reader import CHUNK_MESSAGES, TopicReader
 
 
 class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where the readings come from, and what a pull accepts."""
+    """The topic of the readings, and the limits of a pull."""
 
     bootstrap_servers: str = Field(description="host:port of the brokers, comma-separated")
     topic: str = Field(description="Topic that holds the readings")
@@ -36,7 +36,7 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def reader(self) -> TopicReader:
-        """The topic, to be read; nothing is connected yet."""
+        """A reader of the topic, which does not connect before its first use."""
         return TopicReader(
             {**self.librdkafka, "bootstrap.servers": self.bootstrap_servers},
             self.topic,
@@ -45,7 +45,7 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def pull(self, writer: Writer) -> PullReport:
-        """Bring the store up to the present end of the topic."""
+        """Pull all messages up to the present end of the topic into the store."""
         policy = PullPolicy(
             future_allowance=timedelta(minutes=self.future_allowance_minutes),
             reread_recreated_topic=self.reread_recreated_topic,

@@ -27,7 +27,7 @@ class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def choice(self) -> RegionChoice:
-        """The regions as the pipeline takes them; nothing is read or asked yet."""
+        """The regions as an object of the pipeline, which reads no file and asks no server before its first use."""
         return RegionChoice(
             self.method,
             self.name,
@@ -38,7 +38,7 @@ class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def look_up(self, store: Store, windows: WindowRange) -> None:
-        """Have the counties that ``windows`` need looked up; ``store`` is free meanwhile."""
+        """Look up the counties that ``windows`` need; others can use ``store`` meanwhile."""
         geocoder = self.choice.geocoder()
         if geocoder is not None:
             look_up_counties(store, geocoder, windows, self.elsewhere)

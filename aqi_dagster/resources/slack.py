@@ -11,7 +11,7 @@ from aqi_dagster.pipeline.store.connections import Store
 
 
 class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where alerts go: a Slack incoming webhook, or nowhere while none is configured."""
+    """The Slack incoming webhook that gets the alerts; without one they are recorded as not sent."""
 
     webhook_url: str | None = Field(default=None, description="URL of the incoming webhook; a secret: give an EnvVar")
     timeout_seconds: float = Field(default=10.0, description="Time that Slack has to answer one request")

@@ -15,8 +15,8 @@ from aqi_dagster.pipeline.store.sql import Writer
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The private store and its published copy.
 
-    A run publishes when its last asset asks for it; whatever a run leaves unpublished, because it failed or held only
-    some of the assets, is published when the run ends.
+    The last asset of a run publishes. If a run did not get there, because it failed or had only some of the assets, the
+    copy is published when the run ends.
     """
 
     data_dir: str = Field(description="Folder of the private store and the published aqi.duckdb")
@@ -27,7 +27,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def store(self) -> Store:
-        """The store; nothing is opened or locked yet."""
+        """The store, which opens and locks nothing before its first use."""
         if self._store is None:
             self._store = Store(Path(self.data_dir), self.lock_timeout_seconds, self.memory_limit_mb)
         return self._store
@@ -40,10 +40,10 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def inspect(self) -> Iterator[DuckDBPyConnection]:
-        """The private store, to be read only."""
+        """A read-only connection to the private store."""
         with self.store.inspect() as connection:
             yield connection
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Publish what the run wrote and did not publish itself."""
+        """Publish if the run wrote to the store and did not publish since."""
         self.store.publish()
