@@ -1,7 +1,7 @@
-"""Settings from the environment: names, meaning, defaults and what is allowed.
+"""Settings from the environment: their names, meanings, defaults and limits.
 
-Read once when Dagster loads the code location or the command line starts. Secrets are not read here: Dagster's
-``EnvVar`` hands them to the resources when a run starts.
+They are read once, when Dagster loads the code location or the command line starts. Secrets are not among them:
+Dagster's ``EnvVar`` reads those for the resources when a run starts.
 """
 
 import os
@@ -39,7 +39,7 @@ def _not_blank(text: Any) -> Any:
 
 def _web_address(url: str) -> str:
     parts = urlsplit(url)
-    # A port that is no number raises ValueError by itself.
+    # ``port`` raises ValueError itself if it is not a number.
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
         raise ValueError("must be the address of a server, such as https://server.example.org")
     if "@" in parts.netloc:
@@ -47,8 +47,8 @@ def _web_address(url: str) -> str:
     return url
 
 
-def _owners(given: Any) -> Any:
-    owners = [owner.strip() for owner in given.split(",")] if isinstance(given, str) else given
+def _owners(value: Any) -> Any:
+    owners = [owner.strip() for owner in value.split(",")] if isinstance(value, str) else value
     for owner in owners:
         if not _OWNER.fullmatch(owner):
             raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
@@ -192,28 +192,28 @@ class Settings(BaseModel):
         return timedelta(hours=self.digest_after_hours)
 
 
-def _shown(value: Any) -> str:
-    """``value`` for an error message, without the password that a web address may hold."""
+def _quote(value: Any) -> str:
+    """``value`` in an error message, without the password that a web address may hold."""
     return re.sub(r"//[^/]*@", "//...@", repr(value))
 
 
 def load_settings() -> Settings:
-    """The settings as the environment has them now; a name that seems misspelt is a warning, once in a process.
+    """The settings in the present environment; logs each name that seems misspelt, once in a process.
 
-    Raises :class:`ConfigurationError` that names each wrong variable, its value and what is allowed.
+    Raises :class:`ConfigurationError` that names each wrong variable, its value and what it may be.
     """
-    given = {name: value for name, value in os.environ.items() if value != ""}
-    known = {field.alias: value for field in Settings.model_fields.values() if (value := given.get(field.alias or ""))}
-    warn_of_strange_names(given, [*(str(field.alias) for field in Settings.model_fields.values()), SLACK_WEBHOOK_URL])
+    variables = {name: value for name, value in os.environ.items() if value != ""}
+    names = [str(field.alias) for field in Settings.model_fields.values()]
+    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL])
     settings, faults = None, []
     try:
-        settings = Settings.model_validate(known)
+        settings = Settings.model_validate({name: variables[name] for name in names if name in variables})
     except ValidationError as error:
         faults = [
-            f"{fault['loc'][0]}={_shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{fault['loc'][0]}={_quote(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
-    # Raised out here, because Pydantic's error keeps its frames alive for ever where another one refers to it.
+    # Raised outside the handler: an error that refers to Pydantic's would keep its frames alive for ever.
     if settings is None:
         raise ConfigurationError(
             "Wrong settings in the environment or in .env: "
@@ -236,7 +236,7 @@ def load_settings() -> Settings:
 
 
 def librdkafka_variables() -> dict[str, str]:
-    """librdkafka setting to the name of the environment variable that holds it, for every ``KAFKA_CONFIG_*`` set."""
+    """The name of the environment variable of each librdkafka setting that a ``KAFKA_CONFIG_*`` variable sets."""
     return {
         name.removeprefix(KAFKA_CONFIG_PREFIX).lower().replace("_", "."): name
         for name, value in os.environ.items()
