@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
 from aqi_dagster.windows import window_start
@@ -68,14 +69,14 @@ class Settings(BaseModel):
     )
     kafka_topic: Text = Field("sensor_data", alias="KAFKA_TOPIC", description="topic that holds the readings")
     kafka_timeout_seconds: float = Field(
-        30.0,
+        defaults.KAFKA_TIMEOUT_SECONDS,
         gt=0,
         le=3600,
         alias="KAFKA_TIMEOUT_SECONDS",
         description="silence of a broker or partition that is an error",
     )
     kafka_chunk_messages: int = Field(
-        245_760,
+        defaults.KAFKA_CHUNK_MESSAGES,
         ge=1,
         alias="KAFKA_CHUNK_MESSAGES",
         description="messages that one transaction takes in, and so what is held in memory",
@@ -96,17 +97,19 @@ class Settings(BaseModel):
         description="start of the first window, ISO time in UTC; earlier readings are kept, but not scored",
     )
     region_method: Literal["name", "polygons", "county", "nominatim"] = Field(
-        "name", alias="AQI_REGION_METHOD", description="how sensors are gathered into regions"
+        defaults.REGION_METHOD, alias="AQI_REGION_METHOD", description="how sensors are gathered into regions"
     )
-    region: Text = Field("Lake Tahoe", alias="AQI_REGION", description="method name: the region of all sensors")
+    region: Text = Field(defaults.REGION, alias="AQI_REGION", description="method name: the region of all sensors")
     region_file: FilePath | None = Field(
         None, alias="AQI_REGION_FILE", description="method polygons: GeoJSON file of named polygons"
     )
     region_elsewhere: Text = Field(
-        "Elsewhere", alias="AQI_REGION_ELSEWHERE", description="region of the sensors that are in no other"
+        defaults.REGION_ELSEWHERE,
+        alias="AQI_REGION_ELSEWHERE",
+        description="region of the sensors that are in no other",
     )
     nominatim_url: Annotated[str, AfterValidator(_web_address)] = Field(
-        "https://nominatim.openstreetmap.org",
+        defaults.NOMINATIM_URL,
         alias="AQI_NOMINATIM_URL",
         description="method nominatim: address of the server",
     )
@@ -116,54 +119,77 @@ class Settings(BaseModel):
         description="method nominatim: what tells the server's owners who asks",
     )
     future_allowance_minutes: float = Field(
-        10.0,
+        defaults.FUTURE_ALLOWANCE_MINUTES,
         ge=0,
         le=525_600,
         alias="AQI_FUTURE_ALLOWANCE_MINUTES",
         description="how far created_at may lie ahead of our clock",
     )
     duckdb_memory_mb: int = Field(
-        512, ge=128, alias="AQI_DUCKDB_MEMORY_MB", description="MB of the private store that DuckDB may hold in memory"
+        defaults.DUCKDB_MEMORY_MB,
+        ge=128,
+        alias="AQI_DUCKDB_MEMORY_MB",
+        description="MB of the private store that DuckDB may hold in memory",
     )
     lock_timeout_seconds: float = Field(
-        3600.0,
+        defaults.LOCK_TIMEOUT_SECONDS,
         gt=0,
         le=604_800,
         alias="AQI_LOCK_TIMEOUT_SECONDS",
         description="how long a run queues behind another writer",
     )
 
-    detector_n_trees: int = Field(4, ge=1, le=1000, alias="AQI_DETECTOR_N_TREES", description="trees of a detector")
-    detector_height: int = Field(3, ge=1, le=15, alias="AQI_DETECTOR_HEIGHT", description="height of each tree")
+    detector_n_trees: int = Field(
+        defaults.DETECTOR_N_TREES, ge=1, le=1000, alias="AQI_DETECTOR_N_TREES", description="trees of a detector"
+    )
+    detector_height: int = Field(
+        defaults.DETECTOR_HEIGHT, ge=1, le=15, alias="AQI_DETECTOR_HEIGHT", description="height of each tree"
+    )
     detector_window_size: int = Field(
-        50,
+        defaults.DETECTOR_WINDOW_SIZE,
         ge=1,
         alias="AQI_DETECTOR_WINDOW_SIZE",
         description="readings after which the trees take over what they learned",
     )
-    detector_seed: int = Field(11, ge=0, alias="AQI_DETECTOR_SEED", description="seed of the random trees")
+    detector_seed: int = Field(
+        defaults.DETECTOR_SEED, ge=0, alias="AQI_DETECTOR_SEED", description="seed of the random trees"
+    )
     detector_lower_limit: float = Field(
-        0.0, allow_inf_nan=False, alias="AQI_DETECTOR_LOWER_LIMIT", description="lower end of the PM2.5 range, ug/m3"
+        defaults.DETECTOR_LOWER_LIMIT,
+        allow_inf_nan=False,
+        alias="AQI_DETECTOR_LOWER_LIMIT",
+        description="lower end of the PM2.5 range, ug/m3",
     )
     detector_upper_limit: float = Field(
-        1200.0, allow_inf_nan=False, alias="AQI_DETECTOR_UPPER_LIMIT", description="upper end of the PM2.5 range, ug/m3"
+        defaults.DETECTOR_UPPER_LIMIT,
+        allow_inf_nan=False,
+        alias="AQI_DETECTOR_UPPER_LIMIT",
+        description="upper end of the PM2.5 range, ug/m3",
     )
     states_kept_days: float = Field(
-        28.0,
+        defaults.STATES_KEPT_DAYS,
         ge=0,
         le=36_500,
         alias="AQI_STATES_KEPT_DAYS",
         description="how long the detector states of every window are kept; older ones only at each week's end",
     )
     score_threshold: float = Field(
-        0.7, ge=0, le=1, alias="AQI_SCORE_THRESHOLD", description="an anomaly scores more than this"
+        defaults.SCORE_THRESHOLD,
+        ge=0,
+        le=1,
+        alias="AQI_SCORE_THRESHOLD",
+        description="an anomaly scores more than this",
     )
     pm25_threshold: float = Field(
-        50.0, ge=0, allow_inf_nan=False, alias="AQI_PM25_THRESHOLD", description="an anomaly reads more PM2.5, ug/m3"
+        defaults.PM25_THRESHOLD,
+        ge=0,
+        allow_inf_nan=False,
+        alias="AQI_PM25_THRESHOLD",
+        description="an anomaly reads more PM2.5, ug/m3",
     )
 
     max_rejected_share: float = Field(
-        0.05,
+        defaults.MAX_REJECTED_SHARE,
         ge=0,
         le=1,
         alias="AQI_MAX_REJECTED_SHARE",
@@ -176,7 +202,7 @@ class Settings(BaseModel):
     )
 
     digest_after_hours: float = Field(
-        48.0,
+        defaults.DIGEST_AFTER_HOURS,
         gt=0,
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",

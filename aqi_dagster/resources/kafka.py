@@ -5,9 +5,10 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.topic.reader import CHUNK_MESSAGES, TopicReader
+from aqi_dagster.pipeline.topic.reader import TopicReader
 
 
 class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -18,13 +19,19 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     librdkafka: dict[str, str] = Field(
         default={}, description="Further librdkafka settings by their own names; secrets as EnvVar"
     )
-    timeout_seconds: float = Field(default=30.0, description="Silence of a broker or partition that is an error")
-    chunk_messages: int = Field(default=CHUNK_MESSAGES, description="Messages that one transaction takes in")
+    timeout_seconds: float = Field(
+        default=defaults.KAFKA_TIMEOUT_SECONDS, description="Silence of a broker or partition that is an error"
+    )
+    chunk_messages: int = Field(
+        default=defaults.KAFKA_CHUNK_MESSAGES, description="Messages that one transaction takes in"
+    )
     future_allowance_minutes: float = Field(
-        default=10.0, description="How far created_at may lie ahead of our clock before a message is rejected"
+        default=defaults.FUTURE_ALLOWANCE_MINUTES,
+        description="How far created_at may lie ahead of our clock before a message is rejected",
     )
     max_rejected_share: float = Field(
-        default=0.05, description="Share of a pull's messages, 0 to 1, that may be rejected before a check warns"
+        default=defaults.MAX_REJECTED_SHARE,
+        description="Share of a pull's messages, 0 to 1, that may be rejected before a check warns",
     )
     reread_recreated_topic: bool = Field(
         default=False, description="Read a topic that was made anew from its beginning instead of failing"

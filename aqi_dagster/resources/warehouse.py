@@ -8,6 +8,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field, PrivateAttr
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 
@@ -20,8 +21,12 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     data_dir: str = Field(description="Folder of the private store and the published aqi.duckdb")
-    lock_timeout_seconds: float = Field(default=3600.0, description="How long to queue behind another writer")
-    memory_limit_mb: int = Field(default=512, description="What DuckDB may hold of the private store in memory")
+    lock_timeout_seconds: float = Field(
+        default=defaults.LOCK_TIMEOUT_SECONDS, description="How long to queue behind another writer"
+    )
+    memory_limit_mb: int = Field(
+        default=defaults.DUCKDB_MEMORY_MB, description="What DuckDB may hold of the private store in memory"
+    )
 
     _store: Store | None = PrivateAttr(default=None)
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.store.outdated import require_scored
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_selection, settings_hash
@@ -37,8 +38,8 @@ class Thresholds:
     ``score`` is without unit (0 to 1), ``pm25`` in ug/m3.
     """
 
-    score: float = 0.7
-    pm25: float = 50.0
+    score: float = defaults.SCORE_THRESHOLD
+    pm25: float = defaults.PM25_THRESHOLD
 
     def hash(self) -> str:
         """SHA-256 of both thresholds, hexadecimal."""

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 
 from river.anomaly import HalfSpaceTrees
 
+from aqi_dagster import defaults
+
 FEATURE = "x"
 """Name under which a detector sees PM2.5; part of every stored state."""
 
@@ -23,12 +25,12 @@ class DetectorParameters:
     readings.
     """
 
-    n_trees: int = 4
-    height: int = 3
-    window_size: int = 50
-    seed: int = 11
-    lower_limit: float = 0.0
-    upper_limit: float = 1200.0
+    n_trees: int = defaults.DETECTOR_N_TREES
+    height: int = defaults.DETECTOR_HEIGHT
+    window_size: int = defaults.DETECTOR_WINDOW_SIZE
+    seed: int = defaults.DETECTOR_SEED
+    lower_limit: float = defaults.DETECTOR_LOWER_LIMIT
+    upper_limit: float = defaults.DETECTOR_UPPER_LIMIT
 
     def hash(self) -> str:
         """SHA-256 of all parameters, hexadecimal."""

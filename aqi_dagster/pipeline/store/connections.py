@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import StoreBusyError, StoreError
 from aqi_dagster.pipeline.store.file_faults import explain_faults, is_full, log_of
 from aqi_dagster.pipeline.store.migration import migrate, require_version
@@ -33,7 +34,12 @@ _log = logging.getLogger(__name__)
 class Store:
     """The private DuckDB file under ``data_dir``, its lock, and its published copy ``aqi.duckdb``."""
 
-    def __init__(self, data_dir: Path, lock_timeout: float = 3600.0, memory_limit: int = 512) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        lock_timeout: float = defaults.LOCK_TIMEOUT_SECONDS,
+        memory_limit: int = defaults.DUCKDB_MEMORY_MB,
+    ) -> None:
         """``lock_timeout`` is the time in seconds to queue behind another writer before :class:`StoreBusyError`.
 
         ``memory_limit`` is how many MB of the private store DuckDB may hold in memory.

@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from confluent_kafka import KafkaError as KafkaErrorCode
 from confluent_kafka.admin import AdminClient
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.topic.admin import await_answer, refusal
 from aqi_dagster.pipeline.topic.batches import Batch, BatchBuilder
@@ -29,9 +30,6 @@ POLL_MESSAGES = 3_840
 
 BATCH_MESSAGES, BATCH_BYTES = 30_720, 16 << 20
 """Size at which a batch is full: large enough that the reading and the decoding thread seldom wait for each other."""
-
-CHUNK_MESSAGES = 8 * BATCH_MESSAGES
-"""Two row groups of DuckDB, which writes whole row groups once: not to its log before, nor again at a checkpoint."""
 
 _FETCH_DEFAULTS = {
     # The queue is limited by size, not by number: ten thousand messages ahead are enough for full speed, and each one
@@ -85,8 +83,8 @@ class TopicReader:
 
     librdkafka: Mapping[str, str | int | float | bool]
     topic: str
-    timeout: float = 30.0
-    chunk_messages: int = CHUNK_MESSAGES
+    timeout: float = defaults.KAFKA_TIMEOUT_SECONDS
+    chunk_messages: int = defaults.KAFKA_CHUNK_MESSAGES
     chunk_bytes: int = 96 << 20
 
     @property
