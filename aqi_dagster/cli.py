@@ -23,7 +23,8 @@ from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
-from aqi_dagster.settings import librdkafka_settings, load_settings, starts_window
+from aqi_dagster.setting_values import starts_window
+from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WindowRange, window_key
 
 MISPLACED_SHOWN = 5

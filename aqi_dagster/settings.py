@@ -9,54 +9,15 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
 from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
-from aqi_dagster.windows import window_start
+from aqi_dagster.setting_values import Text, owners_of, starts_window, web_address
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
-
-_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
-
-
-def starts_window(moment: datetime) -> datetime:
-    """``moment``, if it is the start of a window in naive UTC; ``ValueError`` otherwise."""
-    if moment.tzinfo is not None:
-        raise ValueError("must be written without time zone; it is UTC")
-    if window_start(moment) != moment:
-        raise ValueError("must be the start of a window: 00:00 or 12:00 UTC")
-    return moment
-
-
-def _not_blank(text: Any) -> Any:
-    if isinstance(text, str) and not text.strip():
-        raise ValueError("must not be empty")
-    return text
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    # ``port`` raises ValueError itself if it is not a number.
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
-        raise ValueError("must be the address of a server, such as https://server.example.org")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a password: it would be written to logs")
-    return url
-
-
-def _owners(value: Any) -> Any:
-    owners = [owner.strip() for owner in value.split(",")] if isinstance(value, str) else value
-    for owner in owners:
-        if not _OWNER.fullmatch(owner):
-            raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
-    return tuple(owners)
-
-
-Text = Annotated[str, BeforeValidator(_not_blank)]
 
 
 class Settings(BaseModel):
@@ -108,7 +69,7 @@ class Settings(BaseModel):
         alias="AQI_REGION_ELSEWHERE",
         description="region of the sensors that are in no other",
     )
-    nominatim_url: Annotated[str, AfterValidator(_web_address)] = Field(
+    nominatim_url: Annotated[str, AfterValidator(web_address)] = Field(
         defaults.NOMINATIM_URL,
         alias="AQI_NOMINATIM_URL",
         description="method nominatim: address of the server",
@@ -195,7 +156,7 @@ class Settings(BaseModel):
         alias="AQI_MAX_REJECTED_SHARE",
         description="a pull that rejects more of its messages makes a check warn",
     )
-    owners: Annotated[tuple[str, ...], BeforeValidator(_owners)] = Field(
+    owners: Annotated[tuple[str, ...], BeforeValidator(owners_of)] = Field(
         ("team:air-quality",),
         alias="AQI_OWNERS",
         description="who looks after the assets: mail addresses or team:NAME, comma-separated",
@@ -208,7 +169,7 @@ class Settings(BaseModel):
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
     )
-    dagster_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+    dagster_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"
     )
 

@@ -33,21 +33,21 @@ class StoredState:
     parameters_hash: str
 
 
-def require_same_parameters(stored: StoredState, parameters: DetectorParameters) -> None:
-    """Raise :class:`DetectorStateError` unless ``stored`` has the present format, River release and ``parameters``."""
+def require_same_parameters(row: StoredState, parameters: DetectorParameters) -> None:
+    """Raise :class:`DetectorStateError` unless ``row`` has the present format, River release and ``parameters``."""
     present = (FORMAT_VERSION, RIVER_VERSION, parameters.hash())
-    if (stored.format_version, stored.river_version, stored.parameters_hash) != present:
+    if (row.format_version, row.river_version, row.parameters_hash) != present:
         raise DetectorStateError(
-            f"{state_title(stored)} was stored in format {stored.format_version} by river {stored.river_version} with "
-            f"parameters {stored.parameters_hash[:12]}; now it is format {present[0]}, river {present[1]}, "
+            f"{state_title(row)} was stored in format {row.format_version} by river {row.river_version} with "
+            f"parameters {row.parameters_hash[:12]}; now it is format {present[0]}, river {present[1]}, "
             f"parameters {present[2][:12]}. Either go back to that release and those AQI_DETECTOR_* settings, or "
             "compute all scores anew: materialize all windows from the first scored one to the newest in one run."
         )
 
 
-def state_title(stored: StoredState) -> str:
-    """The subject of every sentence about ``stored``."""
-    return f"The detector state of sensor {stored.sensor!r} after window {window_key(stored.window_start)}"
+def state_title(row: StoredState) -> str:
+    """The subject of every sentence about ``row``."""
+    return f"The detector state of sensor {row.sensor!r} after window {window_key(row.window_start)}"
 
 
 _NEWEST = """

@@ -85,8 +85,8 @@ class _Detectors:
         self.bank = detector_bank(parameters)
         self._numbers: dict[str, int] = {}
         self._states = newest_states(connection, first, first_window)
-        for stored in self._states.values():
-            require_same_parameters(stored, parameters)
+        for row in self._states.values():
+            require_same_parameters(row, parameters)
 
     def of(self, sensors: Sequence[str]) -> list[int]:
         """The numbers of the sensors' detectors in the bank."""

@@ -58,40 +58,40 @@ def compressor(parameters: DetectorParameters) -> Callable[[bytes], bytes]:
     return compress
 
 
-def decompress(stored: StoredState, parameters: DetectorParameters) -> bytes:
-    """The pickle in ``stored``; raises :class:`DetectorStateError` if its bytes are no pickle, or one too long."""
+def decompress(row: StoredState, parameters: DetectorParameters) -> bytes:
+    """The pickle in ``row``; raises :class:`DetectorStateError` if its bytes are no pickle, or one too long."""
     limit = _MAX_RATIO * len(blank_pickle(parameters))
     try:
         stream = zlib.decompressobj(zdict=blank_pickle(parameters))
-        pickled = stream.decompress(stored.state, limit)
+        pickled = stream.decompress(row.state, limit)
     except zlib.error as error:
-        raise damaged(stored, str(error)) from None
+        raise damaged(row, str(error)) from None
     if not stream.eof or stream.unused_data:
-        raise damaged(stored, f"it is cut off, or longer than {limit} bytes")
+        raise damaged(row, f"it is cut off, or longer than {limit} bytes")
     return pickled
 
 
-def load_state(stored: StoredState, parameters: DetectorParameters) -> HalfSpaceTrees:
-    """The detector in ``stored``.
+def load_state(row: StoredState, parameters: DetectorParameters) -> HalfSpaceTrees:
+    """The detector in ``row``.
 
     Its bytes are unpickled only if they equal those of a detector with these parameters everywhere but in the counts.
     So a state can neither run code nor change a class, and tampering can change nothing but counts. Raises
     :class:`DetectorStateError` if the bytes differ elsewhere.
     """
-    opcodes = _without_frames(decompress(stored, parameters))
+    opcodes = _without_frames(decompress(row, parameters))
     try:
         _require_layout(opcodes, _layout(parameters))
         detector: HalfSpaceTrees = pickle.loads(opcodes)  # noqa: S301 (they are our own, but for the counts)
         _require_counts(detector)
     except Exception as error:
-        raise damaged(stored, f"{type(error).__name__}: {error}") from error
+        raise damaged(row, f"{type(error).__name__}: {error}") from error
     return detector
 
 
-def damaged(stored: StoredState, reason: str) -> DetectorStateError:
-    """The error that says that ``stored`` cannot be used, and why."""
+def damaged(row: StoredState, reason: str) -> DetectorStateError:
+    """The error that says that ``row`` cannot be used, and why."""
     return DetectorStateError(
-        f"{state_title(stored)} is not the pickle of such a detector ({reason}): it was damaged or tampered with and "
+        f"{state_title(row)} is not the pickle of such a detector ({reason}): it was damaged or tampered with and "
         "was not used. Restore the store from a backup, or materialize all windows from the first scored one to the "
         "newest in one run."
     )
