@@ -1,4 +1,4 @@
-"""The jobs, the schedule that runs the pipeline twice a day, and the sensor that has Slack told."""
+"""The jobs, the schedule that runs the pipeline twice a day, and the sensors that fill gaps and send alerts."""
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
-from aqi_dagster.partitions import FIRST_WINDOW, WINDOWS, range_tags, requested_range
+from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_tags, requested_range
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -35,11 +35,11 @@ tell_slack = dg.define_asset_job(
 
 
 ONE_AT_A_TIME = {"aqi_dagster/series": "micro_batch"}
-"""By this tag, dagster.yaml lets one run of a series after the other start: a window builds on the ones before it."""
+"""Tag by which dagster.yaml starts the runs of a series one after the other: a window builds on those before it."""
 
 
 def run_requests(warehouse: WarehouseResource, ended: WindowRange, run_key: str) -> list[dg.RunRequest]:
-    """Runs of what the store lacks of the ``ended`` windows, the oldest first; ``run_key`` names them."""
+    """Request runs of the ``ended`` windows that the store lacks, the oldest first, under keys from ``run_key``."""
     with warehouse.store.reader_or_none() as connection:
         ranges = due_ranges(connection, ended)
     keys = [run_key] if len(ranges) == 1 else [f"{run_key} {number}" for number in range(len(ranges))]
@@ -62,13 +62,13 @@ def run_requests(warehouse: WarehouseResource, ended: WindowRange, run_key: str)
 def twice_a_day(
     context: dg.ScheduleEvaluationContext, warehouse: WarehouseResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Runs of what the store lacks at the tick's own time, however late the tick comes."""
-    # What a killed command holds of the pools would have every scheduled run wait for ever.
+    """Request runs of the windows that the store lacks, as of the tick's own time, however late the tick comes."""
+    # Otherwise every scheduled run would wait for ever for the places in pools that a killed command holds.
     give_up_dead_runs(context.instance)
     now = context.scheduled_execution_time
     ended = WINDOWS.get_partition_keys(current_time=now)
     if not ended:
-        return dg.SkipReason(f"No window has ended yet: the first one starts at {WINDOWS.start:%Y-%m-%d %H:%M} UTC.")
+        return dg.SkipReason(NO_WINDOW_YET)
     return run_requests(warehouse, WindowRange.of_keys(ended[0], ended[-1]), now.isoformat())
 
 
@@ -86,7 +86,7 @@ def twice_a_day(
 def lacking_windows(
     context: dg.RunFailureSensorContext, warehouse: WarehouseResource
 ) -> list[dg.RunRequest] | dg.SkipReason:
-    """Runs of what the store lacks after a scheduled run failed; whatever else failed it waits for the next tick."""
+    """Request runs of the windows for want of which a scheduled run failed; other failures wait for the next tick."""
     run = context.dagster_run
     if run.tags.get("dagster/schedule_name") != twice_a_day.name:
         return dg.SkipReason(f"Run {run.run_id} was not started by the schedule.")
@@ -107,5 +107,5 @@ def lacking_windows(
     description="Whenever a run has materialized regional windows, send the alerts it left behind.",
 )
 def classified_windows(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
-    """A run of ``tell_slack``, named after the other: one that materialized many windows is answered once."""
+    """Request one run of ``tell_slack`` for each run that materialized regional windows, however many it had."""
     return dg.RunRequest(run_key=asset_event.run_id)

@@ -1,4 +1,4 @@
-"""What Dagster loads: the assets, their checks, jobs, automation and resources."""
+"""The code location that Dagster loads: assets, their checks, jobs, automation and resources."""
 
 import os
 import warnings
@@ -23,7 +23,7 @@ from aqi_dagster.settings import SLACK_WEBHOOK_URL, Settings, librdkafka_variabl
 
 
 def resources(settings: Settings) -> dict[str, object]:
-    """The resources that ``settings`` describe; secrets stay in the environment until a run starts."""
+    """The resources by ``settings``; a run reads secrets from the environment when it starts."""
     return {
         "kafka": _kafka(settings),
         "warehouse": WarehouseResource(
@@ -89,17 +89,17 @@ def defs() -> dg.Definitions:
         regional_windows,
         slack_alerts,
     ]
-    owned = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=settings.owners), assets)
+    assets_with_owners = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=settings.owners), assets)
     with warnings.catch_warnings():
-        # Whoever reads the log can do nothing about it that Dagster calls the links to the source beta.
+        # Dagster warns that links to the source are beta; a reader of the log can do nothing about that.
         warnings.simplefilter("ignore", dg.BetaWarning)
-        linked = dg.with_source_code_references(owned)
+        assets_with_links = dg.with_source_code_references(assets_with_owners)
     return dg.Definitions(
-        assets=linked,
+        assets=assets_with_links,
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
         sensors=[classified_windows, lacking_windows],
         resources=resources(settings),
-        # Backfills that are launched from an asset's page run in one process too.
+        # For backfills from an asset's page: they run in one process, as the jobs do.
         executor=dg.in_process_executor,
     )

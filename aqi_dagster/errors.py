@@ -20,7 +20,7 @@ class StoreBusyError(StoreError):
 
 
 class ClockError(AqiError):
-    """By the clock of this machine, most readings were measured in the future."""
+    """Most readings lie in the future of this machine's clock."""
 
 
 class KafkaError(AqiError):
@@ -36,7 +36,7 @@ class TopicMissingError(KafkaError):
 
 
 class PartitionStalledError(KafkaError):
-    """A partition gave neither a message nor its end within the configured time."""
+    """A partition sent neither a message nor the end of its log within the configured time."""
 
 
 class TopicRecreatedError(KafkaError):
@@ -60,7 +60,7 @@ class DetectorStateError(AqiError):
 
 
 class RangeRequiredError(AqiError):
-    """A wider range of windows has to be run than was asked for: ``windows``."""
+    """The requested range of windows is too narrow: ``windows`` is the range to run."""
 
     def __init__(self, message: str, windows: WindowRange) -> None:
         super().__init__(message)
@@ -72,11 +72,11 @@ class UnscoredWindowsError(RangeRequiredError):
 
 
 class ChangedFirstWindowError(RangeRequiredError):
-    """Earlier windows were scored by detectors that had begun with another first window than the present one."""
+    """Detectors that began with another first window than the present one scored earlier windows."""
 
 
 class OutdatedAnomaliesError(RangeRequiredError):
-    """Windows were to be classified whose anomalies do not follow from their present scores and thresholds."""
+    """The windows to classify have anomalies that do not follow from the present scores and thresholds."""
 
 
 class UnjudgedWindowsError(RangeRequiredError):
@@ -84,19 +84,19 @@ class UnjudgedWindowsError(RangeRequiredError):
 
 
 class ThinnedStatesError(RangeRequiredError):
-    """Scoring was to begin in the middle of a week of which only the last detector states are still kept."""
+    """Scoring cannot begin in the middle of a week of which only the last detector states are kept."""
 
 
 class GeocodingError(AqiError):
-    """A geocoder did not tell the county of a place, but may later."""
+    """A geocoder could not name the county of a place, but may later."""
 
 
 class SlackError(AqiError):
-    """Slack did not take a message."""
+    """Slack did not accept a message."""
 
 
 class SlackRefusedError(SlackError):
-    """Slack will not take this message as it is, now or later."""
+    """Slack will never accept this message as it is."""
 
 
 class BrokerMissingError(AqiError):

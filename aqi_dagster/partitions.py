@@ -7,7 +7,7 @@ import dagster as dg
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import KEY_FORMAT, WINDOW_CRON, WINDOW_LENGTH, WindowRange, window_key
 
-# The one setting that is read at import: partitions are part of the definitions themselves.
+# The only setting that is read at import, because partitions are part of the definitions.
 FIRST_WINDOW = load_settings().first_window
 """Start of the first window, naive UTC."""
 
@@ -20,6 +20,9 @@ WINDOWS = dg.TimeWindowPartitionsDefinition(
 
 ALL_AT_ONCE = dg.BackfillPolicy.single_run()
 """A backfill of any length is one run, which commits window by window."""
+
+NO_WINDOW_YET = f"No window has ended yet: the first one starts at {WINDOWS.start:%Y-%m-%d %H:%M} UTC."
+"""Why there is nothing to run before the first window has ended."""
 
 
 def range_tags(first: str, last: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The settings in the terms of the pipeline, for what runs without Dagster's resources."""
+"""Settings as objects of the pipeline, for code that runs without Dagster's resources."""
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
@@ -19,7 +19,7 @@ def detector_parameters(settings: Settings) -> DetectorParameters:
 
 
 def anomaly_thresholds(settings: Settings) -> Thresholds:
-    """What an anomaly exceeds."""
+    """The thresholds that an anomaly exceeds."""
     return Thresholds(settings.score_threshold, settings.pm25_threshold)
 
 

@@ -21,13 +21,13 @@ from aqi_dagster import errors, foreign_warnings
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
-from aqi_dagster.instance.dead_runs import announced, give_up_dead_runs, tags_of_command
-from aqi_dagster.partitions import WINDOWS, range_tags
+from aqi_dagster.instance.dead_runs import announce, give_up_dead_runs, tags_of_command
+from aqi_dagster.partitions import NO_WINDOW_YET, WINDOWS, range_tags
 
 INSTANCE_SETTINGS = Path("dagster.yaml")
 
 STOP_TIMEOUT_SECONDS = 30.0
-"""Time for ``dagster dev`` to end its daemon and code servers after Ctrl-C before it is ended by force."""
+"""Time that ``dagster dev`` has after Ctrl-C to end its daemon and code servers before it is killed."""
 
 _DEV_ENVIRONMENT = {
     # A backfill waits for a code server that is being restarted, instead of failing because it knows no assets.
@@ -35,7 +35,7 @@ _DEV_ENVIRONMENT = {
 }
 
 _OF_CODE_LOCATION = {".dagster/repository": "__repository__@aqi_dagster.definitions"}
-"""By this tag the UI finds the runs of a job; what a webserver or a daemon starts has it from Dagster."""
+"""Tag by which the UI finds the runs of a job; Dagster adds it to the runs of its webserver and daemon."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -55,10 +55,10 @@ def use_dagster_home(default: Path = Path(".dagster")) -> None:
 def require_free(port: int) -> None:
     """Raise :class:`RunFailedError` if something listens on ``port`` of 127.0.0.1.
 
-    ``dagster dev`` itself says so in one line among many and goes on without its pages.
+    ``dagster dev`` itself reports that in one line among many and continues without its pages.
     """
     with socket.socket() as probe:
-        # As the webserver does: connections that were closed a moment ago do not matter.
+        # As the webserver binds it: recently closed connections do not keep the port busy.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -73,13 +73,13 @@ def require_free(port: int) -> None:
 def serve(port: int, folder: Path = Path()) -> None:
     """Run ``dagster dev`` on 127.0.0.1 in ``folder`` until it ends or is interrupted.
 
-    Raises :class:`RunFailedError` if it ends by itself, which it does when one of its own processes died.
+    Raises :class:`RunFailedError` if it ends by itself, as it does when one of its processes dies.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # Started in the background of a shell: dagster ends its own processes by SIGINT, which they would ignore too.
+        # A shell starts background jobs with SIGINT ignored; dagster's processes inherit that, and end by SIGINT alone.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # Python would end at once and leave dagster behind.
+        # By default Python ends at once and leaves dagster running.
         signal.signal(number, _exit_on_signal)
     dagster = [sys.executable, "-m", "aqi_dagster.instance"]
     process = subprocess.Popen(  # noqa: S603 (our own words)
@@ -112,21 +112,21 @@ def _exit_on_signal(number: int, frame: FrameType | None) -> None:
 def run_windows(first: str, last: str) -> None:
     """Materialize the windows from partition key ``first`` to ``last`` in one run, as a backfill would.
 
-    Raises :class:`RunFailedError` with what failed.
+    Raises :class:`RunFailedError` with the cause of each failed step.
     """
     if not WINDOWS.get_last_partition_key():
-        raise RunFailedError(f"No window has ended yet: the first one starts at {WINDOWS.start:%Y-%m-%d %H:%M} UTC.")
-    unknown = [key for key in (first, last) if not WINDOWS.has_partition_key(key)]
-    if unknown:
+        raise RunFailedError(NO_WINDOW_YET)
+    missing = [key for key in (first, last) if not WINDOWS.has_partition_key(key)]
+    if missing:
         raise RunFailedError(
-            f"There is no window {unknown[0]} to materialize: windows go from {WINDOWS.get_first_partition_key()} "
+            f"There is no window {missing[0]} to materialize: windows go from {WINDOWS.get_first_partition_key()} "
             f"(AQI_FIRST_WINDOW) to {WINDOWS.get_last_partition_key()}, the newest that has ended."
         )
     _run(micro_batch.name, range_tags(first, last))
 
 
 def run_alerts() -> None:
-    """Send the alerts that are pending. Raises :class:`RunFailedError` with what failed."""
+    """Send the pending alerts. Raises :class:`RunFailedError` with the cause of a failure."""
     _run(tell_slack.name, {})
 
 
@@ -135,7 +135,7 @@ def _run(job: str, tags: dict[str, str]) -> None:
     run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
         give_up_dead_runs(instance)
-        with announced(instance, run_id):
+        with announce(instance, run_id):
             result = definition.execute_in_process(
                 run_config=_QUIET,
                 instance=instance,
@@ -151,12 +151,12 @@ def _run(job: str, tags: dict[str, str]) -> None:
 
 
 def _cause(error: SerializableErrorInfo | None) -> str:
-    """What to tell of a failed step: our own error with its advice, or else the innermost one."""
+    """The error message of a failed step: our own error with its advice, or else the innermost error."""
     ours = {kind.__name__ for kind in vars(errors).values() if isinstance(kind, type)}
-    told = "no error was recorded"
+    message = "no error was recorded"
     while error is not None:
-        told = error.message.strip()
+        message = error.message.strip()
         if error.cls_name in ours:
             break
         error = error.cause
-    return told
+    return message

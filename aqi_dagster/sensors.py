@@ -1,8 +1,8 @@
-"""Sensors: how their places are spelled, and what tells one from another.
+"""Sensors: the text that identifies each, and the spelling of its place.
 
-A sensor is a text. It begins with its place, ``"latitude, longitude"`` in degrees: white space evened out, digits as
-they were given. Where messages carry PurpleAir's ``sensor_index``, ``" #index"`` follows. That text is the identity
-everywhere, so a device that moved is a new sensor, and two devices at one place are told apart by their index alone.
+A sensor is a text. It begins with its place, ``"latitude, longitude"`` in degrees: the digits as the message has them,
+white space in one form. Where messages carry PurpleAir's ``sensor_index``, ``" #index"`` follows. That text is the
+identity everywhere: a device that moved is a new sensor, and only their indices distinguish two devices at one place.
 """
 
 import re
@@ -12,7 +12,7 @@ _SENSOR = re.compile(_PLACE.pattern + r"(?:#(\d+))?", re.ASCII)
 
 
 def even_spelling(place: str) -> str | None:
-    """The one spelling of ``place``, ``"latitude, longitude"``, its digits as given; None if it is no place on Earth.
+    """The one spelling of ``place``, ``"latitude, longitude"``, with its own digits; None if it is not on Earth.
 
     >>> even_spelling("45.504625,\\n -122.595016")
     '45.504625, -122.595016'

@@ -1,7 +1,7 @@
-"""Settings from the environment: names, meaning, defaults and what is allowed.
+"""Settings from the environment: their names, meanings, defaults and limits.
 
-Read once when Dagster loads the code location or the command line starts. Secrets are not read here: Dagster's
-``EnvVar`` hands them to the resources when a run starts.
+They are read once, when Dagster loads the code location or the command line starts. Secrets are not among them:
+Dagster's ``EnvVar`` reads those for the resources when a run starts.
 """
 
 import os
@@ -9,53 +9,15 @@ import re
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, FilePath, ValidationError
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
-from aqi_dagster.windows import window_start
+from aqi_dagster.setting_values import Text, owners_of, starts_window, web_address
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
-
-_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
-
-
-def starts_window(moment: datetime) -> datetime:
-    """``moment``, if it is the start of a window in naive UTC; ``ValueError`` otherwise."""
-    if moment.tzinfo is not None:
-        raise ValueError("must be written without time zone; it is UTC")
-    if window_start(moment) != moment:
-        raise ValueError("must be the start of a window: 00:00 or 12:00 UTC")
-    return moment
-
-
-def _not_blank(text: Any) -> Any:
-    if isinstance(text, str) and not text.strip():
-        raise ValueError("must not be empty")
-    return text
-
-
-def _web_address(url: str) -> str:
-    parts = urlsplit(url)
-    # A port that is no number raises ValueError by itself.
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
-        raise ValueError("must be the address of a server, such as https://server.example.org")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold a password: it would be written to logs")
-    return url
-
-
-def _owners(given: Any) -> Any:
-    owners = [owner.strip() for owner in given.split(",")] if isinstance(given, str) else given
-    for owner in owners:
-        if not _OWNER.fullmatch(owner):
-            raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
-    return tuple(owners)
-
-
-Text = Annotated[str, BeforeValidator(_not_blank)]
 
 
 class Settings(BaseModel):
@@ -68,14 +30,14 @@ class Settings(BaseModel):
     )
     kafka_topic: Text = Field("sensor_data", alias="KAFKA_TOPIC", description="topic that holds the readings")
     kafka_timeout_seconds: float = Field(
-        30.0,
+        defaults.KAFKA_TIMEOUT_SECONDS,
         gt=0,
         le=3600,
         alias="KAFKA_TIMEOUT_SECONDS",
         description="silence of a broker or partition that is an error",
     )
     kafka_chunk_messages: int = Field(
-        245_760,
+        defaults.KAFKA_CHUNK_MESSAGES,
         ge=1,
         alias="KAFKA_CHUNK_MESSAGES",
         description="messages that one transaction takes in, and so what is held in memory",
@@ -99,17 +61,19 @@ class Settings(BaseModel):
         "notebook", alias="AQI_RULES", description="rules by which verdicts are reached; docs/verdicts.md explains both"
     )
     region_method: Literal["name", "polygons", "county", "nominatim"] = Field(
-        "name", alias="AQI_REGION_METHOD", description="how sensors are gathered into regions"
+        defaults.REGION_METHOD, alias="AQI_REGION_METHOD", description="how sensors are gathered into regions"
     )
-    region: Text = Field("Lake Tahoe", alias="AQI_REGION", description="method name: the region of all sensors")
+    region: Text = Field(defaults.REGION, alias="AQI_REGION", description="method name: the region of all sensors")
     region_file: FilePath | None = Field(
         None, alias="AQI_REGION_FILE", description="method polygons: GeoJSON file of named polygons"
     )
     region_elsewhere: Text = Field(
-        "Elsewhere", alias="AQI_REGION_ELSEWHERE", description="region of the sensors that are in no other"
+        defaults.REGION_ELSEWHERE,
+        alias="AQI_REGION_ELSEWHERE",
+        description="region of the sensors that are in no other",
     )
-    nominatim_url: Annotated[str, AfterValidator(_web_address)] = Field(
-        "https://nominatim.openstreetmap.org",
+    nominatim_url: Annotated[str, AfterValidator(web_address)] = Field(
+        defaults.NOMINATIM_URL,
         alias="AQI_NOMINATIM_URL",
         description="method nominatim: address of the server",
     )
@@ -119,73 +83,96 @@ class Settings(BaseModel):
         description="method nominatim: what tells the server's owners who asks",
     )
     future_allowance_minutes: float = Field(
-        10.0,
+        defaults.FUTURE_ALLOWANCE_MINUTES,
         ge=0,
         le=525_600,
         alias="AQI_FUTURE_ALLOWANCE_MINUTES",
         description="how far created_at may lie ahead of our clock",
     )
     duckdb_memory_mb: int = Field(
-        512, ge=128, alias="AQI_DUCKDB_MEMORY_MB", description="MB of the private store that DuckDB may hold in memory"
+        defaults.DUCKDB_MEMORY_MB,
+        ge=128,
+        alias="AQI_DUCKDB_MEMORY_MB",
+        description="MB of the private store that DuckDB may hold in memory",
     )
     lock_timeout_seconds: float = Field(
-        3600.0,
+        defaults.LOCK_TIMEOUT_SECONDS,
         gt=0,
         le=604_800,
         alias="AQI_LOCK_TIMEOUT_SECONDS",
         description="how long a run queues behind another writer",
     )
 
-    detector_n_trees: int = Field(4, ge=1, le=1000, alias="AQI_DETECTOR_N_TREES", description="trees of a detector")
-    detector_height: int = Field(3, ge=1, le=15, alias="AQI_DETECTOR_HEIGHT", description="height of each tree")
+    detector_n_trees: int = Field(
+        defaults.DETECTOR_N_TREES, ge=1, le=1000, alias="AQI_DETECTOR_N_TREES", description="trees of a detector"
+    )
+    detector_height: int = Field(
+        defaults.DETECTOR_HEIGHT, ge=1, le=15, alias="AQI_DETECTOR_HEIGHT", description="height of each tree"
+    )
     detector_window_size: int = Field(
-        50,
+        defaults.DETECTOR_WINDOW_SIZE,
         ge=1,
         alias="AQI_DETECTOR_WINDOW_SIZE",
         description="readings after which the trees take over what they learned",
     )
-    detector_seed: int = Field(11, ge=0, alias="AQI_DETECTOR_SEED", description="seed of the random trees")
+    detector_seed: int = Field(
+        defaults.DETECTOR_SEED, ge=0, alias="AQI_DETECTOR_SEED", description="seed of the random trees"
+    )
     detector_lower_limit: float = Field(
-        0.0, allow_inf_nan=False, alias="AQI_DETECTOR_LOWER_LIMIT", description="lower end of the PM2.5 range, ug/m3"
+        defaults.DETECTOR_LOWER_LIMIT,
+        allow_inf_nan=False,
+        alias="AQI_DETECTOR_LOWER_LIMIT",
+        description="lower end of the PM2.5 range, ug/m3",
     )
     detector_upper_limit: float = Field(
-        1200.0, allow_inf_nan=False, alias="AQI_DETECTOR_UPPER_LIMIT", description="upper end of the PM2.5 range, ug/m3"
+        defaults.DETECTOR_UPPER_LIMIT,
+        allow_inf_nan=False,
+        alias="AQI_DETECTOR_UPPER_LIMIT",
+        description="upper end of the PM2.5 range, ug/m3",
     )
     states_kept_days: float = Field(
-        28.0,
+        defaults.STATES_KEPT_DAYS,
         ge=0,
         le=36_500,
         alias="AQI_STATES_KEPT_DAYS",
         description="how long the detector states of every window are kept; older ones only at each week's end",
     )
     score_threshold: float = Field(
-        0.7, ge=0, le=1, alias="AQI_SCORE_THRESHOLD", description="an anomaly scores more than this"
+        defaults.SCORE_THRESHOLD,
+        ge=0,
+        le=1,
+        alias="AQI_SCORE_THRESHOLD",
+        description="an anomaly scores more than this",
     )
     pm25_threshold: float = Field(
-        50.0, ge=0, allow_inf_nan=False, alias="AQI_PM25_THRESHOLD", description="an anomaly reads more PM2.5, ug/m3"
+        defaults.PM25_THRESHOLD,
+        ge=0,
+        allow_inf_nan=False,
+        alias="AQI_PM25_THRESHOLD",
+        description="an anomaly reads more PM2.5, ug/m3",
     )
 
     max_rejected_share: float = Field(
-        0.05,
+        defaults.MAX_REJECTED_SHARE,
         ge=0,
         le=1,
         alias="AQI_MAX_REJECTED_SHARE",
         description="a pull that rejects more of its messages makes a check warn",
     )
-    owners: Annotated[tuple[str, ...], BeforeValidator(_owners)] = Field(
+    owners: Annotated[tuple[str, ...], BeforeValidator(owners_of)] = Field(
         ("team:air-quality",),
         alias="AQI_OWNERS",
         description="who looks after the assets: mail addresses or team:NAME, comma-separated",
     )
 
     digest_after_hours: float = Field(
-        48.0,
+        defaults.DIGEST_AFTER_HOURS,
         gt=0,
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
     )
-    dagster_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+    dagster_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"
     )
 
@@ -195,28 +182,28 @@ class Settings(BaseModel):
         return timedelta(hours=self.digest_after_hours)
 
 
-def _shown(value: Any) -> str:
-    """``value`` for an error message, without the password that a web address may hold."""
+def _quote(value: Any) -> str:
+    """``value`` in an error message, without the password that a web address may hold."""
     return re.sub(r"//[^/]*@", "//...@", repr(value))
 
 
 def load_settings() -> Settings:
-    """The settings as the environment has them now; a name that seems misspelt is a warning, once in a process.
+    """The settings in the present environment; logs each name that seems misspelt, once in a process.
 
-    Raises :class:`ConfigurationError` that names each wrong variable, its value and what is allowed.
+    Raises :class:`ConfigurationError` that names each wrong variable, its value and what it may be.
     """
-    given = {name: value for name, value in os.environ.items() if value != ""}
-    known = {field.alias: value for field in Settings.model_fields.values() if (value := given.get(field.alias or ""))}
-    warn_of_strange_names(given, [*(str(field.alias) for field in Settings.model_fields.values()), SLACK_WEBHOOK_URL])
+    variables = {name: value for name, value in os.environ.items() if value != ""}
+    names = [str(field.alias) for field in Settings.model_fields.values()]
+    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL])
     settings, faults = None, []
     try:
-        settings = Settings.model_validate(known)
+        settings = Settings.model_validate({name: variables[name] for name in names if name in variables})
     except ValidationError as error:
         faults = [
-            f"{fault['loc'][0]}={_shown(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{fault['loc'][0]}={_quote(fault['input'])}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
-    # Raised out here, because Pydantic's error keeps its frames alive for ever where another one refers to it.
+    # Raised outside the handler: an error that refers to Pydantic's would keep its frames alive for ever.
     if settings is None:
         raise ConfigurationError(
             "Wrong settings in the environment or in .env: "
@@ -239,7 +226,7 @@ def load_settings() -> Settings:
 
 
 def librdkafka_variables() -> dict[str, str]:
-    """librdkafka setting to the name of the environment variable that holds it, for every ``KAFKA_CONFIG_*`` set."""
+    """The name of the environment variable of each librdkafka setting that a ``KAFKA_CONFIG_*`` variable sets."""
     return {
         name.removeprefix(KAFKA_CONFIG_PREFIX).lower().replace("_", "."): name
         for name, value in os.environ.items()

@@ -1,6 +1,6 @@
-"""The 12-hour window: the unit in which readings are scored, classified and told.
+"""The 12-hour window: the unit in which readings are scored and classified, and alerts sent.
 
-Everything that speaks of windows (the Dagster partitions, the SQL, the command line) takes its arithmetic from here.
+All code that handles windows (the Dagster partitions, the SQL, the command line) imports its arithmetic from here.
 Times are naive ``datetime`` in UTC, as they are in DuckDB's TIMESTAMP columns.
 """
 
@@ -13,10 +13,10 @@ WINDOW_LENGTH = timedelta(hours=12)
 """Windows are [00:00, 12:00) and [12:00, 24:00) UTC, as in the streaming notebook this pipeline rebuilds."""
 
 WINDOW_CRON = "0 0,12 * * *"
-"""When a window ends and the next begins, as cron in UTC."""
+"""The times at which one window ends and the next begins, as cron in UTC."""
 
 KEY_FORMAT = "%Y-%m-%dT%H:%M"
-"""Text of a window's start, used as Dagster's partition key."""
+"""Format of a window's start as Dagster's partition key."""
 
 _ORIGIN = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC by convention, see the module's docstring)
 
@@ -64,7 +64,7 @@ class WindowRange:
     last: datetime
 
     def __post_init__(self) -> None:
-        """Refuse what is no range."""
+        """Raise ``ValueError`` unless the two are the starts of windows, in order."""
         for start in (self.first, self.last):
             if window_start(start) != start:
                 raise ValueError(f"no window starts at {start}")

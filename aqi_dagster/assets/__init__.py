@@ -1,1 +1,1 @@
-"""The Dagster assets, a thin file each, and what their pages show."""
+"""The Dagster assets, a thin file each, and the metadata, plots and log lines of their pages."""

@@ -1,4 +1,4 @@
-"""The scored readings that stand out."""
+"""The anomalies: scored readings above both thresholds."""
 
 import dagster as dg
 

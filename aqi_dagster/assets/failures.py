@@ -1,4 +1,4 @@
-"""What a failed run shows first: our own error, which says what to do, on a line of its own."""
+"""The first line of a failed run: our own error, which says what to do."""
 
 import dagster as dg
 
@@ -7,6 +7,6 @@ from aqi_dagster.errors import AqiError
 
 @dg.failure_hook
 def log_cause(context: dg.HookContext) -> None:
-    """Log the error of this domain that failed a step: Dagster's own event hides it below pages of traceback."""
+    """Log our own error that failed a step, because Dagster's event buries it under pages of traceback."""
     if isinstance(context.op_exception, AqiError):
         context.log.error("%s: %s", type(context.op_exception).__name__, context.op_exception)

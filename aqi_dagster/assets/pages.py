@@ -1,4 +1,4 @@
-"""What all asset pages show: tables and their columns, lineage, numbers of each window, time of each stage."""
+"""Metadata of all asset pages: tables and their columns, lineage, numbers of each window, time of each stage."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from aqi_dagster.windows import window_key
 GROUP = "air_quality"
 
 NEWEST_SHOWN = 2
-"""Plots of an asset, and verdicts told one by one, in a run: the newest. Dagster's event log keeps them for ever."""
+"""The plots, and the logged verdicts, of one run: only the newest, as Dagster's event log keeps them for ever."""
 
 _SCORED = ["sensor", "created_at", "window_start", "pm25_cf1"]
 _CORRECTED = ["anomalies.pm25_cf1", "readings.pm25_cf1", "readings.humidity"]
@@ -64,7 +64,7 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
     },
     "slack_alerts": {column: [f"regional_windows.{column}"] for column in ("region", "window_start", "verdict")},
 }
-"""Columns that each column of a table is made of, as ``table.column``; those that the pipeline makes up have none."""
+"""The sources of each column of a table, as ``table.column``; a column that the pipeline adds itself has none."""
 
 
 def table_metadata(table: str) -> dict[str, Any]:
@@ -97,19 +97,19 @@ def _dependency(source: str) -> dg.TableColumnDep:
 def describe_windows(
     context: dg.AssetExecutionContext, windows: Mapping[datetime, Mapping[str, Any]], of_run: Mapping[str, Any]
 ) -> None:
-    """Put the metadata of each window (start) on its materialization, and those of the whole run on the newest one's.
+    """Attach the metadata of each window (start) to its materialization, and those of the run to that of the newest.
 
-    Once there they plot as one point a run; on every window a long backfill would show them as often as it has windows.
+    So the plots of a run's metadata have one point a run; attached to every window they would have one a window.
     """
     newest = max(windows)
-    # Not by context.add_asset_metadata, which for each window lists all windows of the run, to see that it is one of
-    # them: in a backfill of years that takes longer than all the rest.
+    # Not by context.add_asset_metadata: for each window it searches a list of all windows of the run, which in a
+    # backfill of years takes longer than all the rest.
     step = context.get_step_execution_context()
-    described = dict(step._metadata_accumulator.per_output_metadata)
+    metadata_of_outputs = dict(step._metadata_accumulator.per_output_metadata)
     for start, metadata in windows.items():
         handle = AssetMetadataHandle(asset_key=context.asset_key, partition_key=window_key(start))
-        described[handle] = {**metadata, **(of_run if start == newest else {})}
-    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=described)
+        metadata_of_outputs[handle] = {**metadata, **(of_run if start == newest else {})}
+    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=metadata_of_outputs)
 
 
 class Stages:

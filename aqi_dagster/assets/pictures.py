@@ -1,4 +1,4 @@
-"""Plots on the asset pages: what is nice to see must not cost what was computed."""
+"""Plots on the asset pages. A plot that fails must not fail the run, whose tables are written."""
 
 import re
 from base64 import b64encode
@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import dagster as dg
 
-Made = TypeVar("Made")
-Shown = TypeVar("Shown")
+Result = TypeVar("Result")
+Subject = TypeVar("Subject")
 
 
-def attempted(context: dg.AssetExecutionContext, plot: str, make: Callable[[], Made]) -> Made | None:
-    """What ``make`` gives towards ``plot``, or None and a warning in the run's log if it fails.
+def attempt(context: dg.AssetExecutionContext, plot: str, make: Callable[[], Result]) -> Result | None:
+    """Return the result of ``make``, a part of ``plot``; if it fails, log a warning in the run and return None.
 
-    The tables are written by then: a plot that cannot be drawn is missing from the page, and nothing else.
+    A plot that cannot be drawn is then missing from its page, and nothing else.
     """
     try:
         return make()
@@ -28,18 +28,18 @@ def attempted(context: dg.AssetExecutionContext, plot: str, make: Callable[[], M
 
 
 def _escaped(text: str) -> str:
-    """``text`` in one line, so that neither Markdown nor HTML takes any of it for markup."""
-    return re.sub(r"([^\w\s.,:;-])", lambda found: f"&#{ord(found[1])};", " ".join(text.split()), flags=re.ASCII)
+    """``text`` in one line, so escaped that neither Markdown nor HTML reads any of it as markup."""
+    return re.sub(r"([^\w\s.,:;-])", lambda match: f"&#{ord(match[1])};", " ".join(text.split()), flags=re.ASCII)
 
 
 def picture(
-    context: dg.AssetExecutionContext, plot: str, text: str, shown: Shown | None, draw: Callable[[Shown], bytes]
+    context: dg.AssetExecutionContext, plot: str, text: str, subject: Subject | None, draw: Callable[[Subject], bytes]
 ) -> dg.MarkdownMetadataValue | None:
-    """The PNG that ``draw`` makes of ``shown``, as Markdown with ``text`` for whoever cannot see it.
+    """The PNG that ``draw`` makes of ``subject``, as Markdown with ``text`` for readers who cannot see it.
 
-    None if there is nothing to be ``shown``, or if it cannot be drawn.
+    None if ``subject`` is None, or if it cannot be drawn.
     """
-    png = None if shown is None else attempted(context, plot, lambda: draw(shown))
+    png = None if subject is None else attempt(context, plot, lambda: draw(subject))
     return (
         None
         if png is None

@@ -64,13 +64,13 @@ def readings(
 
 
 def _describe_window(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata of one window, as Dagster names them."""
+    """The metadata of one window, under Dagster's names."""
     others = {name: number for name, number in numbers.items() if name != "rows"}
     return {"dagster/partition_row_count": numbers.get("rows", 0), **others}
 
 
 def _describe_pull(context: dg.AssetExecutionContext, pulled: PulledMessages, report: PullReport) -> dict[str, Any]:
-    """Log what a pull took in; returns the same as metadata."""
+    """Log the numbers of a pull; returns them as metadata."""
     context.log.info(
         "Pulled %d messages: %d readings (%d of them repeated) and %d rejected",
         pulled.messages,

@@ -10,7 +10,7 @@ import dagster as dg
 from aqi_dagster.assets.checks import SCORES_UP_TO_DATE, scores_up_to_date
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, NEWEST_SHOWN, Stages, describe_windows, table_metadata
-from aqi_dagster.assets.pictures import attempted, picture
+from aqi_dagster.assets.pictures import attempt, picture
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
@@ -54,33 +54,33 @@ def scored_readings(
     stages = Stages()
     with warehouse.exclusive() as writer:
         with stages.stage("score"):
-            scored = list(score_windows(writer, windows, FIRST_WINDOW, detector.parameters))
+            scored_windows = list(score_windows(writer, windows, FIRST_WINDOW, detector.parameters))
             dropped = thin_states(writer, windows.first, detector.states_kept)
         with stages.stage("check"):
             numbers = score_numbers(writer, windows, limits)
-            up_to_date = scores_up_to_date(writer, detector.parameters)
-        to_show = [start for start in windows if numbers.get(start, {}).get("above_thresholds")][-NEWEST_SHOWN:]
+            score_check = scores_up_to_date(writer, detector.parameters)
+        to_plot = [start for start in windows if numbers.get(start, {}).get("above_thresholds")][-NEWEST_SHOWN:]
         series = {
-            start: attempted(context, window_key(start), partial(scored_series, writer, start, limits))
-            for start in to_show
+            start: attempt(context, window_key(start), partial(scored_series, writer, start, limits))
+            for start in to_plot
         }
-    of_windows = _describe_scores(context, scored, numbers, dropped)
+    of_windows = _describe_scores(context, scored_windows, numbers, dropped)
     with stages.stage("plot"):
-        for start, shown in series.items():
-            of_windows[start] |= _plot(context, start, shown, limits)
+        for start, series_of_window in series.items():
+            of_windows[start] |= _plot(context, start, series_of_window, limits)
     describe_windows(context, of_windows, of_run=stages.metadata)
-    return dg.MaterializeResult(check_results=[up_to_date])
+    return dg.MaterializeResult(check_results=[score_check])
 
 
 def _describe_scores(
-    context: dg.AssetExecutionContext, scored: Sequence[ScoredWindow], numbers: Numbers, dropped: int
+    context: dg.AssetExecutionContext, windows: Sequence[ScoredWindow], numbers: Numbers, dropped: int
 ) -> dict[datetime, dict[str, Any]]:
-    """Log what was scored; returns the metadata of each window (start)."""
+    """Log the numbers of the run; returns the metadata of each window (start)."""
     context.log.info(
         "Scored %d readings of %d windows, %d of them for the first time; dropped %d old states",
-        sum(window.readings for window in scored),
-        len(scored),
-        sum(window.newly_scored for window in scored),
+        sum(window.readings for window in windows),
+        len(windows),
+        sum(window.newly_scored for window in windows),
         dropped,
     )
     return {
@@ -90,7 +90,7 @@ def _describe_scores(
             "sensors": window.sensors,
             **numbers.get(window.start, {}),
         }
-        for window in scored
+        for window in windows
     }
 
 

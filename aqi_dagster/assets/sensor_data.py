@@ -9,8 +9,8 @@ from aqi_dagster.pipeline.store.columns import stored_columns
 def _message() -> dg.TableSchema:
     """The parts of a message that become columns of ``readings``, which have the same meaning and unit."""
     sources = {column: source.split(".", 1)[1] for column, (source,) in LINEAGE["readings"].items()}
-    # A window is not told but computed.
-    kept = [
+    # The message has no window: the pipeline computes it.
+    columns = [
         column for column in stored_columns()["readings"] if column.name in sources and column.name != "window_start"
     ]
     return dg.TableSchema(
@@ -21,7 +21,7 @@ def _message() -> dg.TableSchema:
                 column.comment,
                 constraints=dg.TableColumnConstraints(nullable=column.nullable),
             )
-            for column in kept
+            for column in columns
         ]
     )
 

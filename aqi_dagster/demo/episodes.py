@@ -1,4 +1,4 @@
-"""Where the synthetic summer's sensors stand, and which episodes of smoke and of broken sensors they see when."""
+"""The sensors of the synthetic summer, and the schedule of its episodes of smoke and of broken sensors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +89,7 @@ class ScheduledEpisode:
         return timedelta(hours=self.hours, minutes=float(self._arrival_minutes[list(self.sensors)].max()))
 
     def concentration(self, minutes: Floats, chance: Floats) -> Floats:
-        """What it adds to each sensor's PM2.5, ug/m3, ``minutes`` after the summer's start (see ``Shape``)."""
+        """The PM2.5 that it adds at each sensor, ug/m3, ``minutes`` after the summer's start (see ``Shape``)."""
         since = minutes - self.begin / timedelta(minutes=1) - self._arrival_minutes
         affected = np.isin(np.arange(len(SENSORS)), self.sensors) & (since >= 0) & (since < 60 * self.hours)
         return np.where(affected, self.shape(since, chance), 0.0)
@@ -120,7 +120,7 @@ def _wild(_: Floats, chance: Floats) -> Floats:
     return 350 * 13**chance
 
 
-# Two windows or more lie between two episodes, so that no detector has the one in its reference when the next begins.
+# Two windows or more lie between two episodes: so no detector scores an episode by the masses of the one before.
 SCHEDULE = (
     ScheduledEpisode("malfunction", 2, 1, 8, range(8, 9), _spikes, "spikes in Tahoma"),
     ScheduledEpisode("smoke", 9, 2, 7, _EVERYWHERE, _smoke(560, 5), "wildfire smoke over the whole basin"),

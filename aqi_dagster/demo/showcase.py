@@ -1,7 +1,7 @@
 """The demo: the whole pipeline on a synthetic summer (or the reader's own files), and `dagster dev` on the same data.
 
-Everything it keeps is in one folder, and nothing in it reaches beyond 127.0.0.1 unless the environment names a
-Kafka of your own.
+It stores all of its files in one folder, and connects to nothing beyond 127.0.0.1 unless the environment names a Kafka
+of your own.
 """
 
 import json
@@ -37,14 +37,20 @@ FOLDER = Path(".demo")
 PARTITIONS = 4
 
 MAX_SPAN = timedelta(days=3 * 366)
-"""Longest time that the demo shows: a reading with a wrong date would make it a decade of empty windows."""
+"""Longest time that the demo runs: a reading with a wrong date would add years of empty windows."""
 
 _log = logging.getLogger(__name__)
+
+_REGIONAL_WINDOWS = """
+SELECT window_start, region, verdict, count_sensors, count_anomalies, max_pm25
+FROM regional_windows
+ORDER BY ALL
+"""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What the demo shows: the windows from ``first`` to ``last`` of ``files``, or of a summer if there are none."""
+    """The windows that the demo runs, from ``first`` to ``last``, of ``files`` or else of a synthetic summer."""
 
     first: datetime
     last: datetime
@@ -56,7 +62,7 @@ class Plan:
         """A summer that ends with the newest window that has ended, or the time that ``files`` cover."""
         now = utc_now()
         newest = window_start(now) - WINDOW_LENGTH
-        # A topic of its own for each demo: on a Kafka that others use, nothing may mix with theirs.
+        # Each demo has its own topic, because its messages must not mix with those of others on a shared Kafka.
         topic = f"aqi_demo_{now:%Y%m%dT%H%M%S}"
         if not files:
             return cls(newest + WINDOW_LENGTH - timedelta(days=DAYS), newest, [], topic)
@@ -71,39 +77,39 @@ class Plan:
 
     @property
     def summer(self) -> Summer | None:
-        """The synthetic summer, if that is what is shown."""
+        """The synthetic summer, or None if the demo runs files."""
         return None if self.files else Summer(self.first)
 
     def messages(self) -> Iterator[Message]:
-        """Everything the windows hold, to be sent to Kafka."""
+        """All messages of the windows."""
         if self.summer:
             yield from self.summer.messages(self.first, self.last + WINDOW_LENGTH)
         for file in self.files:
             yield from read_file(file)
 
     def save(self, path: Path) -> None:
-        """Keep the plan for ``dagster dev``."""
+        """Write the plan to ``path``, for ``dagster dev``."""
         files = [str(file) for file in self.files]
         times = {"first": self.first.isoformat(), "last": self.last.isoformat()}
         path.write_text(json.dumps({**times, "files": files, "topic": self.topic}))
 
     @classmethod
     def load(cls, path: Path) -> "Plan":
-        """The plan that :meth:`save` kept."""
-        kept = json.loads(path.read_text())
-        first, last = (datetime.fromisoformat(kept[name]) for name in ("first", "last"))
-        return cls(first, last, [Path(file) for file in kept["files"]], kept["topic"])
+        """The plan that :meth:`save` wrote."""
+        plan = json.loads(path.read_text())
+        first, last = (datetime.fromisoformat(plan[name]) for name in ("first", "last"))
+        return cls(first, last, [Path(file) for file in plan["files"]], plan["topic"])
 
 
 def run_demo(files: Sequence[Path]) -> None:
-    """Fill a topic, run all its windows through Dagster, have alerts told, and print what came of it."""
+    """Fill a topic, run all its windows through Dagster, send the alerts, and print verdicts and messages."""
     plan = Plan.make(files)
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     plan.save(FOLDER / "demo.json")
     with _kafka() as servers, WebhookReceiver() as slack:
         _configure(plan, servers, slack.url)
-        # Only now: the definitions read the first window when they are imported.
+        # Imported here, because the definitions read the first window at import.
         from aqi_dagster.runs import run_alerts, run_windows, use_dagster_home
 
         use_dagster_home()
@@ -111,8 +117,8 @@ def run_demo(files: Sequence[Path]) -> None:
         config = librdkafka_settings(settings)
         create_topic(config, settings.kafka_topic, PARTITIONS)
         click.echo(f"Sending readings to topic {settings.kafka_topic} at {servers} ...")
-        with delivery_bar("readings") as delivered:
-            produce(config, settings.kafka_topic, plan.messages(), delivered)
+        with delivery_bar("readings") as on_delivered:
+            produce(config, settings.kafka_topic, plan.messages(), on_delivered)
         first, last = window_key(plan.first), window_key(plan.last)
         click.echo(f"Running the windows {first} to {last} through Dagster ...")
         run_windows(first, last)
@@ -176,9 +182,9 @@ def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
     os.environ.update(
         KAFKA_BOOTSTRAP_SERVERS=servers,
         KAFKA_TOPIC=plan.topic,
-        # The embedded broker forgets when it stops: its topic is made anew each time.
+        # The embedded broker loses its topic when it stops, so each start creates it anew.
         KAFKA_ON_RECREATED_TOPIC="reread",
-        # Whatever your own settings say, simulated sensors are not looked up anywhere.
+        # Simulated sensors are never looked up, whatever your own settings are.
         AQI_REGION_METHOD="name",
         AQI_DATA_DIR=str((FOLDER / "data").absolute()),
         AQI_FIRST_WINDOW=window_key(plan.first),
@@ -205,29 +211,24 @@ def _time_span(files: Sequence[Path]) -> tuple[datetime, datetime]:
 
 
 def _print_windows(plan: Plan) -> None:
-    expected = plan.summer.expected_verdicts(plan.last + WINDOW_LENGTH) if plan.summer else {}
+    """Print a table of the regional windows, for a summer beside their labels, and how many verdicts are right."""
+    labels = plan.summer.expected_verdicts(plan.last + WINDOW_LENGTH) if plan.summer else {}
     with Store(load_settings().data_dir).reader() as connection:
-        found = {
-            start: row
-            for start, *row in connection.execute(
-                "SELECT window_start, region, verdict, count_sensors, count_anomalies, max_pm25 FROM regional_windows "
-                "ORDER BY ALL"
-            ).fetchall()
-        }
+        windows = {start: row for start, *row in connection.execute(_REGIONAL_WINDOWS).fetchall()}
     headers = ["window (UTC)", "region", "verdict", "sensors", "anomalies", "max PM2.5, ug/m3"]
     nothing = ["", "", "", "", ""]
     if not plan.summer:
         click.echo(
-            tabulate([[f"{start:%Y-%m-%d %H:%M}", *row] for start, row in found.items()], headers, floatfmt=".1f")
+            tabulate([[f"{start:%Y-%m-%d %H:%M}", *row] for start, row in windows.items()], headers, floatfmt=".1f")
         )
         return
     rows = [
-        [f"{start:%Y-%m-%d %H:%M}", *found.get(start, nothing), expected.get(start, "nothing")]
-        for start in sorted(found.keys() | expected.keys())
+        [f"{start:%Y-%m-%d %H:%M}", *windows.get(start, nothing), labels.get(start, "nothing")]
+        for start in sorted(windows.keys() | labels.keys())
     ]
     click.echo(tabulate(rows, [*headers, "label"], floatfmt=".1f"))
-    right = sum(start in found and found[start][1] == label for start, label in expected.items())
-    click.echo(f"{right} of {len(expected)} labelled windows found as labelled; {len(found) - right} others.")
+    right = sum(start in windows and windows[start][1] == label for start, label in labels.items())
+    click.echo(f"{right} of {len(labels)} labelled windows found as labelled; {len(windows) - right} others.")
 
 
 def _print_messages(slack: WebhookReceiver) -> None:
@@ -237,7 +238,7 @@ def _print_messages(slack: WebhookReceiver) -> None:
 
 
 def _sql_hint() -> str:
-    """What shows the windows on a machine like this one: not every one has the DuckDB shell."""
+    """A command that prints the windows: by the DuckDB shell, or by Python where that is not installed."""
     query = "SELECT window_start, region, verdict, count_sensors, max_pm25 FROM regional_windows ORDER BY ALL DESC"
     file = FOLDER / "data" / "aqi.duckdb"
     if shutil.which("duckdb"):

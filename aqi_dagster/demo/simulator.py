@@ -1,4 +1,4 @@
-"""The synthetic summer in real time: what the sensors would have sent up to now, then on as time goes by."""
+"""The synthetic summer in real time: first the messages up to now, then each new one at its own time."""
 
 import logging
 import threading
@@ -12,7 +12,7 @@ from aqi_dagster.windows import utc_now
 logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-"""How often to look for messages whose time has come."""
+"""Time between two looks for new messages."""
 
 
 def simulate(

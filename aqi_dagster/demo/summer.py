@@ -1,8 +1,8 @@
 """A synthetic summer of 25 PurpleAir sensors around Lake Tahoe, with labelled episodes of smoke and of broken sensors.
 
 Every reading is a pure function of the summer's start, its slot of ten minutes and its sensor, so any part of the
-summer can be made at any time, alone or again, and comes out the same. After ``DAYS`` days the same episodes come
-again, with other noise, for ever.
+summer can be computed alone, at any time and repeatedly, with equal readings. After ``DAYS`` days the same episodes
+come again, with other noise, for ever.
 
 The detectors learn what lasts or rises slowly as normal: with the default settings only a sharp rise beyond about
 330 ug/m3 scores above 0.7, so all episodes are of that kind. The labels take all sensors as one region.
@@ -71,7 +71,7 @@ class Summer:
         return list(takewhile(lambda episode: episode.start < until, self._all_episodes()))
 
     def expected_verdicts(self, until: datetime) -> dict[datetime, Kind]:
-        """What must be said, by window's start, of the windows that ended by ``until``; of all others nothing."""
+        """The right verdict of each window (start) that ended by ``until``; the other windows must have none."""
         return {
             window: episode.kind
             for episode in self.episodes(until)

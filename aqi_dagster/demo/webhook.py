@@ -1,4 +1,4 @@
-"""A local HTTP server that stands for Slack's incoming webhook in the demo."""
+"""A local HTTP server in the place of Slack's incoming webhook, for the demo."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ from typing import Any, Self
 
 
 class WebhookReceiver:
-    """Context manager around a real HTTP server on a free port of 127.0.0.1 that keeps what is posted to it.
+    """Context manager around a real HTTP server on a free port of 127.0.0.1 that collects the messages posted to it.
 
     Like Slack it answers 200 ``ok`` to a JSON object, and 400 ``invalid_payload`` to anything else.
 
@@ -25,7 +25,7 @@ class WebhookReceiver:
 
     @property
     def url(self) -> str:
-        """Where to post, in the shape of Slack's webhook addresses."""
+        """The address to post to, in the form of Slack's webhook addresses."""
         return f"http://127.0.0.1:{self._server.server_port}/services/demo"
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
 """Dagster's own records: its event log, written in batches, and the runs whose processes died.
 
-Others use :mod:`event_log` and :mod:`dead_runs`; this is the only room that stands on Dagster's insides.
+Others use :mod:`event_log` and :mod:`dead_runs`. Only this room relies on the internals of Dagster.
 """
 
 # The name by which the dagster.yaml of every installation asks for it; our own code imports it from its module.

@@ -1,8 +1,8 @@
 """Runs that the command line started and whose process died before it could say so: killed, out of memory, power cut.
 
 No launcher of Dagster's watches such a process. Its run would count as running for ever and hold its place in a pool,
-so that every later run, scheduled ones too, would wait for it without a word. So a command holds a file lock while its
-run lasts, which the operating system releases whatever happens to the process.
+and every later run, scheduled ones too, would wait for it silently. So a command holds a file lock during its run, and
+the operating system releases the lock however the process ends.
 """
 
 import logging
@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 _BY_COMMAND = {"aqi_dagster/started_by": "command line"}
 
 _RUN_OF_COMMAND = "aqi_dagster/run_of_command"
-"""The tag whose value is the run's own id. A run that is re-executed from the page inherits the tags of its parent, but
-runs in a process of Dagster's: it bears another run's id."""
+"""The tag whose value is the run's own id. A run that is re-executed from the page runs in a process of Dagster's, but
+inherits the tags of its parent, and so the id of another run."""
 
 _UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -30,13 +30,13 @@ _log = logging.getLogger(__name__)
 
 
 def tags_of_command(run_id: str) -> dict[str, str]:
-    """Tags of a run that a command starts: those by which :func:`give_up_dead_runs` knows it."""
+    """Tags of a run that a command starts, by which :func:`give_up_dead_runs` finds it."""
     return {**_BY_COMMAND, _RUN_OF_COMMAND: run_id}
 
 
 @contextmanager
-def announced(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Show that the process of run ``run_id`` lives, for the time of the block; then free what it holds of pools.
+def announce(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
+    """Hold the lock of run ``run_id`` during the block; then free the places of the run in pools.
 
     A run that is interrupted does not free its places itself.
     """
@@ -51,7 +51,7 @@ def announced(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
 
 
 def give_up_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Mark the runs of commands that died as failed, and free what they hold of pools."""
+    """Mark the runs of commands that died as failed, and free their places in pools."""
     for run in instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY, tags=_BY_COMMAND)):
         # Runs of releases before this one have no such tag, and count as their own unless they were re-executed.
         if run.tags.get(_RUN_OF_COMMAND, run.root_run_id or run.run_id) != run.run_id:
@@ -62,11 +62,11 @@ def give_up_dead_runs(instance: dg.DagsterInstance) -> None:
             with FileLock(path, timeout=0):
                 now = instance.get_run_by_id(run.run_id)
                 if now is None or now.status not in _UNDER_WAY:
-                    # It ended, or was deleted, after it was listed and before the lock was had.
+                    # The run ended, or was deleted, after it was listed and before this lock was acquired.
                     path.unlink(missing_ok=True)
                     continue
                 _log.warning("run %s of %s died with its process: marking it as failed", run.run_id, run.job_name)
-                # In this order: whoever is killed between the two leaves a run that is found dead again.
+                # In this order: a process that is killed between the two leaves a run that is found dead again.
                 instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
                 instance.report_run_failed(run, "The process of the command that started this run is gone.")
                 path.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
-"""The Dagster instance of ``dagster.yaml``: events that belong together are stored together.
+"""The Dagster instance of ``dagster.yaml``, which stores events in batches.
 
-A backfill of many windows is many events: two for each asset and window. Dagster can hand them to its storage in
-batches, but its SQLite storage takes a batch apart and commits each event by itself, in two files, each of which it
-opens and closes for every event.
+A backfill of many windows has many events: two for each asset and window. Dagster can hand them to its storage in
+batches, but its SQLite storage commits each event of a batch by itself, in two files, and opens and closes both files
+for every event.
 """
 
 import json
@@ -22,10 +22,10 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, text
 
 FILES_OPEN = 8
-"""Files of the event log that stay open, of one run each or of all: those that were read or written last."""
+"""Most files of the event log that stay open: those that were read or written last."""
 
 EVENTS_AT_ONCE = 1_000
-"""Events of a batch, unless DAGSTER_EVENT_BATCH_SIZE says otherwise; 0 is one by one."""
+"""Events of a batch, unless DAGSTER_EVENT_BATCH_SIZE is set; 0 stores them one by one."""
 
 
 class BatchingInstance(dg.DagsterInstance):
@@ -38,7 +38,7 @@ class BatchingInstance(dg.DagsterInstance):
 
     @staticmethod
     def config_defaults(base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
-        """What ``dagster.yaml`` leaves open: Dagster's own defaults, but for the storage of events."""
+        """Defaults for what ``dagster.yaml`` does not configure: Dagster's own, except for the storage of events."""
         storage = ConfigurableClassData(
             BatchingSqliteStorage.__module__, BatchingSqliteStorage.__name__, json.dumps({"base_dir": base_dir})
         )
@@ -83,15 +83,15 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
                 with engine.begin() as connection:
                     yield connection
             except BaseException:
-                # A block that ended half way may have left a result open, which would hold the file as it was then.
+                # A block that failed may leave a result open, and later reads would see the file as it was then.
                 self._engines.pop(shard).dispose()
                 raise
 
     def _engine(self, shard: str) -> Engine:
-        """Of the file of ``shard``, a run or the index of all; it becomes the newest of those that stay open."""
+        """The engine of the file of ``shard``, a run or the index of all runs; it becomes the last one to be closed."""
         engine = self._engines.pop(shard, None)
         if engine is None:
-            # The lock lets one thread at a time use the one connection of each.
+            # One connection is enough: the caller's lock admits one thread at a time.
             engine = create_engine(
                 self.conn_string_for_shard(shard),
                 pool_size=1,
@@ -113,7 +113,7 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
         super().wipe()
 
     def dispose(self) -> None:
-        """Close all files; what is asked later opens them again."""
+        """Close all files; a later query opens them again."""
         super().dispose()
         self._close_files()
 
@@ -123,35 +123,37 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
         self._show_to_watchers(event.run_id)
 
     def _show_to_watchers(self, run_id: str) -> None:
-        """Have the pages that follow a run see that it has new events.
+        """Touch the file of a run, so that the pages that follow it notice its new events.
 
-        They watch its file, which SQLite does not touch as long as it only writes to its write-ahead log.
+        They watch that file, which SQLite leaves alone while it writes to its write-ahead log.
         """
         os.utime(self.path_for_shard(run_id))
 
     def store_event_batch(self, events: Sequence[dg.EventLogEntry]) -> None:
-        """Store ``events`` of one run, of the kinds that Dagster hands over in batches, as one after the other.
+        """Store ``events`` of one run, of the kinds that Dagster hands over in batches, as if one by one.
 
-        If this fails, Dagster stores them one by one; if only the run's own file failed, the asset's page shows them
-        twice then. A batch holds planned events, or else what one asset has had, of one kind.
+        If this fails, Dagster stores them one by one; if only the run's own file failed, the asset's page then shows
+        them twice. A batch holds planned events, or events of one kind and one asset.
         """
         (run_id,) = {event.run_id for event in events}
         rows = [self._event_to_row(event) for event in events]
-        # First the file that many processes write to: if it cannot be had, nothing was stored twice.
+        # First the file that many processes write to: if it is busy for too long, nothing is stored twice.
         with self.index_connection() as index:
             index.execute(SqlEventLogStorageTable.insert(), rows)
             # SQLite numbers the rows of one transaction without a gap.
             (last_id,) = index.execute(text("SELECT last_insert_rowid()")).one()
-            numbered = [*zip(events, range(last_id - len(rows) + 1, last_id + 1), strict=True)]
-            of_assets = [(event, number) for event, number in numbered if event.dagster_event_type in ASSET_EVENTS]
+            events_and_ids = [*zip(events, range(last_id - len(rows) + 1, last_id + 1), strict=True)]
+            of_assets = [
+                (event, number) for event, number in events_and_ids if event.dagster_event_type in ASSET_EVENTS
+            ]
             self._store_asset_event_tags(index, [event for event, _ in of_assets], [number for _, number in of_assets])
-            # Of each asset the last event is told.
+            # The record of an asset names its last event.
             last = {event.get_dagster_event().asset_key: (event, number) for event, number in of_assets}
             for event, number in last.values():
                 self._store_asset_event(index, event, number)
         with self.run_connection(run_id) as run_file:
             run_file.execute(SqlEventLogStorageTable.insert(), rows)
         self._show_to_watchers(run_id)
-        for event, number in numbered:
+        for event, number in events_and_ids:
             if event.dagster_event_type in ASSET_CHECK_EVENTS:
                 self.store_asset_check_event(event, number)

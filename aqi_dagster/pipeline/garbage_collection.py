@@ -9,10 +9,10 @@ from functools import cache
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Pause the collector for the block. Messages die by reference count, so nothing piles up meanwhile.
+    """Pause the collector for the block. Reference counts free the messages, so nothing piles up meanwhile.
 
-    They come in such numbers that it would start again and again, and each time look at every living object, most of
-    them Dagster's: a third of the time of a long pull.
+    So many messages would start the collector again and again, to visit every living object each time, most of them
+    Dagster's: a third of the time of a long pull.
     """
     _freeze_loaded_objects()
     was_enabled = gc.isenabled()
@@ -28,8 +28,8 @@ def collection_paused() -> Iterator[None]:
 def _freeze_loaded_objects() -> None:
     """Exempt the objects that live before the first pull of this process, mostly modules and Dagster's definitions.
 
-    They live until the process ends, and looking through them takes a fifth of a second, after the pull too.
+    They live until the process ends, and each visit of all of them takes a fifth of a second, after the pull too.
     """
     gc.freeze()
-    # The last collection, at the end of the process, has to find them: DuckDB complains about what outlives it.
+    # The last collection, at the end of the process, has to visit them: DuckDB complains about objects that outlive it.
     atexit.register(gc.unfreeze)

@@ -1,4 +1,4 @@
-"""Working on one item while the next ones are made ready."""
+"""Working on one item while a second thread makes the next ones."""
 
 import queue
 import threading
@@ -8,14 +8,14 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 _POLL_SECONDS = 0.2
-"""How soon the producing thread notices that nobody wants its items any more."""
+"""Time in which the producing thread notices that its items are no longer needed."""
 
 
 def read_ahead(items: Generator[Item], ahead: int) -> Generator[Item]:
-    """The same ``items``, made in a second thread while those before are worked on; ``ahead`` of them wait at most.
+    """Yield ``items``, which a second thread makes in advance: at most ``ahead`` of them wait.
 
-    An error of ``items`` is raised where its item would have come. When this generator has ended, be it closed early,
-    so have the thread and ``items``.
+    An error of ``items`` is raised in the place of its item. This generator ends, also when it is closed early, only
+    after the thread and ``items`` have ended.
     """
     producer = _Producer(items, ahead)
     try:
@@ -25,41 +25,41 @@ def read_ahead(items: Generator[Item], ahead: int) -> Generator[Item]:
                 raise entry
             yield entry[0]
     finally:
-        producer.unwanted.set()
+        producer.stop.set()
         try:
             producer.await_end()
         finally:
-            # Again, because an interrupt ends a wait: the caller closes what the thread may still use.
+            # Twice, because an interrupt ends the first wait: the caller will close what the thread may still use.
             producer.await_end()
 
 
 class _Producer(Generic[Item]):
-    """The thread that makes the items: each as a tuple of one, then None, or the error that ended them."""
+    """The thread that makes the items and queues each as a tuple of one; at the end it queues None, or the error."""
 
     def __init__(self, items: Generator[Item], ahead: int) -> None:
         self.ready: queue.Queue[tuple[Item] | BaseException | None] = queue.Queue(ahead)
-        self.unwanted = threading.Event()
+        self.stop = threading.Event()
         self._items = items
-        self._ended = threading.Event()
+        self._end = threading.Event()
         self._thread = threading.Thread(target=self._make, name="read-ahead", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def await_end(self) -> None:
-        """Wait for the end of the thread; one that has not begun will find itself unwanted."""
-        # Not by join, because Python 3.11 takes a thread for ended once a join of it was interrupted.
+        """Wait for the end of the thread; one that starts later finds ``stop`` set and ends at once."""
+        # Not by join: after an interrupted join, Python 3.11 says that the thread has ended.
         if self._thread.ident is not None:
-            self._ended.wait()
+            self._end.wait()
 
     def _make(self) -> None:
         try:
-            if self.unwanted.is_set():
+            if self.stop.is_set():
                 return
             for item in self._items:
                 if not self._put((item,)):
                     return
-        # Whatever it is, it belongs to the thread that asked for the items.
+        # Any error is raised in the thread that asked for the items.
         except BaseException as error:  # noqa: BLE001
             self._put(error)
         else:
@@ -68,11 +68,11 @@ class _Producer(Generic[Item]):
             try:
                 self._items.close()
             finally:
-                self._ended.set()
+                self._end.set()
 
     def _put(self, entry: tuple[Item] | BaseException | None) -> bool:
-        """Have ``entry`` wait to be taken; False if nobody wants it any more."""
-        while not self.unwanted.is_set():
+        """Queue ``entry``; returns False if the items are no longer needed."""
+        while not self.stop.is_set():
             try:
                 self.ready.put(entry, timeout=_POLL_SECONDS)
             except queue.Full:

@@ -1,1 +1,1 @@
-"""Dagster resources: settings and secrets, as the pipeline takes them."""
+"""Dagster resources: they turn settings and secrets into objects of the pipeline."""

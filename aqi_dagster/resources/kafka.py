@@ -5,26 +5,33 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.topic.reader import CHUNK_MESSAGES, TopicReader
+from aqi_dagster.pipeline.topic.reader import TopicReader
 
 
 class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where the readings come from, and what a pull accepts."""
+    """The topic of the readings, and the limits of a pull."""
 
     bootstrap_servers: str = Field(description="host:port of the brokers, comma-separated")
     topic: str = Field(description="Topic that holds the readings")
     librdkafka: dict[str, str] = Field(
         default={}, description="Further librdkafka settings by their own names; secrets as EnvVar"
     )
-    timeout_seconds: float = Field(default=30.0, description="Silence of a broker or partition that is an error")
-    chunk_messages: int = Field(default=CHUNK_MESSAGES, description="Messages that one transaction takes in")
+    timeout_seconds: float = Field(
+        default=defaults.KAFKA_TIMEOUT_SECONDS, description="Silence of a broker or partition that is an error"
+    )
+    chunk_messages: int = Field(
+        default=defaults.KAFKA_CHUNK_MESSAGES, description="Messages that one transaction takes in"
+    )
     future_allowance_minutes: float = Field(
-        default=10.0, description="How far created_at may lie ahead of our clock before a message is rejected"
+        default=defaults.FUTURE_ALLOWANCE_MINUTES,
+        description="How far created_at may lie ahead of our clock before a message is rejected",
     )
     max_rejected_share: float = Field(
-        default=0.05, description="Share of a pull's messages, 0 to 1, that may be rejected before a check warns"
+        default=defaults.MAX_REJECTED_SHARE,
+        description="Share of a pull's messages, 0 to 1, that may be rejected before a check warns",
     )
     reread_recreated_topic: bool = Field(
         default=False, description="Read a topic that was made anew from its beginning instead of failing"
@@ -36,7 +43,7 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def reader(self) -> TopicReader:
-        """The topic, to be read; nothing is connected yet."""
+        """A reader of the topic, which does not connect before its first use."""
         return TopicReader(
             {**self.librdkafka, "bootstrap.servers": self.bootstrap_servers},
             self.topic,
@@ -45,7 +52,7 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def pull(self, writer: Writer) -> PullReport:
-        """Bring the store up to the present end of the topic."""
+        """Pull all messages up to the present end of the topic into the store."""
         policy = PullPolicy(
             future_allowance=timedelta(minutes=self.future_allowance_minutes),
             reread_recreated_topic=self.reread_recreated_topic,

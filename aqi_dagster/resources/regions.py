@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.regions.counties import look_up_counties
 from aqi_dagster.pipeline.store.connections import Store
@@ -14,20 +15,18 @@ from aqi_dagster.windows import WindowRange
 class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """How sensors are gathered into regions."""
 
-    method: str = Field(default="name", description="name, polygons, county or nominatim")
-    name: str = Field(default="Lake Tahoe", description="Method name: the region of all sensors")
+    method: str = Field(default=defaults.REGION_METHOD, description="name, polygons, county or nominatim")
+    name: str = Field(default=defaults.REGION, description="Method name: the region of all sensors")
     file: str | None = Field(default=None, description="Method polygons: GeoJSON file of named polygons")
-    nominatim_url: str = Field(
-        default="https://nominatim.openstreetmap.org", description="Method nominatim: address of the server"
-    )
+    nominatim_url: str = Field(default=defaults.NOMINATIM_URL, description="Method nominatim: address of the server")
     nominatim_user_agent: str = Field(
         default="", description="Method nominatim: what tells the server's owners who asks"
     )
-    elsewhere: str = Field(default="Elsewhere", description="Region of the sensors that are in no other")
+    elsewhere: str = Field(default=defaults.REGION_ELSEWHERE, description="Region of the sensors that are in no other")
 
     @property
     def choice(self) -> RegionChoice:
-        """The regions as the pipeline takes them; nothing is read or asked yet."""
+        """The regions as an object of the pipeline, which reads no file and asks no server before its first use."""
         return RegionChoice(
             self.method,
             self.name,

@@ -5,20 +5,22 @@ from datetime import timedelta
 import dagster as dg
 from pydantic import Field
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 
 
 class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where alerts go: a Slack incoming webhook, or nowhere while none is configured."""
+    """The Slack incoming webhook that gets the alerts; without one they are recorded as not sent."""
 
     webhook_url: str | None = Field(default=None, description="URL of the incoming webhook; a secret: give an EnvVar")
-    timeout_seconds: float = Field(default=10.0, description="Time that Slack has to answer one request")
-    attempts: int = Field(default=6, description="Requests for one message before the run fails")
-    patience_seconds: float = Field(default=120.0, description="Time for one message before the run fails")
+    timeout_seconds: float = Field(default=Webhook.timeout, description="Time that Slack has to answer one request")
+    attempts: int = Field(default=Webhook.attempts, description="Requests for one message before the run fails")
+    patience_seconds: float = Field(default=Webhook.patience, description="Time for one message before the run fails")
     digest_after_hours: float = Field(
-        default=48.0, description="Windows that ended longer ago are told together, in one digest"
+        default=defaults.DIGEST_AFTER_HOURS,
+        description="Windows that ended longer ago are told together, in one digest",
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 

@@ -8,6 +8,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 from pydantic import Field, PrivateAttr
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 
@@ -15,19 +16,23 @@ from aqi_dagster.pipeline.store.sql import Writer
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The private store and its published copy.
 
-    A run publishes when its last asset asks for it; whatever a run leaves unpublished, because it failed or held only
-    some of the assets, is published when the run ends.
+    The last asset of a run publishes. If a run did not get there, because it failed or had only some of the assets, the
+    copy is published when the run ends.
     """
 
     data_dir: str = Field(description="Folder of the private store and the published aqi.duckdb")
-    lock_timeout_seconds: float = Field(default=3600.0, description="How long to queue behind another writer")
-    memory_limit_mb: int = Field(default=512, description="What DuckDB may hold of the private store in memory")
+    lock_timeout_seconds: float = Field(
+        default=defaults.LOCK_TIMEOUT_SECONDS, description="How long to queue behind another writer"
+    )
+    memory_limit_mb: int = Field(
+        default=defaults.DUCKDB_MEMORY_MB, description="What DuckDB may hold of the private store in memory"
+    )
 
     _store: Store | None = PrivateAttr(default=None)
 
     @property
     def store(self) -> Store:
-        """The store; nothing is opened or locked yet."""
+        """The store, which opens and locks nothing before its first use."""
         if self._store is None:
             self._store = Store(Path(self.data_dir), self.lock_timeout_seconds, self.memory_limit_mb)
         return self._store
@@ -40,10 +45,10 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def inspect(self) -> Iterator[DuckDBPyConnection]:
-        """The private store, to be read only."""
+        """A read-only connection to the private store."""
         with self.store.inspect() as connection:
             yield connection
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Publish what the run wrote and did not publish itself."""
+        """Publish if the run wrote to the store and did not publish since."""
         self.store.publish()

@@ -14,13 +14,13 @@ import pytest
 
 from aqi_dagster.automation import twice_a_day
 from aqi_dagster.definitions import defs
-from aqi_dagster.instance.dead_runs import announced, give_up_dead_runs, tags_of_command
+from aqi_dagster.instance.dead_runs import announce, give_up_dead_runs, tags_of_command
 
 ANNOUNCES = """
 import sys
 import dagster as dg
-from aqi_dagster.instance.dead_runs import announced
-with dg.DagsterInstance.from_config(sys.argv[1]) as instance, announced(instance, sys.argv[2]):
+from aqi_dagster.instance.dead_runs import announce
+with dg.DagsterInstance.from_config(sys.argv[1]) as instance, announce(instance, sys.argv[2]):
     instance.event_log_storage.claim_concurrency_slot("duckdb", sys.argv[2], "readings")
     print("under way", flush=True)
     sys.stdin.read()
@@ -118,7 +118,7 @@ def test_a_run_that_is_interrupted_frees_its_place(instance: dg.DagsterInstance)
     run = started(instance)
 
     def interrupted() -> None:
-        with announced(instance, run.run_id):
+        with announce(instance, run.run_id):
             instance.event_log_storage.claim_concurrency_slot("duckdb", run.run_id, "readings")
             raise KeyboardInterrupt
 

@@ -11,7 +11,7 @@ import pytest
 from aqi_dagster.errors import StoreBusyError
 from aqi_dagster.pipeline.regions import geocoding
 from aqi_dagster.pipeline.regions.base import Geocoder
-from aqi_dagster.pipeline.regions.counties import KEPT_AT_ONCE, MAX_FAILURES, county_regions, look_up_counties
+from aqi_dagster.pipeline.regions.counties import ANSWERS_AT_ONCE, MAX_FAILURES, county_regions, look_up_counties
 from aqi_dagster.pipeline.regions.geocoding import NearestTown, NominatimServer
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.windows import WindowRange
@@ -182,7 +182,7 @@ def test_a_run_stops_asking_a_server_that_keeps_failing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     nominatim.status = 500
-    sensors = [f"45.{number}, -122" for number in range(10, 10 + 2 * KEPT_AT_ONCE)]
+    sensors = [f"45.{number}, -122" for number in range(10, 10 + 2 * ANSWERS_AT_ONCE)]
     with caplog.at_level(logging.WARNING, "aqi_dagster"):
         assert regions_of(store, server, *sensors) == [ELSEWHERE] * len(sensors)
     assert len(nominatim.requests) == MAX_FAILURES
@@ -262,19 +262,19 @@ def test_two_runs_do_not_ask_at_once(store: Store, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("hasty")
 def test_a_run_that_dies_among_its_questions_keeps_most_of_its_answers(store: Store) -> None:
-    sensors = [f"45.{number}, -122" for number in range(10, 10 + 2 * KEPT_AT_ONCE)]
+    sensors = [f"45.{number}, -122" for number in range(10, 10 + 2 * ANSWERS_AT_ONCE)]
 
     def die() -> None:
-        if geocoder.asked == 2 * KEPT_AT_ONCE:
+        if geocoder.asked == 2 * ANSWERS_AT_ONCE:
             raise KeyboardInterrupt
 
     geocoder = Patient(die)
     with pytest.raises(KeyboardInterrupt):
         regions_of(store, geocoder, *sensors)
-    assert [sensor for sensor, *_ in looked_up(store)] == sensors[:KEPT_AT_ONCE]
+    assert [sensor for sensor, *_ in looked_up(store)] == sensors[:ANSWERS_AT_ONCE]
     geocoder.meanwhile = lambda: None
     regions_of(store, geocoder, *sensors)
-    assert geocoder.asked == 3 * KEPT_AT_ONCE
+    assert geocoder.asked == 3 * ANSWERS_AT_ONCE
 
 
 def test_the_pause_between_requests_holds_across_runs(store: Store, nominatim: NominatimStandIn) -> None:

@@ -1,6 +1,6 @@
-"""Sending what the outbox holds: every alert that is due is posted, and its outcome recorded at once.
+"""Sending the outbox: post every alert that is due, and record its outcome at once.
 
-:mod:`wording` and :mod:`slack_blocks` say what is told. Only a crash between Slack's answer and its record, or an
+:mod:`wording` and :mod:`slack_blocks` make the messages. Only a crash between Slack's answer and its record, or an
 answer that never arrived whole, can repeat a message; nothing loses one.
 """
 
@@ -27,7 +27,7 @@ Post = Callable[[dict[str, Any]], None]
 
 @dataclass
 class DispatchReport:
-    """Alerts that one dispatch sent on their own, folded into its digest, or could not send for want of a webhook."""
+    """How many alerts a dispatch sent one by one, folded into its digest, and could not send without a webhook."""
 
     sent: int = 0
     digested: int = 0
@@ -50,10 +50,10 @@ def dispatch(
 ) -> DispatchReport:
     """Send every alert that is due through ``post``, or note that there is no webhook if ``post`` is None.
 
-    Windows that ended longer than ``digest_after`` ago go into one digest. Alerts that could not be sent for want of
-    a webhook are sent later only while they are more recent than that. Messages link to the Dagster UI at
-    ``dagster_url``, if there is one. What is not sent stays pending. Raises :class:`SlackError` if Slack does not take
-    a message: at once if it may later, after the other messages if it refuses just this one.
+    Windows that ended longer than ``digest_after`` ago go into one digest. An alert that found no webhook is sent later
+    only while its window is more recent than that. Messages link to the Dagster UI at ``dagster_url``, if there is one.
+    Alerts that are not sent stay pending. Raises :class:`SlackError` if Slack does not accept a message: at once if it
+    may accept it later, after the other messages if it refuses this one for good.
     """
     oldest = utc_now() - digest_after
     with store.dispatching():
@@ -77,7 +77,7 @@ def _send_all(
 ) -> DispatchReport:
     """Send ``alerts``: those of windows that ended before ``oldest`` in one digest, if they are pending."""
     report = DispatchReport()
-    # A verdict may change while others are told, which takes its alert from what is due.
+    # A verdict may change while other alerts are sent; then its alert is no longer due.
     due = {alert.alert_id for alert in alerts}
     refusals = []
     for alert in alerts:
@@ -86,7 +86,7 @@ def _send_all(
                 due = _send(store, post, message(alert, dagster_url), [alert], digest=False)
                 report.sent += 1
             except SlackRefusedError as refusal:
-                # It would stand in the way of the others at every dispatch to come.
+                # Raised at once, it would block the other alerts in every dispatch to come.
                 refusals.append(refusal)
     old = [one for one in alerts if one.window_end < oldest and one.status == "pending" and one.alert_id in due]
     if old:
@@ -98,7 +98,7 @@ def _send_all(
 
 
 def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Alert], digest: bool) -> set[int]:
-    """Post ``payload``, which tells ``alerts``, and record the outcome; returns the ids that are due then."""
+    """Post ``payload``, the message of ``alerts``, and record the outcome; returns the ids that are due afterwards."""
     try:
         post(payload)
     except SlackError as error:
@@ -110,7 +110,7 @@ def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Al
 
 
 def _record_sent(store: Store, alerts: Sequence[Alert], digest: bool) -> set[int]:
-    """Record that Slack took ``alerts``; returns the ids of the alerts that are due then."""
+    """Record that Slack accepted ``alerts``; returns the ids that are due afterwards."""
     with store.exclusive() as writer, transaction(writer):
         record_sent(writer, {alert.alert_id: reason(alert) for alert in alerts}, digest, utc_now())
         return due_ids(writer)

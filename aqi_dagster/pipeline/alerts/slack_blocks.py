@@ -1,7 +1,7 @@
-"""What an alert says, as Slack's Block Kit: one message for a window, one digest for many old ones.
+"""Alerts in Slack's Block Kit: one message for each window, one digest for many old ones.
 
-Slack refuses a message with a text of more than 3,000 characters (150 in a header) or more than 50 blocks. Whatever can
-grow is therefore cut here, and the message says how much was left out.
+Slack refuses a message with a text of more than 3,000 characters (150 in a header) or more than 50 blocks. Texts that
+can grow are therefore cut here, and the message says how much was left out.
 """
 
 import html
@@ -13,10 +13,13 @@ from urllib.parse import quote
 
 from aqi_dagster.pipeline.alerts.numbers import rounded
 from aqi_dagster.pipeline.alerts.wording import (
-    TITLES,
+    GREY,
+    HEADINGS,
     counted,
     in_one_line,
     reason,
+    smoke_aqi,
+    smoke_category,
     surroundings,
     title,
     told_aqi,
@@ -28,7 +31,7 @@ from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import window_key
 
 MAX_TEXT = 3_000
-"""Characters that Slack takes in one text of a block."""
+"""Most characters that Slack accepts in one text of a block."""
 
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
@@ -72,6 +75,7 @@ _CIRCLES = {
     "Hazardous": ":large_brown_circle:",
 }
 
+# Slack has no escape for the characters that make text bold, italic, struck out or code.
 _LOOK_ALIKES = str.maketrans(
     {
         "*": "\N{ASTERISK OPERATOR}",
@@ -85,7 +89,7 @@ Block = dict[str, Any]
 
 
 def headline(alert: Alert) -> str:
-    """The alert in one line: what notifications and logs show."""
+    """The alert in one line, as notifications and logs show it."""
     return _headline(alert, _window(alert))
 
 
@@ -122,26 +126,26 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
 
 
 def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> Block:
-    """The Slack payload that tells many old windows at once; ``alerts`` are in order of time."""
+    """The Slack payload of many old windows together; ``alerts`` are in order of time."""
     first, last = alerts[0], alerts[-1]
     heading = f"{counted(len(alerts), 'older window')} classified"
     span = f"{first.window_start:%Y-%m-%d %H:%M} to {last.window_end:%Y-%m-%d %H:%M} UTC"
     verdicts = Counter(alert.verdict for alert in alerts)
     summary = ", ".join(
-        counted(number, TITLES[verdict], _PLURALS[verdict]) for verdict, number in verdicts.most_common()
+        counted(number, HEADINGS[verdict].title, HEADINGS[verdict].plural) for verdict, number in verdicts.most_common()
     )
     details = [_section(f"{span}: {summary}.")]
-    named = alerts[-DIGEST_LINES:]
-    if len(named) < len(alerts):
-        details.append(_context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
-    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in named])]
+    newest = alerts[-DIGEST_LINES:]
+    if len(newest) < len(alerts):
+        details.append(_context(f"The newest {len(newest)}; {len(alerts) - len(newest)} earlier ones are left out."))
+    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in newest])]
     if dagster_url is not None:
         details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
     return _payload(f"{heading}, {span}: {summary}", heading, _GREY, details)
 
 
 def _payload(text: str, title: str, colour: str, details: list[Block]) -> Block:
-    """``text`` is what shows where blocks do not: in notifications, and to screen readers."""
+    """A payload; notifications and screen readers show ``text`` instead of the blocks."""
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
     return {"text": text, "blocks": [header], "attachments": [{"color": colour, "blocks": details}]}
 
@@ -155,21 +159,26 @@ def _context(text: str) -> Block:
 
 
 def _correction(alert: Alert) -> str:
-    told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
+    when = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
     why = "" if alert.told_before is None else f": {alert.told_before}"
-    now = "That no longer holds" if alert.verdict == "withdrawn" else f"The verdict is now {TITLES[alert.verdict]}"
-    return f"*Correction:* this window was told{told_at} as {TITLES[alert.previous_verdict or '']}{why}. {now}."
+    now = (
+        "That no longer holds"
+        if alert.verdict == "withdrawn"
+        else f"The verdict is now {HEADINGS[alert.verdict].title}"
+    )
+    before = HEADINGS[alert.previous_verdict or ""].title
+    return f"*Correction:* this window was told{when} as {before}{why}. {now}."
 
 
 def _symbol(alert: Alert) -> str:
-    return _CIRCLES.get(told_category(alert), _SYMBOLS[alert.verdict])
+    return _CIRCLES.get(smoke_category(alert), HEADINGS[alert.verdict].symbol)
 
 
 def _digest_line(alert: Alert, dagster_url: str | None) -> str:
     """The alert's headline, whose window links to its page."""
     window = _window(alert)
-    linked = window if dagster_url is None else _window_link(alert, dagster_url, window)
-    return f"{_symbol(alert)} {_headline(alert, linked)}"
+    link = window if dagster_url is None else _window_link(alert, dagster_url, window)
+    return f"{_symbol(alert)} {_headline(alert, link)}"
 
 
 def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
@@ -187,21 +196,20 @@ def _window(alert: Alert) -> str:
 
 
 def _name(text: str) -> str:
-    """A name in one line, cut if it is long, and no markup."""
+    """A name in one line, cut if it is long, that Slack does not read as markup."""
     return _plain(in_one_line(text))
 
 
 def _plain(text: str) -> str:
-    """``text`` as Slack shows it, without being markup.
+    """``text`` that Slack does not read as markup.
 
-    Slack knows an escape for three characters alone; those that make text bold, italic, struck out or code become
-    others that look like them.
+    Slack has escapes for three characters alone; characters that look alike replace the others of its markup.
     """
     return html.escape(text, quote=False).translate(_LOOK_ALIKES)
 
 
 def _map_link(sensor: str) -> str:
-    """The sensor as a link to its place on the map, if its text is one."""
+    """The sensor as a link to its place on the map, or its text alone if that names no place."""
     place = coordinates(sensor)
     if place is None:
         return _name(sensor)
@@ -211,12 +219,12 @@ def _map_link(sensor: str) -> str:
 
 
 def _listed(title: str, lines: list[str], most: int) -> str:
-    """``title`` and the first of ``lines``: at most ``most``, and as many as one text holds."""
+    """``title`` and the first of ``lines``: at most ``most`` of them, and no more than fit into one text."""
     room = MAX_TEXT - len(f"{title}\nand {len(lines)} more")
-    fitting = sum(length <= room for length in accumulate(len(line) + 1 for line in lines))
-    shown = lines[: min(most, fitting)]
-    more = [f"and {len(lines) - len(shown)} more"] if len(shown) < len(lines) else []
-    return "\n".join([title, *shown, *more])
+    capacity = sum(length <= room for length in accumulate(len(line) + 1 for line in lines))
+    head = lines[: min(most, capacity)]
+    more = [f"and {len(lines) - len(head)} more"] if len(head) < len(lines) else []
+    return "\n".join([title, *head, *more])
 
 
 def _pages(lines: list[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Posting to a Slack incoming webhook. The webhook's URL is a secret and appears in no error and no log.
 
-Slack takes a message by the answer 200 with the text ``ok`` and by nothing else: another page with a 200, such as a
-proxy's, leaves the message untold.
+Slack accepts a message with the status 200 and the text ``ok``, and with nothing else: a proxy may answer 200 to a
+message that Slack never saw.
 """
 
 import logging
@@ -26,11 +26,11 @@ _log = logging.getLogger(__name__)
 
 
 _PIECE_BYTES, _PIECES = 256, 16
-"""As much of an answer is read: Slack's are a word, and another server's may have no end."""
+"""Limit for the text of an answer: Slack's is a word, another server's may have no end."""
 
 
 class _Answer(NamedTuple):
-    """What came back: the status, the text as far as it was read, and ``Retry-After`` (empty if it was not there)."""
+    """An answer: its status, the beginning of its text, and its header ``Retry-After`` (empty if it has none)."""
 
     status: int
     text: bytes
@@ -38,7 +38,7 @@ class _Answer(NamedTuple):
 
 
 class _TryAgainError(Exception):
-    """Slack did not take the message now, but may later; ``retry_after`` in seconds if Slack said so."""
+    """Slack did not accept the message, but may later: after ``retry_after`` seconds if it said so."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -49,9 +49,9 @@ class _TryAgainError(Exception):
 class Webhook:
     """A Slack incoming webhook.
 
-    ``timeout`` bounds each request in seconds, from its start to the last byte of the answer. A refusal that may pass
-    (429, 5xx, no answer) is tried again up to ``attempts`` times within ``patience`` seconds, with growing pauses or
-    after the time that ``Retry-After`` asks; if that is longer than the patience, the message is given up for now.
+    ``timeout`` limits each request in seconds, from its start to the last byte of the answer. After a passing failure
+    (429, 5xx, no answer) a message is posted again, up to ``attempts`` times within ``patience`` seconds, with growing
+    pauses or after the time in ``Retry-After``; if that exceeds the patience, the message is given up for now.
     """
 
     url: str = field(repr=False)
@@ -60,7 +60,7 @@ class Webhook:
     patience: float = 120.0
 
     def post(self, payload: dict[str, Any]) -> None:
-        """Deliver ``payload``, or raise :class:`SlackError`; :class:`SlackRefusedError` if Slack never will take it.
+        """Deliver ``payload``, or raise :class:`SlackError`; :class:`SlackRefusedError` if Slack will never accept it.
 
         A request that Slack did not answer is repeated, so a message may arrive more than once, but is never lost.
         """
@@ -76,17 +76,17 @@ class Webhook:
             raise refusal
 
     def _post_once(self, payload: dict[str, Any]) -> SlackError | None:
-        """Deliver ``payload``: None if Slack took it, an error if it never will, ``_TryAgainError`` otherwise."""
-        # Errors are told by their kind alone and raised outside the handler: their texts, and the chain of causes
-        # that a traceback prints, hold the URL.
+        """Returns None if Slack accepts ``payload``, an error if it never will; raises ``_TryAgainError`` otherwise."""
+        # Our errors quote the kind of an error alone and are raised outside the handler: its text, and the chain of
+        # causes that a traceback prints, hold the URL.
         try:
             answer = self._ask(payload)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
             return _refused("SLACK_WEBHOOK_URL is no valid URL. Copy it anew from the Slack app's page.")
         except (TimeoutError, requests.Timeout):
-            unreached = f"no answer within {self.timeout:g} s"
+            silence = f"no answer within {self.timeout:g} s"
         except Exception as error:  # noqa: BLE001 (whatever it is, its text may hold the URL)
-            unreached = f"no answer ({type(error).__name__})"
+            silence = f"no answer ({type(error).__name__})"
         else:
             if answer.status == requests.codes.ok:
                 if answer.text.strip() == b"ok":
@@ -98,27 +98,27 @@ class Webhook:
             return _refused(
                 f"{reason}. Check in Slack that the webhook in SLACK_WEBHOOK_URL still exists and its channel is open."
             )
-        raise _TryAgainError(unreached)
+        raise _TryAgainError(silence)
 
     def _ask(self, payload: dict[str, Any]) -> _Answer:
         """Post ``payload`` once.
 
-        In a thread of its own, which is left behind when the time is over: requests bounds only the silence between
-        two bytes, and a server may send one now and then for ever.
+        A thread of its own does it, and is abandoned after the timeout: requests limits only the silence between two
+        bytes, and a server may send one now and then for ever.
         """
         answer: Future[_Answer] = Future()
 
         def ask() -> None:
             try:
                 with (
-                    _urllib3_unlogged(),
+                    _mute_urllib3(),
                     requests.post(
                         self.url, json=payload, timeout=self.timeout, allow_redirects=False, stream=True
                     ) as response,
                 ):
                     text = b"".join(islice(response.iter_content(_PIECE_BYTES), _PIECES))
                     answer.set_result(_Answer(response.status_code, text, response.headers.get("Retry-After", "")))
-            except Exception as error:  # noqa: BLE001 (it belongs to the thread that asked)
+            except Exception as error:  # noqa: BLE001 (the waiting thread raises it)
                 answer.set_exception(error)
 
         threading.Thread(target=ask, name="ask-slack", daemon=True).start()
@@ -132,8 +132,8 @@ class Webhook:
 
 
 @contextmanager
-def _urllib3_unlogged() -> Iterator[None]:
-    """Keep urllib3's records of this thread from any log: they quote the URL of the request."""
+def _mute_urllib3() -> Iterator[None]:
+    """Keep urllib3's log records of this thread out of every log: they quote the URL of the request."""
     here = threading.get_ident()
 
     def from_elsewhere(record: logging.LogRecord) -> bool:
@@ -150,13 +150,13 @@ def _urllib3_unlogged() -> Iterator[None]:
 
 
 def _code_word(answer: _Answer) -> str:
-    """Slack's own word for what is wrong, such as ``channel_is_archived``; a proxy's page might quote the URL."""
+    """Slack's own error code, such as ``channel_is_archived``; empty for other texts, which might quote the URL."""
     word = answer.text.strip()
     return f" {word.decode()}" if re.fullmatch(rb"[a-z_]{1,50}", word) else ""
 
 
 def _seconds(retry_after: str) -> float | None:
-    """How long an answer asks to wait; None where it does not say so as a number (Slack does)."""
+    """The wait in seconds that an answer asks for; None unless it is a number, as Slack's is."""
     return float(retry_after) if retry_after.isdecimal() else None
 
 

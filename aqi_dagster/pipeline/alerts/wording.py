@@ -1,6 +1,7 @@
-"""What an alert tells, in plain words: the verdict, why, and what the region's other sensors read."""
+"""Alerts in plain words: the verdict, its reason, and the readings of the region's other sensors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import isnan
 from statistics import median
 
@@ -26,6 +27,7 @@ TITLES = {
     "broken": "Broken Sensor",
     "well": "Sensor Well Again",
 }
+"""The heading of each verdict of an alert."""
 
 DOUBTFUL = "Suspected Smoke, Doubtful"
 
@@ -89,9 +91,9 @@ def _failed(alert: Alert | RegionalWindow) -> str:
 
 
 def surroundings(alert: Alert | RegionalWindow) -> str:
-    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken.
+    """What the region's other sensors read, and which are broken: how far the event reaches, and whether to believe it.
 
-    Empty where a release that did not store it reached the verdict.
+    Empty for a verdict of an old release, which did not store them.
     """
     if alert.others_pm25 is None:
         return ""
@@ -111,34 +113,34 @@ def surroundings(alert: Alert | RegionalWindow) -> str:
     return f"{text} {_some('Not to be believed', alert.implausible)}." if alert.implausible else text
 
 
-def told_aqi(alert: Alert | RegionalWindow) -> int | None:
-    """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
+def smoke_aqi(alert: Alert | RegionalWindow) -> int | None:
+    """The index of smoke; None for a malfunction, because a broken sensor says nothing about the air."""
     return alert.aqi_of_max if alert.verdict == "smoke" else None
 
 
-def told_category(alert: Alert | RegionalWindow) -> str:
-    """EPA's name for :func:`told_aqi`; empty if there is none."""
-    return "" if told_aqi(alert) is None else alert.aqi_category or ""
+def smoke_category(alert: Alert | RegionalWindow) -> str:
+    """EPA's name for :func:`smoke_aqi`; empty if that is None."""
+    return "" if smoke_aqi(alert) is None else alert.aqi_category or ""
 
 
 def in_one_line(text: str) -> str:
-    """A text in one line, cut if it is long."""
+    """``text`` in one line, cut to :data:`MAX_NAME` characters."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """``number`` with its noun, in the plural (with an s, if none is given) unless it is one."""
+    """``number`` with ``noun``, or with ``plural`` (by default ``noun`` and an s) unless the number is 1."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _index(aqi: int) -> str:
-    """The index; what exceeds 500 is what EPA calls beyond the AQI."""
+    """The index in words: EPA calls an index above 500 beyond the AQI."""
     return "over 500" if aqi > 500 else str(aqi)
 
 
 def _above(value: float, limit: float) -> str:
-    """``value``, greater than ``limit``, with as many decimals (two or more) as it takes to see that it is."""
+    """``value`` with two decimals, or as many more as show that it is greater than ``limit``."""
     texts = (f"{value:.{digits}f}" for digits in range(2, 17))
     return next((text for text in texts if float(text) > limit), str(value))
 

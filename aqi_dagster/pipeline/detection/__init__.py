@@ -1,4 +1,4 @@
-"""Anomalies: each reading scored by the detector of its sensor, and those that stand out.
+"""Anomalies: each sensor's detector scores its readings, and two thresholds select the anomalies.
 
 Others use :mod:`scoring`, :mod:`progress`, :mod:`anomalies`, :mod:`detectors` and :mod:`retention`.
 """

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from aqi_dagster import defaults
 from aqi_dagster.pipeline.store.outdated import require_scored
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_selection, settings_hash
@@ -16,7 +17,7 @@ WHERE window_start BETWEEN $first AND $last AND score > $score AND pm25_cf1 > $p
 ORDER BY window_start, sensor, created_at
 """
 
-# What another first window left: whoever began with the present one has forgotten the scores.
+# Anomalies before a later AQI_FIRST_WINDOW: scoring from it has dropped the scores that they were selected from.
 _DROP_UNSCORED = """
 DELETE FROM anomalies
 WHERE window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
@@ -37,18 +38,18 @@ class Thresholds:
     ``score`` is without unit (0 to 1), ``pm25`` in ug/m3.
     """
 
-    score: float = 0.7
-    pm25: float = 50.0
+    score: float = defaults.SCORE_THRESHOLD
+    pm25: float = defaults.PM25_THRESHOLD
 
     def hash(self) -> str:
-        """SHA-256 of both, hexadecimal."""
+        """SHA-256 of both thresholds, hexadecimal."""
         return settings_hash(self.score, self.pm25)
 
 
 def select_anomalies(writer: Writer, windows: WindowRange, thresholds: Thresholds) -> dict[datetime, int]:
     """Overwrite the anomalies of ``windows`` in one transaction; returns their number by window (start).
 
-    Raises :class:`UnscoredWindowsError` if one of them holds readings, but was never scored.
+    Raises :class:`UnscoredWindowsError` if one of the windows holds readings, but was never scored.
     """
     require_scored(writer, windows)
     with transaction(writer):

@@ -1,8 +1,8 @@
 """The detectors of many sensors at once: River's scores and pickles bit for bit, without a Python loop over readings.
 
 A :class:`TableBank` keeps the counts of all detectors as arrays and scores whole series of readings with the tables of
-:mod:`score_tables`. It relies on the inside of one release of River; for any other, and for trees too large for tables,
-a :class:`LoopBank` feeds River's own objects reading by reading, and the log says so.
+:mod:`score_tables`. It relies on the internals of one release of River; for any other, and for trees too large for
+tables, a :class:`LoopBank` feeds River's own objects reading by reading, and the log says so.
 """
 
 import logging
@@ -29,17 +29,17 @@ from aqi_dagster.pipeline.detection.state_pickles import (
 
 _log = logging.getLogger(__name__)
 
-_KNOWN_RIVER = "0.26.1"
-"""The release whose inside this module knows. Before changing it, let the tests compare the two."""
+_TESTED_RIVER = "0.26.1"
+"""The release whose internals this module relies on. Before changing it, let the tests compare the two banks."""
 
 _TABLE_SIZE = 2**17
-"""Numbers in a table: with the nodes of its detectors they should fit into the processor's cache."""
+"""Numbers in a table: so many fit into the processor's cache, together with the nodes of their detectors."""
 
 _MAX_LEAVES = _TABLE_SIZE // 16
-"""Most leaves that the trees of a detector may have together: a table has to hold several of its windows."""
+"""Most leaves that all trees of a detector may have: a table has to hold several windows of a detector."""
 
 _MAX_MASS = 2**40
-"""Highest sum of masses: float64 and int64 hold it exactly, times the columns of a table too."""
+"""Highest sum of masses: float64 and int64 hold it exactly, and also its product with the columns of a table."""
 
 
 class DetectorBank(Protocol):
@@ -52,10 +52,10 @@ class DetectorBank(Protocol):
         """
 
     def score_and_learn(self, numbers: Sequence[int], lengths: Sequence[int], values: Floats) -> Floats:
-        """Score and then learn each of ``values`` (PM2.5, ug/m3, in order) by its detector, with the same scores.
+        """Return the score of each of ``values`` (PM2.5, ug/m3, in order), which its detector learns afterwards.
 
-        ``values`` holds a series for each detector in ``numbers``, none of which is there twice, end to end;
-        ``lengths`` tells how many of them are each one's, at least one.
+        ``values`` holds one series for each detector in ``numbers``, end to end; ``lengths`` are the lengths of these
+        series, at least 1. No detector is in ``numbers`` twice.
         """
 
     def states(self, numbers: Sequence[int]) -> list[bytes]:
@@ -63,7 +63,7 @@ class DetectorBank(Protocol):
 
 
 def detector_bank(parameters: DetectorParameters) -> DetectorBank:
-    """An empty bank for detectors with ``parameters``: by tables where they are known to be right.
+    """An empty bank for detectors with ``parameters``: a :class:`TableBank` where tables equal River exactly.
 
     >>> bank = detector_bank(DetectorParameters(window_size=2))
     >>> bank.add([None, None])
@@ -77,10 +77,10 @@ def detector_bank(parameters: DetectorParameters) -> DetectorBank:
 
 
 def _misfit(parameters: DetectorParameters) -> str:
-    """Why detectors with ``parameters`` need the loop, or nothing."""
+    """Why detectors with ``parameters`` need a :class:`LoopBank`; empty if they do not."""
     n_leaves = parameters.n_trees * 2**parameters.height
-    if RIVER_VERSION != _KNOWN_RIVER:
-        return f"river is {RIVER_VERSION}, and tables are known to equal {_KNOWN_RIVER} only"
+    if RIVER_VERSION != _TESTED_RIVER:
+        return f"river is {RIVER_VERSION}, and tables are known to equal {_TESTED_RIVER} only"
     if n_leaves > _MAX_LEAVES:
         return f"{n_leaves} leaves are more than {_MAX_LEAVES}"
     if 2 * n_leaves * parameters.window_size > _MAX_MASS:
@@ -142,28 +142,29 @@ class TableBank:
             np.zeros(count, np.intp),
             np.ones(count, bool),
         )
-        fitting: dict[int, bytes] = {}
+        pickles: dict[int, bytes] = {}
         for number, state in enumerate(states):
             if state is None:
                 continue
             pickled = decompress(state, self._parameters)
             if self._layout and self._layout.fits(pickled):
-                fitting[number] = pickled
+                pickles[number] = pickled
             else:
                 for column, value in zip(counts, _counts_of(load_state(state, self._parameters)), strict=True):
                     column[number] = value
-        if self._layout and fitting:
-            for column, values in zip(counts, self._layout.decode([*fitting.values()]), strict=True):
-                column[[*fitting]] = values
-        masses = [self._leaves(counts.l_masses), self._leaves(counts.r_masses)]
-        found = [self._in_order_of_river(leaves) for leaves in masses]
-        wrong = ((found[0] != counts.l_masses) | (found[1] != counts.r_masses)).any(axis=1)
-        wrong |= counts.counters != found[0][:, 0]
-        for number in np.flatnonzero(wrong).tolist():
+        if self._layout and pickles:
+            for column, values in zip(counts, self._layout.decode([*pickles.values()]), strict=True):
+                column[[*pickles]] = values
+        l_leaves, r_leaves = self._leaves(counts.l_masses), self._leaves(counts.r_masses)
+        # The masses of the leaves determine those of all nodes, and the counter.
+        l_sums, r_sums = self._in_order_of_river(l_leaves), self._in_order_of_river(r_leaves)
+        mismatch = ((l_sums != counts.l_masses) | (r_sums != counts.r_masses)).any(axis=1)
+        mismatch |= counts.counters != l_sums[:, 0]
+        for number in np.flatnonzero(mismatch).tolist():
             if state := states[number]:
                 raise damaged(state, "its counts contradict each other")
-        self._l_masses = np.concatenate([self._l_masses, masses[0]], axis=-1)
-        self._r_masses = np.concatenate([self._r_masses, masses[1]], axis=-1)
+        self._l_masses = np.concatenate([self._l_masses, l_leaves], axis=-1)
+        self._r_masses = np.concatenate([self._r_masses, r_leaves], axis=-1)
         self._counters = np.append(self._counters, counts.counters)
         self._in_first_window = np.append(self._in_first_window, counts.in_first_window)
 
@@ -192,7 +193,10 @@ class TableBank:
         return [compress(pickled) for pickled in pickles]
 
     def _blocks(self, lengths: Sequence[int]) -> Iterator[list[tuple[int, int]]]:
-        """All series in pieces, as (index, length), that fit into a table; no block has two pieces of one series."""
+        """Cut all series into pieces (index, length) and yield blocks of pieces that fit into one table.
+
+        No block holds two pieces of one series.
+        """
         leaves = self._parameters.n_trees * 2**self._parameters.height
         window_size = self._parameters.window_size
         longest = (_TABLE_SIZE - 3 * leaves) * window_size // (window_size + leaves)
@@ -214,8 +218,8 @@ class TableBank:
     def _score_and_learn(self, rows: Ints, lengths: Ints, values: Floats) -> Floats:
         """Score and learn one piece of a series for each detector of ``rows``.
 
-        The columns of a detector are the window that it scores with now, the one that it is counting, and one more for
-        each pivot to come. A reading counts in one column and is scored by the column before it.
+        A detector has a column for the window that it scores with now, one for the window that it is counting, and one
+        more for each pivot to come. A reading counts in one column and is scored by the column before it.
         """
         window_size = self._forest.window_size
         counters = self._counters[rows]
@@ -245,27 +249,28 @@ class TableBank:
         return scores
 
     def _leaves(self, masses: Ints) -> Floats:
-        """Masses of the leaves, as this bank keeps them, out of those of all nodes in River's order."""
+        """Pick the masses of the leaves, in the shape of this bank, from those of all nodes in River's order."""
         return masses[:, self._places[:, ::2]].T.astype(np.float64)
 
     def _in_order_of_river(self, leaves: Floats) -> Ints:
-        """The reverse of :meth:`_leaves`."""
+        """Sum the leaves to the masses of all nodes, in River's order: the reverse of :meth:`_leaves`."""
         masses = np.empty((leaves.shape[-1], self._places.size), np.intp)
         masses[:, self._places] = self._forest.node_masses(leaves).T
         return masses
 
     def _pickles(self, counts: Counts) -> Iterator[bytes]:
-        """The pickles of detectors whose counts may exceed a byte, by way of a River object."""
+        """The pickles of detectors whose counts may exceed a byte: one River object holds each in turn."""
         nodes = [*chain.from_iterable(self._blank._tree_nodes)]
         rows = zip(*(column.tolist() for column in counts), strict=True)
-        for l_masses, r_masses, self._blank.counter, self._blank._first_window in rows:
+        for l_masses, r_masses, counter, in_first_window in rows:
+            self._blank.counter, self._blank._first_window = counter, in_first_window
             for node, l_mass, r_mass in zip(nodes, l_masses, r_masses, strict=True):
                 node.l_mass, node.r_mass = l_mass, r_mass
             yield pickle.dumps(self._blank, protocol=PICKLE_PROTOCOL)
 
 
 def _places_from_left_to_right(n_trees: int, height: int) -> list[int]:
-    """Where River's list of all nodes has them tree by tree, each from left to right: leaves and branches by turns.
+    """Places in River's list of all nodes, tree by tree, and in each tree from left to right, leaf and branch in turn.
 
     River lists the nodes of a tree depth first: the root, then all to its left, then all to its right.
     """

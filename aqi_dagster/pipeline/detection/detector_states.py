@@ -1,4 +1,4 @@
-"""The states in which windows leave the detectors: one row per sensor and window.
+"""The stored states of the detectors: one row per sensor and window, with the state after that window.
 
 This module alone writes the table ``detector_states``.
 """
@@ -16,7 +16,7 @@ from aqi_dagster.pipeline.store.sql import Writer, registered
 from aqi_dagster.windows import WindowRange, window_key
 
 FORMAT_VERSION = 2
-"""How a state is stored: 2 is a zlib-compressed pickle, protocol 5, with :func:`blank_pickle` as the dictionary."""
+"""Format of a stored state: 2 is a pickle, protocol 5, compressed by zlib with :func:`blank_pickle` as dictionary."""
 
 RIVER_VERSION = version("river")
 
@@ -33,20 +33,21 @@ class StoredState:
     parameters_hash: str
 
 
-def require_same_parameters(stored: StoredState, parameters: DetectorParameters) -> None:
-    """Raise :class:`DetectorStateError` if ``stored`` is of another format, River release or parameters."""
-    expected = (FORMAT_VERSION, RIVER_VERSION, parameters.hash())
-    if (stored.format_version, stored.river_version, stored.parameters_hash) != expected:
+def require_same_parameters(row: StoredState, parameters: DetectorParameters) -> None:
+    """Raise :class:`DetectorStateError` unless ``row`` has the present format, River release and ``parameters``."""
+    present = (FORMAT_VERSION, RIVER_VERSION, parameters.hash())
+    if (row.format_version, row.river_version, row.parameters_hash) != present:
         raise DetectorStateError(
-            f"{state_title(stored)} was stored in format {stored.format_version} by river {stored.river_version} with "
-            f"parameters {stored.parameters_hash[:12]}; now it is format {expected[0]}, river {expected[1]}, "
-            f"parameters {expected[2][:12]}. Either go back to that release and those AQI_DETECTOR_* settings, or "
+            f"{state_title(row)} was stored in format {row.format_version} by river {row.river_version} with "
+            f"parameters {row.parameters_hash[:12]}; now it is format {present[0]}, river {present[1]}, "
+            f"parameters {present[2][:12]}. Either go back to that release and those AQI_DETECTOR_* settings, or "
             "compute all scores anew: materialize all windows from the first scored one to the newest in one run."
         )
 
 
-def state_title(stored: StoredState) -> str:
-    return f"The detector state of sensor {stored.sensor!r} after window {window_key(stored.window_start)}"
+def state_title(row: StoredState) -> str:
+    """The subject of every sentence about ``row``."""
+    return f"The detector state of sensor {row.sensor!r} after window {window_key(row.window_start)}"
 
 
 _NEWEST = """
@@ -58,6 +59,16 @@ WHERE rowid IN (
     WHERE window_start < $before AND window_start >= $first_window
     GROUP BY sensor
 )
+"""
+
+_INSERT = """
+INSERT INTO detector_states BY NAME
+SELECT
+    *,
+    $format_version AS format_version,
+    $river_version AS river_version,
+    $parameters_hash AS parameters_hash
+FROM states
 """
 
 _DROP_ALL_BUT_WEEKLY = """
@@ -72,33 +83,36 @@ WHERE window_start >= $begin AND window_start < $end AND rowid NOT IN (
 
 
 def newest_states(connection: DuckDBPyConnection, before: datetime, first_window: datetime) -> dict[str, StoredState]:
-    """The newest state of each sensor, by sensor, that a window earlier than ``before`` left.
+    """The newest state of each sensor, by sensor, among those of the windows from ``first_window`` up to ``before``.
 
-    States before ``first_window`` belong to another beginning and are left alone.
+    States of earlier windows come from another AQI_FIRST_WINDOW and are not continued.
     """
-    # By row id: the states of all history are large, and only one a sensor is needed.
+    # By row id, because the states are large: DuckDB then reads one state a sensor instead of all history.
     rows = connection.execute(_NEWEST, {"before": before, "first_window": first_window}).fetchall()
     return {row[0]: StoredState(*row) for row in rows}
 
 
 def write_states(writer: Writer, windows: WindowRange, states: pa.Table, parameters: DetectorParameters) -> None:
-    """Overwrite the states that ``windows`` leave: ``states`` has ``sensor``, ``window_start`` and ``state``."""
+    """Overwrite the states of ``windows``: ``states`` has the columns ``sensor``, ``window_start`` and ``state``."""
     writer.execute("DELETE FROM detector_states WHERE window_start BETWEEN $first AND $last", windows.bounds)
     with registered(writer, "states", states):
         writer.execute(
-            "INSERT INTO detector_states BY NAME SELECT *, ? AS format_version, ? AS river_version, "
-            "? AS parameters_hash FROM states",
-            [FORMAT_VERSION, RIVER_VERSION, parameters.hash()],
+            _INSERT,
+            {
+                "format_version": FORMAT_VERSION,
+                "river_version": RIVER_VERSION,
+                "parameters_hash": parameters.hash(),
+            },
         )
 
 
 def drop_states_before(writer: Writer, first_window: datetime) -> None:
-    """Drop the states of windows before ``first_window``, on which nothing builds."""
+    """Drop the states of windows before ``first_window``: no later window is scored from them."""
     writer.execute("DELETE FROM detector_states WHERE window_start < ?", [first_window])
 
 
 def drop_all_but_weekly_states(writer: Writer, begin: datetime, end: datetime) -> int:
-    """Drop the states of the weeks from ``begin`` to ``end``, excluded, but each sensor's last one of each week.
+    """Drop the states of the weeks from ``begin`` to ``end`` (excluded), except each sensor's last one of each week.
 
     Returns how many were dropped.
     """

@@ -1,6 +1,6 @@
-"""One anomaly detector per sensor: River's HalfSpaceTrees on PM2.5, and how its state is kept.
+"""One anomaly detector per sensor: River's HalfSpaceTrees on PM2.5.
 
-The rule is the streaming notebook's: a reading is first scored, then learned. S. C. Tan, K. M. Ting and T. F. Liu,
+As in the streaming notebook, a detector scores a reading first and learns it then. S. C. Tan, K. M. Ting and T. F. Liu,
 "Fast anomaly detection for streaming data", IJCAI 2011, describe the trees.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from river.anomaly import HalfSpaceTrees
+
+from aqi_dagster import defaults
 
 FEATURE = "x"
 """Name under which a detector sees PM2.5; part of every stored state."""
@@ -23,20 +25,20 @@ class DetectorParameters:
     readings.
     """
 
-    n_trees: int = 4
-    height: int = 3
-    window_size: int = 50
-    seed: int = 11
-    lower_limit: float = 0.0
-    upper_limit: float = 1200.0
+    n_trees: int = defaults.DETECTOR_N_TREES
+    height: int = defaults.DETECTOR_HEIGHT
+    window_size: int = defaults.DETECTOR_WINDOW_SIZE
+    seed: int = defaults.DETECTOR_SEED
+    lower_limit: float = defaults.DETECTOR_LOWER_LIMIT
+    upper_limit: float = defaults.DETECTOR_UPPER_LIMIT
 
     def hash(self) -> str:
-        """SHA-256 of the parameters, hexadecimal: equal exactly if all of them are."""
+        """SHA-256 of all parameters, hexadecimal."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
 def new_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
-    """A detector that has seen nothing yet."""
+    """A detector that has learned no reading yet."""
     return HalfSpaceTrees(
         n_trees=parameters.n_trees,
         height=parameters.height,
@@ -47,7 +49,7 @@ def new_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
 
 
 def score_and_learn(detector: HalfSpaceTrees, values: Iterable[float]) -> list[float]:
-    """Score each value (PM2.5, ug/m3) and then learn it, in order; the detector moves on.
+    """Score each value (PM2.5, ug/m3) and then learn it, in order; returns the scores.
 
     >>> score_and_learn(new_detector(DetectorParameters(window_size=2)), [5.0, 5.0, 900.0])
     [0, 0, 0.9333333333333333]

@@ -1,8 +1,8 @@
 """Detectors as pickles without River objects: the bytes of equal detectors differ in their counts alone.
 
-All detectors of one configuration that have learned something have equal trees. If no count exceeds 255, each takes
-one byte, always at the same place. So many detectors are pickled or read by copying bytes, and a pickle that differs
-from the others anywhere else is none of ours.
+All detectors of one configuration that have learned a reading have equal trees. A count of at most 255 takes one byte,
+always at the same place. So many detectors are pickled and unpickled by copying bytes, and a pickle that differs from
+the others anywhere else is none of ours.
 """
 
 import pickle
@@ -25,7 +25,7 @@ _TRUE, _FALSE = pickle.NEWTRUE[0], pickle.NEWFALSE[0]
 
 
 class Counts(NamedTuple):
-    """What detectors of one configuration differ in, a row each.
+    """The numbers in which detectors of one configuration differ, a row for each detector.
 
     ``l_masses`` and ``r_masses`` have the shape (detectors, nodes), in River's order of nodes, tree by tree.
     """
@@ -37,7 +37,7 @@ class Counts(NamedTuple):
 
 
 class PickleLayout:
-    """Where the pickle of a detector like ``blank``, whose counts are all 0, keeps each count."""
+    """The places of all counts in the pickles of detectors like ``blank``, whose own counts are all 0."""
 
     def __init__(self, blank: HalfSpaceTrees) -> None:
         self._blank = _pickled(blank)
@@ -57,14 +57,14 @@ class PickleLayout:
         numbers = np.arange(2 * len(nodes))
         write(np.ones_like(numbers))
         places = self._changes(blank)
-        # Which mass each place holds: its number is written bit by bit.
-        found = np.zeros_like(numbers)
+        # To learn which mass each place holds, every mass is set to its own number, one bit after the other.
+        numbers_at_places = np.zeros_like(numbers)
         for bit in range(len(numbers).bit_length()):
             write(numbers >> bit & 1)
-            found |= _pickled(blank)[places].astype(np.intp) << bit
+            numbers_at_places |= _pickled(blank)[places].astype(np.intp) << bit
         write(np.zeros_like(numbers))
         self._mass_places = np.empty_like(numbers)
-        self._mass_places[found] = places
+        self._mass_places[numbers_at_places] = places
         self._fixed = np.ones(len(self._blank), bool)
         self._fixed[[*places, self._counter_place, self._first_window_place]] = False
 
@@ -77,16 +77,16 @@ class PickleLayout:
         return [row.tobytes() for row in pickles]
 
     def fits(self, pickled: bytes) -> bool:
-        """Whether ``pickled`` differs from other pickles of such detectors in the counts alone."""
-        found = np.frombuffer(pickled, np.uint8)
+        """Whether ``pickled`` differs from the pickle of ``blank`` in the counts alone."""
+        content = np.frombuffer(pickled, np.uint8)
         return (
-            len(found) == len(self._blank)
-            and bool((found == self._blank)[self._fixed].all())
-            and found[self._first_window_place] in (_TRUE, _FALSE)
+            len(content) == len(self._blank)
+            and bool((content == self._blank)[self._fixed].all())
+            and content[self._first_window_place] in (_TRUE, _FALSE)
         )
 
     def decode(self, pickles: list[bytes]) -> Counts:
-        """The counts that ``pickles`` hold, each of which :meth:`fits`."""
+        """The counts in ``pickles``, each of which must be one that :meth:`fits` accepts."""
         rows = np.frombuffer(b"".join(pickles), np.uint8).reshape(len(pickles), -1)
         l_masses, r_masses = np.hsplit(rows[:, self._mass_places].astype(np.intp), 2)
         return Counts(

@@ -1,4 +1,4 @@
-"""How scoring moves the ledger of windows on: how many readings each window now has scored, and its revision."""
+"""What scoring adds to the ledger of windows: the number of readings that each window has scored, and its revision."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ READINGS_AT_ONCE = 200_000
 
 @dataclass(frozen=True)
 class ScoredWindow:
-    """The outcome of scoring one window; ``newly_scored`` readings had not been in its last scoring."""
+    """The outcome of scoring one window; ``newly_scored`` counts the readings that its last scoring did not have."""
 
     start: datetime
     readings: int
@@ -34,12 +34,12 @@ class ScoredWindow:
 
 
 class ScoringProgress:
-    """The ledger in memory, for as long as this process alone may write it."""
+    """The ledger in memory, valid while this process alone may write the store."""
 
     def __init__(
         self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters_hash: str
     ) -> None:
-        """``first``: the window with which scoring begins; ``first_window``: where it may begin at all."""
+        """``first`` is the first window to score, ``first_window`` the earliest one that may be scored."""
         self._rows = ledger_rows(connection)
         self._newest = max((row.revision for row in self._rows.values()), default=0)
         self._before = max(
@@ -49,26 +49,26 @@ class ScoringProgress:
         self.chain_start = min(
             (start for start, row in self._rows.items() if row.readings and start >= first_window), default=None
         )
-        self._scored: list[tuple[datetime, int, int, datetime | None]] = []
+        self._additions: list[tuple[datetime, int, int, datetime | None]] = []
 
     def groups(self, windows: WindowRange) -> Iterator[WindowRange]:
         """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
         first = last = windows.first
-        held = 0
+        sum_of_readings = 0
         for start in windows:
             readings = self._row(start).readings
-            if start > first and held + readings > READINGS_AT_ONCE:
+            if start > first and sum_of_readings + readings > READINGS_AT_ONCE:
                 yield WindowRange(first, last)
-                first, held = start, 0
+                first, sum_of_readings = start, 0
             last = start
-            held += readings
+            sum_of_readings += readings
         yield WindowRange(first, last)
 
     def add(self, start: datetime, readings: int, sensors: int) -> ScoredWindow:
-        """Note that all ``readings`` of a window were scored, after all windows before it.
+        """Record that all ``readings`` of a window were scored, after all windows before it.
 
-        Its revision grows if anything differs that later windows build on: readings, parameters, the beginning of
-        the chain, or an earlier window that itself has grown since. On a window without readings nothing builds.
+        The window gets a new revision if anything changed that later windows build on: its readings, the parameters,
+        the beginning of the chain, or the revision of an earlier window. No window builds on one without readings.
         """
         row = self._row(start)
         revision = row.revision
@@ -79,19 +79,19 @@ class ScoringProgress:
             self._newest += 1
             revision = self._newest
         self._before = max(self._before, revision)
-        self._scored.append((start, readings, revision, self.chain_start if readings else None))
+        self._additions.append((start, readings, revision, self.chain_start if readings else None))
         return ScoredWindow(start, readings, readings - (row.scored or 0), sensors)
 
-    def take_added(self) -> pa.Table:
-        """The windows that were added since the last call, as the ledger records them."""
-        columns = zip(*self._scored, strict=True)
-        self._scored = []
+    def take_additions(self) -> pa.Table:
+        """Return the windows that were added since the last call, as rows of the ledger."""
+        columns = zip(*self._additions, strict=True)
+        self._additions = []
         return pa.table(dict(zip(_LEDGER.names, columns, strict=True)), _LEDGER)
 
     def windows_of_another_chain(self, first: datetime, first_window: datetime) -> list[datetime]:
-        """Scored windows from ``first_window`` to ``first``, excluded, whose chain of detectors began earlier.
+        """Scored windows from ``first_window`` to ``first`` (excluded) whose chain of detectors began before both.
 
-        A chain that began later is no other one: what it lacks are windows that were never scored.
+        A chain that began after ``first_window`` is the same chain: the windows before it were never scored.
         """
         return [
             start

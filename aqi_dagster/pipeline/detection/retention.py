@@ -1,7 +1,7 @@
-"""How long detector states are kept: of every window at first, later only those with which a week ends.
+"""How long detector states are kept: those of every window for some weeks, then only the last ones of each week.
 
-A state is only needed to score again from its window on. For the last weeks that may be any window; further back it
-is a week's first one, from which the rest of the week is scored anew.
+A state serves only to score again from its window on. In the last weeks that may be any window; further back it is the
+first window of a week, and the rest of that week is scored anew.
 """
 
 from datetime import datetime, timedelta
@@ -17,11 +17,11 @@ from aqi_dagster.windows import WindowRange, utc_now, week_start, window_key
 
 
 def thin_states(writer: Writer, first_scored: datetime, keep: timedelta) -> int:
-    """Drop the states of whole weeks that ended more than ``keep`` before the newest scored window, but each sensor's
-    last one of each week; returns how many were dropped.
+    """Thin out the weeks that ended more than ``keep`` before the newest window: keep each sensor's last state of each.
 
-    ``first_scored``: the earliest window that was scored since the last call. The newest window is the newest with
-    readings, and not later than now: neither a clock nor a reading that runs ahead decides this alone.
+    Returns how many states were dropped. ``first_scored`` is the earliest window that was scored since the last call.
+    The newest window is the newest one with scored readings, or the present one if that is earlier: a wrong clock or
+    a reading from the future cannot drop anything alone.
     """
     newest = newest_scored(writer)
     if newest is None:
@@ -37,7 +37,7 @@ def thin_states(writer: Writer, first_scored: datetime, keep: timedelta) -> int:
 
 
 def require_states(connection: DuckDBPyConnection, start: datetime, first_window: datetime) -> None:
-    """Raise :class:`ThinnedStatesError` if the states with which scoring would begin at ``start`` are not kept."""
+    """Raise :class:`ThinnedStatesError` if the states from which the window at ``start`` would be scored are gone."""
     first = first_window_to_run(connection, start, first_window)
     if first != start:
         windows = WindowRange(first, start)

@@ -1,9 +1,9 @@
 """The trees that all detectors of one configuration share, as tables over PM2.5 instead of nodes.
 
 A HalfSpaceTrees scores with the masses of its last full window (``r_mass``) while it counts the next one
-(``l_mass``); every ``window_size`` readings, at a pivot, the second take the place of the first. So between two pivots
-a score depends on nothing but the cell of the reading: the thresholds of all trees cut the axis of PM2.5 into cells.
-All sums are of whole numbers that float64 holds exactly, so their order is free.
+(``l_mass``); every ``window_size`` readings, at a pivot, ``l_mass`` replaces ``r_mass``. The thresholds of all trees
+cut the axis of PM2.5 into cells, and between two pivots a score depends on the cell of its reading alone. All sums are
+of whole numbers that float64 holds exactly, so the order of summation does not matter.
 
 Masses are float arrays of the shape (nodes of a depth from left to right, trees, columns), a column being a window
 of a detector. Other tables have the shape (cells, columns).
@@ -20,7 +20,7 @@ Ints = npt.NDArray[np.intp]
 
 
 class Forest:
-    """Trees of one height with their ``thresholds``, which come tree by tree, from left to right."""
+    """Trees of one height; ``thresholds`` lists theirs tree by tree, from left to right."""
 
     def __init__(self, n_trees: int, height: int, window_size: int, thresholds: Sequence[float]) -> None:
         self.n_trees, self.height, self.window_size = n_trees, height, window_size
@@ -28,16 +28,16 @@ class Forest:
         self._cut_order = np.argsort(cuts, axis=None, kind="stable")
         self._cuts = cuts.ravel()[self._cut_order]
         self.n_cells = cuts.size + 1
-        # A leaf ends with the cell below the cut on its right; the rightmost one has none and ends with the last cell.
+        # A leaf ends with the cell below the cut on its right, the rightmost leaf with the last cell.
         self._last_cells = np.full((2**height, n_trees), cuts.size)
         self._last_cells[:-1] = np.argsort(self._cut_order).reshape(cuts.shape)
 
     def cells(self, values: Floats) -> Ints:
-        """The cell of each value: how many cuts are not above it, since River goes right at a threshold."""
+        """The cell of each value: the number of cuts at or below it, as River goes right at a threshold."""
         return self._cuts.searchsorted(values, side="right")
 
     def masses(self, counts: Floats) -> Floats:
-        """Masses of the leaves after ``counts`` readings by cell, which are overwritten."""
+        """Masses of the leaves from the number of readings in each cell; overwrites ``counts``."""
         up_to = _cumulate(counts)[self._last_cells]
         masses = up_to.copy()
         masses[1:] -= up_to[:-1]
@@ -51,7 +51,7 @@ class Forest:
         return levels[::-1]
 
     def scores(self, leaves: Floats) -> Floats:
-        """What a reading scores, by its cell and by the column whose masses it is scored with."""
+        """The score of a reading, by its cell and by the column of masses that scores it."""
         levels = self.levels(leaves)
         score = levels[0]
         for depth, (parents, masses) in enumerate(pairwise(levels), start=1):
@@ -75,7 +75,7 @@ class Forest:
 
 
 def _cumulate(table: Floats) -> Floats:
-    # In place and row by row: numpy's cumsum over the first axis takes three times as long.
+    # In place and row by row, because numpy's cumsum over the first axis takes three times as long.
     for above, row in pairwise(table):
         row += above
     return table

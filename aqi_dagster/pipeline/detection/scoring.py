@@ -1,9 +1,8 @@
-"""Scoring windows: readings in, scored readings and the detector states that each window leaves out.
+"""Scoring windows: from their readings to scored readings and detector states.
 
-Detector states form a chain: a window starts from each sensor's newest state of an earlier window. A run over
-several windows carries the detectors in memory from one to the next. It commits whole windows, in order; small ones
-together, because a commit costs as much as scoring thousands of readings. This module alone writes the table
-``scored_readings``.
+Detector states form a chain: a window starts from each sensor's newest state of an earlier window. A run over several
+windows keeps the detectors in memory between them. It commits whole windows, in order, and small ones together,
+because a commit costs as much as scoring thousands of readings. This module alone writes the table ``scored_readings``.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -55,11 +54,11 @@ def score_windows(
 ) -> Iterator[ScoredWindow]:
     """Score ``windows``, each as a whole, and yield each once it is committed.
 
-    ``first_window`` is where scoring may begin at all; readings before it are never scored, and scores of such windows,
-    which another setting left, are dropped by whoever begins with it. Raises :class:`UnscoredWindowsError` if a window
-    between it and these holds readings that were never scored, :class:`ChangedFirstWindowError` if those before were
-    scored from another first window on, :class:`ThinnedStatesError` if the states to begin with are not kept any more,
-    and :class:`DetectorStateError` if a state cannot be continued.
+    Readings before ``first_window`` are never scored; a range that begins with it drops the scores of earlier windows,
+    which another first window left. Raises :class:`UnscoredWindowsError` if a window between ``first_window`` and these
+    holds readings that were never scored, :class:`ChangedFirstWindowError` if such a window was scored from another
+    first window on, :class:`ThinnedStatesError` if the states before these windows are gone, and
+    :class:`DetectorStateError` if a state cannot be continued.
     """
     _require_no_gap(writer, windows.first, first_window)
     progress = ScoringProgress(writer, windows.first, first_window, parameters.hash())
@@ -69,37 +68,37 @@ def score_windows(
     if windows.first == first_window:
         _drop_scores_before(writer, first_window)
     groups = _scored_groups(writer.cursor(), progress.groups(windows), detectors, progress)
-    # One thread reads and scores, this one writes.
-    with closing(read_ahead(groups, ahead=1)) as scored:
-        for group in scored:
+    # A second thread reads and scores, this one writes.
+    with closing(read_ahead(groups, ahead=1)) as scored_groups:
+        for group in scored_groups:
             with transaction(writer):
                 _write(writer, group, parameters)
             yield from group.windows
 
 
 class _Detectors:
-    """The detector of each sensor, continued from its newest state before ``first`` when it is first asked for."""
+    """The detectors of all sensors; each continues from its newest state before ``first`` when it is first needed."""
 
     def __init__(
         self, connection: DuckDBPyConnection, first: datetime, first_window: datetime, parameters: DetectorParameters
     ) -> None:
         self.bank = detector_bank(parameters)
         self._numbers: dict[str, int] = {}
-        self._stored = newest_states(connection, first, first_window)
-        for stored in self._stored.values():
-            require_same_parameters(stored, parameters)
+        self._states = newest_states(connection, first, first_window)
+        for row in self._states.values():
+            require_same_parameters(row, parameters)
 
     def of(self, sensors: Sequence[str]) -> list[int]:
         """The numbers of the sensors' detectors in the bank."""
         new = [sensor for sensor in sensors if sensor not in self._numbers]
-        self.bank.add([self._stored.get(sensor) for sensor in new])
+        self.bank.add([self._states.get(sensor) for sensor in new])
         self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
         return [self._numbers[sensor] for sensor in sensors]
 
 
 @dataclass(frozen=True)
 class _ScoredGroup:
-    """Consecutive windows that are committed together, with the rows that they leave in three tables."""
+    """Consecutive windows that one transaction commits, with their rows of three tables."""
 
     span: WindowRange
     windows: list[ScoredWindow]
@@ -133,8 +132,8 @@ def _score_group(
         windows.append(progress.add(start, end - begin, len(sensors)))
     columns = {name: series[name] for name in ("created_at", "window_start", "pm25_cf1")}
     sensors_of_readings = pa.DictionaryArray.from_arrays(series["number"], names)
-    scored = pa.table({"sensor": sensors_of_readings, **columns, "score": np.concatenate(scores)})
-    return _ScoredGroup(group, windows, scored, pa.concat_tables(states), progress.take_added())
+    readings = pa.table({"sensor": sensors_of_readings, **columns, "score": np.concatenate(scores)})
+    return _ScoredGroup(group, windows, readings, pa.concat_tables(states), progress.take_additions())
 
 
 def _write(writer: Writer, group: _ScoredGroup, parameters: DetectorParameters) -> None:
@@ -151,7 +150,7 @@ def _readings(
 ) -> tuple[pa.StringArray, dict[str, np.ndarray[Any, Any]]]:
     """The sensors in ``windows``, in order, and their readings by window, sensor and time.
 
-    A reading has the ``number`` of its sensor. They are put in order here, as DuckDB takes ten times as long.
+    A reading has the ``number`` of its sensor. NumPy sorts them, because DuckDB takes ten times as long.
     """
     names = connection.sql(_SENSORS, params=windows.bounds).to_arrow_table()["sensor"]
     numbered = pa.table({"sensor": names, "number": pa.array(range(len(names)), pa.int32())})
@@ -163,13 +162,13 @@ def _readings(
 
 
 def _runs(numbers: np.ndarray[Any, np.dtype[np.int32]]) -> tuple[list[int], list[int]]:
-    """Each distinct one of sorted ``numbers``, and how often it occurs."""
+    """The distinct values of sorted ``numbers``, and how often each occurs."""
     distinct, counts = np.unique(numbers, return_counts=True)
     return distinct.tolist(), counts.tolist()
 
 
 def _drop_scores_before(writer: Writer, first_window: datetime) -> None:
-    """Drop what windows before ``first_window`` left under another setting: no window builds on it any more."""
+    """Drop the scores and states of windows before ``first_window``: no window builds on them any more."""
     with transaction(writer):
         writer.execute("DELETE FROM scored_readings WHERE window_start < ?", [first_window])
         drop_states_before(writer, first_window)

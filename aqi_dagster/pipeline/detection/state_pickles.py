@@ -1,4 +1,4 @@
-"""Detectors as bytes: a compressed pickle, which is checked before it is loaded."""
+"""Detectors as bytes: compressed pickles, which are checked before they are loaded."""
 
 import pickle
 import zlib
@@ -15,10 +15,10 @@ from aqi_dagster.pipeline.detection.detectors import FEATURE, DetectorParameters
 PICKLE_PROTOCOL = 5
 
 _LOOK_AHEAD = 262
-"""Bytes by which zlib looks back less far than its window is long (MIN_LOOKAHEAD of its source)."""
+"""Bytes at the end of its window that zlib does not search for repetitions (MIN_LOOKAHEAD in its source)."""
 
-_LONGEST = 3
-"""How many times as long as another one a pickle may be: with the largest counts it stays well below."""
+_MAX_RATIO = 3
+"""Greatest length of a pickle, in lengths of a blank one: the largest counts stay well below it."""
 
 _MARK = 2**38 + 1
 """Stands for each count in a layout; no number of a genuine pickle is as large."""
@@ -28,7 +28,7 @@ _COUNT_LENGTHS = {pickle.BININT1: 2, pickle.BININT2: 3, pickle.BININT: 5, pickle
 
 
 def blank_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
-    """A detector that has its trees, which River draws with the first reading, but has counted nothing."""
+    """A detector with trees, which River draws at the first reading, but with all counts at 0."""
     detector = new_detector(parameters)
     detector.learn_one({FEATURE: 0.0})
     for node in chain.from_iterable(detector._tree_nodes):
@@ -40,14 +40,14 @@ def blank_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
 
 @cache
 def blank_pickle(parameters: DetectorParameters) -> bytes:
-    """The pickle of a :func:`blank_detector`: what all such detectors have in common, 19 bytes of 20."""
+    """The pickle of a :func:`blank_detector`, which has 19 of 20 bytes in common with that of any such detector."""
     return pickle.dumps(blank_detector(parameters), protocol=PICKLE_PROTOCOL)
 
 
 def compressor(parameters: DetectorParameters) -> Callable[[bytes], bytes]:
-    """What compresses the pickle of a detector with ``parameters`` for its row in ``detector_states``."""
+    """Return the function that compresses the pickle of a detector with ``parameters`` for ``detector_states``."""
     blank = blank_pickle(parameters)
-    # What a stream holds is copied for each state: no more of it than to look back as far as the blank pickle is long.
+    # Each state copies the stream's buffers, so they are just large enough to look back over the whole blank pickle.
     window_bits = min(max((len(blank) + _LOOK_AHEAD).bit_length(), 9), zlib.MAX_WBITS)
     empty = zlib.compressobj(level=2, wbits=window_bits, memLevel=5, zdict=blank)
 
@@ -58,40 +58,40 @@ def compressor(parameters: DetectorParameters) -> Callable[[bytes], bytes]:
     return compress
 
 
-def decompress(stored: StoredState, parameters: DetectorParameters) -> bytes:
-    """The pickle that ``stored`` keeps; raises :class:`DetectorStateError` if its bytes hold none, or one too long."""
-    limit = _LONGEST * len(blank_pickle(parameters))
+def decompress(row: StoredState, parameters: DetectorParameters) -> bytes:
+    """The pickle in ``row``; raises :class:`DetectorStateError` if its bytes are no pickle, or one too long."""
+    limit = _MAX_RATIO * len(blank_pickle(parameters))
     try:
         stream = zlib.decompressobj(zdict=blank_pickle(parameters))
-        pickled = stream.decompress(stored.state, limit)
+        pickled = stream.decompress(row.state, limit)
     except zlib.error as error:
-        raise damaged(stored, str(error)) from None
+        raise damaged(row, str(error)) from None
     if not stream.eof or stream.unused_data:
-        raise damaged(stored, f"it is cut off, or longer than {limit} bytes")
+        raise damaged(row, f"it is cut off, or longer than {limit} bytes")
     return pickled
 
 
-def load_state(stored: StoredState, parameters: DetectorParameters) -> HalfSpaceTrees:
-    """The detector that ``stored`` keeps.
+def load_state(row: StoredState, parameters: DetectorParameters) -> HalfSpaceTrees:
+    """The detector in ``row``.
 
-    Nothing is unpickled before its bytes were seen to be those of a detector with these parameters, but for its counts
-    of readings: so a state can neither run code nor change a class, and counts are all that tampering can change.
-    Raises :class:`DetectorStateError` otherwise.
+    Its bytes are unpickled only if they equal those of a detector with these parameters everywhere but in the counts.
+    So a state can neither run code nor change a class, and tampering can change nothing but counts. Raises
+    :class:`DetectorStateError` if the bytes differ elsewhere.
     """
-    opcodes = _without_frames(decompress(stored, parameters))
+    opcodes = _without_frames(decompress(row, parameters))
     try:
         _require_layout(opcodes, _layout(parameters))
         detector: HalfSpaceTrees = pickle.loads(opcodes)  # noqa: S301 (they are our own, but for the counts)
         _require_counts(detector)
     except Exception as error:
-        raise damaged(stored, f"{type(error).__name__}: {error}") from error
+        raise damaged(row, f"{type(error).__name__}: {error}") from error
     return detector
 
 
-def damaged(stored: StoredState, reason: str) -> DetectorStateError:
-    """The error that tells that ``stored`` cannot be used."""
+def damaged(row: StoredState, reason: str) -> DetectorStateError:
+    """The error that says that ``row`` cannot be used, and why."""
     return DetectorStateError(
-        f"{state_title(stored)} is not the pickle of such a detector ({reason}): it was damaged or tampered with and "
+        f"{state_title(row)} is not the pickle of such a detector ({reason}): it was damaged or tampered with and "
         "was not used. Restore the store from a backup, or materialize all windows from the first scored one to the "
         "newest in one run."
     )
@@ -99,9 +99,9 @@ def damaged(stored: StoredState, reason: str) -> DetectorStateError:
 
 @cache
 def _layout(parameters: DetectorParameters) -> list[bytes]:
-    """What stands before, between and behind the counts in the pickle of any detector that has its trees.
+    """The bytes before, between and behind the counts in the pickle of any detector that has its trees.
 
-    The counts are the masses of the nodes, the counter, and whether it is in its first window.
+    The counts are the masses of the nodes, the counter, and the flag of the first window.
     """
     detector = blank_detector(parameters)
     vars(detector).update(counter=_MARK, _first_window=_MARK)
@@ -136,7 +136,7 @@ def _require_layout(opcodes: bytes, layout: list[bytes]) -> None:
 
 
 def _require_counts(detector: HalfSpaceTrees) -> None:
-    """Raise if a number stands for the flag or the other way round, or if a count is none."""
+    """Raise unless the flag is a bool, every count is an int of 0 or more, and the counter is within the window."""
     masses = [mass for node in chain.from_iterable(detector._tree_nodes) for mass in (node.l_mass, node.r_mass)]
     counts = [detector.counter, *masses]
     if {type(count) for count in counts} != {int} or min(counts) < 0 or type(detector._first_window) is not bool:

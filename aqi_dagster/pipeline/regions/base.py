@@ -1,8 +1,8 @@
 """Which region a sensor belongs to.
 
 There are three ways: one region for all (:class:`OneRegion`), polygons (:class:`~.polygons.PolygonRegions`), and the
-county that a geocoder names (:class:`CountyRegions`; ``counties`` has it asked). The latter two keep a sensor that is
-in no region, or whose text is not two coordinates, under a leftover region, so that no anomaly is lost.
+county that a geocoder names (:class:`CountyRegions`; ``counties`` asks it). The latter two put a sensor that is in no
+region, or whose text is not two coordinates, into a leftover region, so that no anomaly is lost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,30 +15,30 @@ class Regions(Protocol):
 
     @property
     def settings(self) -> Sequence[str]:
-        """What the regions are made by: two with equal settings name the same regions, once all are looked up."""
+        """What determines the regions: equal settings give a sensor the same region, once its county was looked up."""
 
     def region_of(self, sensor: str) -> str:
         """Name of the region of ``sensor``, whose text is ``"latitude, longitude"`` in degrees."""
 
     def known_region_of(self, sensor: str) -> str | None:
-        """The same, or None if it was never asked for."""
+        """Name of the region of ``sensor``, or None if its county was never looked up."""
 
 
 class Geocoder(Protocol):
-    """Anything that can name the county at a place; ``method`` says how, and tells its answers from others'."""
+    """Anything that can name the county at a place; ``method`` distinguishes its answers from those of others."""
 
     @property
     def method(self) -> str:
-        """How the counties are found, as ``sensor_regions`` records it."""
+        """How it finds counties, as ``sensor_regions`` records it."""
 
     @property
     def remote(self) -> bool:
-        """Whether every question goes to a server."""
+        """Whether every call of :meth:`county` is a request to a server."""
 
     def county(self, latitude: float, longitude: float) -> str | None:
         """The county at a place (degrees) with its state; None if there is none.
 
-        Raises :class:`GeocodingError` if it cannot be told now.
+        Raises :class:`GeocodingError` if the geocoder cannot answer now.
         """
 
 
@@ -62,9 +62,9 @@ class OneRegion:
 
 @dataclass(frozen=True)
 class CountyRegions:
-    """Regions are ``counties``, by sensor, as a geocoder names them by ``method``: None where it knows of none.
+    """``counties`` by sensor, as a geocoder named them by ``method``: None where there is no county.
 
-    All other sensors are ``elsewhere``.
+    Such a sensor, and one that is not in ``counties``, belongs to the region ``elsewhere``.
     """
 
     counties: Mapping[str, str | None]
@@ -81,5 +81,5 @@ class CountyRegions:
         return self.counties.get(sensor) or self.elsewhere
 
     def known_region_of(self, sensor: str) -> str | None:
-        """The county of ``sensor`` or the leftover region, or None if no geocoder was asked for it."""
+        """As :meth:`region_of`, but None if the county of ``sensor`` was never looked up."""
         return self.region_of(sensor) if sensor in self.counties else None

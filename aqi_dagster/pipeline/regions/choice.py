@@ -1,4 +1,4 @@
-"""The way to regions that the settings choose."""
+"""The kind of regions that the settings choose."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,8 @@ from aqi_dagster.pipeline.regions.polygons import PolygonRegions
 class RegionChoice:
     """How sensors are gathered into regions: by ``method`` name, polygons, county or nominatim.
 
-    ``name`` is the region of all sensors, ``file`` the GeoJSON file of polygons; ``nominatim_url`` and
-    ``nominatim_user_agent`` say whom to ask and who asks. Sensors in no region are ``elsewhere``.
+    ``name`` is the region of all sensors, ``file`` the GeoJSON file of polygons, ``nominatim_url`` the server, and
+    ``nominatim_user_agent`` names us to it. Sensors in no region belong to ``elsewhere``.
     """
 
     method: str
@@ -27,7 +27,7 @@ class RegionChoice:
     elsewhere: str
 
     def geocoder(self) -> Geocoder | None:
-        """What names counties, or None if regions are no counties."""
+        """The geocoder of this method, or None if the regions are not counties."""
         match self.method:
             case "county":
                 return NearestTown()
@@ -36,7 +36,7 @@ class RegionChoice:
         return None
 
     def regions(self, connection: DuckDBPyConnection) -> Regions:
-        """The regions; counties are those that were looked up before.
+        """The regions; of counties those that were looked up before.
 
         Raises :class:`~aqi_dagster.errors.ConfigurationError` if the file of polygons cannot be used.
         """

@@ -1,8 +1,8 @@
-"""Looking up counties: each sensor's once, and never while the store is held.
+"""Looking up counties: once for each sensor, and never while the store is locked.
 
-A server may be asked once a second, so many new sensors take minutes. So the store is opened only to see which
-sensors are to be looked up and to keep the answers, a few at a time: others can use it in between, and a process that
-is killed loses few answers. This module alone writes the table ``sensor_regions``.
+A server accepts one request a second, so many new sensors take minutes. The store is opened only to select the sensors
+to look up and to record the answers, a few at a time: others can use it in between, and a process that is killed loses
+few answers. This module alone writes the table ``sensor_regions``.
 """
 
 import logging
@@ -20,15 +20,34 @@ from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import WindowRange, utc_now
 
 MAX_FAILURES = 3
-"""Questions in a row that a geocoder may leave unanswered; then a run asks it no more."""
+"""Failures of a geocoder in a row after which a run stops asking it."""
 
-KEPT_AT_ONCE = 20
-"""Answers of a server that are kept in one transaction."""
+ANSWERS_AT_ONCE = 20
+"""Answers of a server that one transaction records."""
 
 MOST_ASKED = 300
 """Sensors that a server is asked for in one run: five minutes at a question a second."""
 
 _log = logging.getLogger(__name__)
+
+_SENSORS_TO_LOOK_UP = """
+WITH anomalous AS (
+    SELECT DISTINCT sensor FROM anomalies WHERE window_start BETWEEN $first AND $last
+), candidates AS (
+    FROM anomalous
+    UNION
+    SELECT sensor FROM sensors WHERE NOT $remote AND EXISTS (FROM anomalous)
+)
+SELECT sensor
+FROM candidates
+WHERE sensor NOT IN (SELECT sensor FROM sensor_regions WHERE method = $method)
+ORDER BY sensor
+"""
+
+_INSERT_ANSWER = """
+INSERT INTO sensor_regions BY NAME
+SELECT $sensor AS sensor, $method AS method, $region AS region, $looked_up_at AS looked_up_at
+"""
 
 
 def look_up_counties(
@@ -38,15 +57,15 @@ def look_up_counties(
 
     A server is asked for at most :data:`MOST_ASKED` sensors a run.
 
-    Answers are kept in the table ``sensor_regions``, and what is there is not asked for again. A sensor whose county is
-    not told now is asked for by the next run; until then it is in the region ``elsewhere``, and the log says so.
+    Answers are stored in the table ``sensor_regions``, and no sensor in it is looked up again. A sensor for which the
+    geocoder fails is in the region ``elsewhere`` until the next run asks again, and the log says so.
     """
     with store.looking_up():
         _Lookups(store, geocoder, windows, elsewhere, of_all).run()
 
 
 def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere: str) -> CountyRegions:
-    """The regions as far as ``geocoder`` has named them."""
+    """The regions of the sensors that ``geocoder`` has named so far."""
     rows = connection.execute(
         "SELECT sensor, region FROM sensor_regions WHERE method = ?", [geocoder.method]
     ).fetchall()
@@ -54,7 +73,7 @@ def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere
 
 
 class _Lookups:
-    """The questions of one run."""
+    """The lookups of one run."""
 
     def __init__(self, store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str, of_all: bool) -> None:
         self._store = store
@@ -66,9 +85,9 @@ class _Lookups:
 
     def run(self) -> None:
         with self._store.exclusive() as connection:
-            sensors = self._unknown(connection)
-        # What a list in this process tells is there at once.
-        size = KEPT_AT_ONCE if self._geocoder.remote else max(len(sensors), 1)
+            sensors = self._sensors_to_look_up(connection)
+        # A geocoder in this process answers at once, so one transaction records all of its answers.
+        size = ANSWERS_AT_ONCE if self._geocoder.remote else max(len(sensors), 1)
         for first in range(0, len(sensors), size):
             if self._failures >= MAX_FAILURES:
                 break
@@ -77,15 +96,20 @@ class _Lookups:
                 with self._store.exclusive() as connection, transaction(connection):
                     for sensor, county in answers.items():
                         connection.execute(
-                            "INSERT INTO sensor_regions VALUES (?, ?, ?, ?)",
-                            [sensor, self._geocoder.method, county, utc_now()],
+                            _INSERT_ANSWER,
+                            {
+                                "sensor": sensor,
+                                "method": self._geocoder.method,
+                                "region": county,
+                                "looked_up_at": utc_now(),
+                            },
                         )
         if sensors and self._geocoder.remote:
-            # The next run's first question is at most one a second, too.
+            # The next run's first request must come a second after the last one of this run.
             time.sleep(geocoding.SECONDS_BETWEEN_REQUESTS)
 
-    def _unknown(self, connection: DuckDBPyConnection) -> list[tuple[str, tuple[float, float]]]:
-        """Sensors at known places whose county was never told: a server is only asked for those with an anomaly."""
+    def _sensors_to_look_up(self, connection: DuckDBPyConnection) -> list[tuple[str, tuple[float, float]]]:
+        """Sensors with their coordinates whose county was never looked up: of a server only those with an anomaly."""
         rows = connection.execute(
             """
             WITH anomalous AS (
@@ -113,7 +137,7 @@ class _Lookups:
         return sensors[:MOST_ASKED] if self._geocoder.remote else sensors
 
     def _ask(self, sensors: Sequence[tuple[str, tuple[float, float]]]) -> dict[str, str | None]:
-        """The counties of ``sensors``, as far as they are told."""
+        """The counties of those ``sensors`` for which the geocoder answers; None is an answer, too."""
         answers = {}
         for sensor, place in sensors:
             if self._failures >= MAX_FAILURES:

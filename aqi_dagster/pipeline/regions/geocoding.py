@@ -13,7 +13,7 @@ from geopy.geocoders import Nominatim
 from aqi_dagster.errors import GeocodingError
 
 MAX_DISTANCE_KM = 100.0
-"""A place that is farther from any known town has no county: it lies at sea, or the coordinates are wrong."""
+"""A place farther from any town in the list has no county: it lies at sea, or the coordinates are wrong."""
 
 SECONDS_BETWEEN_REQUESTS = 1.0
 """The usage policy of the public Nominatim server: at most one request a second."""
@@ -33,7 +33,7 @@ class NearestTown:
 
     def county(self, latitude: float, longitude: float) -> str | None:
         """The county with its state, or the state alone where GeoNames has no county."""
-        # The first call reads the places: about a second, 130 MB.
+        # The first call loads the list of places, which takes about a second and 130 MB.
         town = reverse_geocode.get((latitude, longitude))
         if great_circle((latitude, longitude), (town["latitude"], town["longitude"])).km > MAX_DISTANCE_KM:
             return None
@@ -41,10 +41,10 @@ class NearestTown:
 
 
 class NominatimServer:
-    """The county that a Nominatim server at ``url`` tells, asked at most once a second.
+    """The county by a Nominatim server at ``url``, which gets at most one request a second.
 
-    ``user_agent`` tells the server's owners which installation asks; ``timeout`` in seconds is the longest silence
-    that is waited for.
+    ``user_agent`` tells the server's owners which installation asks; ``timeout`` is the longest wait for an answer, in
+    seconds.
     """
 
     remote = True
@@ -57,7 +57,7 @@ class NominatimServer:
             domain=f"{parts.netloc}{parts.path}",
             user_agent=user_agent,
             timeout=timeout,
-            # By itself it would try again as often and as late as the server says, while the run waits.
+            # Without this, geopy retries as often and as late as the server says, while the run waits.
             adapter_factory=partial(RequestsAdapter, max_retries=0),
         )
         self._reverse = RateLimiter(
@@ -78,7 +78,7 @@ class NominatimServer:
             area = next((address[kind] for kind in ("county", "city", "state_district") if kind in address), None)
             return _joined(area, address.get("state")) or address["country"]
         except (GeopyError, LookupError, TypeError, ValueError, AttributeError) as error:
-            # The last ones are an answer in a form that is not Nominatim's.
+            # All but GeopyError come from an answer that does not have Nominatim's form.
             raise GeocodingError(f"{self.method} did not tell its county: {type(error).__name__}: {error}.") from error
 
 

@@ -17,7 +17,8 @@ class PolygonRegions:
     """A sensor belongs to the first polygon of the file that holds it, its border included, or else to ``elsewhere``.
 
     The file is a GeoJSON FeatureCollection (longitude and latitude in degrees) of polygons and multipolygons, each
-    with a property ``name`` of its own. Raises :class:`ConfigurationError` that names the feature that is not so.
+    with a property ``name`` of its own. Raises :class:`ConfigurationError` that names the first feature that breaks
+    this rule.
     """
 
     def __init__(self, file: Path, elsewhere: str) -> None:
@@ -44,13 +45,14 @@ class PolygonRegions:
         if place is None:
             return self._elsewhere
         latitude, longitude = place
-        holding = self._tree.query(shapely.Point(longitude, latitude), predicate="intersects")
-        return self._names[holding.min()] if len(holding) else self._elsewhere
+        numbers = self._tree.query(shapely.Point(longitude, latitude), predicate="intersects")
+        return self._names[numbers.min()] if len(numbers) else self._elsewhere
 
     known_region_of = region_of
 
 
 def _features(file: Path) -> Iterator[tuple[str, shapely.Geometry]]:
+    """The name and the polygon of each feature in ``file``."""
     try:
         collection = json.loads(file.read_text("utf-8"))
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""What people are shown of the stored tables: numbers of windows, plots, and the status of everything.
+"""Reports on the stored tables for people: numbers of windows, plots, and the status of everything.
 
 Others use all of its modules.
 """

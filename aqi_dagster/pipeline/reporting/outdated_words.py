@@ -1,11 +1,11 @@
-"""What is outdated, in words: the same in checks and in ``aqi-dagster status``."""
+"""Sentences on outdated results, which checks and ``aqi-dagster status`` share."""
 
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, OutdatedScores, OutdatedVerdicts
 from aqi_dagster.pipeline.verdicts.classify import Misplaced
 
 
 def outdated_scores_in_words(outdated: OutdatedScores) -> str:
-    """Each kind of outdated score and how many there are, such as ``3 late readings and 5 stale windows``."""
+    """The number of each kind of outdated score, such as ``3 late readings and 5 stale windows``."""
     return _counted(
         {
             "late readings": outdated.late_readings,
@@ -28,7 +28,7 @@ def outdated_health_in_words(outdated: OutdatedHealth) -> str:
 
 
 def outdated_verdicts_in_words(outdated: OutdatedVerdicts) -> str:
-    """Each kind of outdated verdict and how many there are."""
+    """The number of each kind of outdated verdict."""
     return _counted(
         {
             "windows were scored, but not classified since": outdated.count,
@@ -38,7 +38,7 @@ def outdated_verdicts_in_words(outdated: OutdatedVerdicts) -> str:
 
 
 def misplaced_in_words(misplaced: Misplaced) -> str:
-    """A sensor that counts to the wrong region, and the range that mends it."""
+    """The sensor, the wrong region that it counts to, and the range to materialize."""
     return (
         f"Sensor {misplaced.sensor} counts to {misplaced.region}, to which it does not belong: "
         f"materialize {misplaced.windows}"

@@ -1,7 +1,7 @@
 """Pictures of a window for people: PM2.5 of a region's sensors, and the scores of the most anomalous ones.
 
-PNG, made without any window system. Times are UTC. Sensors with anomalies have a colour each, which people who are
-colour-blind can tell apart; all others are grey.
+They are PNG files, drawn without any window system. Times are UTC. Each sensor with anomalies has a colour of its own,
+from a palette that colour-blind people can distinguish; all others are grey.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ MAX_GREY = 40
 """Other sensors that are drawn in grey: those with the highest PM2.5."""
 
 MAX_BYTES = 60_000
-"""Size of a picture, which is kept with an event for ever; one that would be larger is made with fewer dots."""
+"""Greatest size of a picture, which stays in Dagster's event log for ever; a larger one is scaled down."""
 
 _INK, _GREY, _GRID, _FAINT = "#222222", "#b0b0b0", "#dddddd", "#eeeeee"
 # Okabe and Ito's palette without black and yellow, first as solid lines, then dashed.
@@ -49,10 +49,22 @@ _INCHES, _DPI = (8.6, 4.62), 100
 _SHADES = (1.0, 0.75, 0.5, 0.25)
 _LEGEND_COLUMNS = 4
 
+_SCORED_READINGS = """
+SELECT
+    sensor,
+    created_at,
+    pm25_cf1,
+    score,
+    window_start = $window AND score > $score AND pm25_cf1 > $pm25 AS anomalous
+FROM scored_readings
+WHERE window_start IN ($before, $window)
+ORDER BY sensor, created_at
+"""
+
 
 @dataclass(frozen=True)
 class Series:
-    """The readings of one sensor in order of time; ``pm25`` in ug/m3, ``anomalous`` tells which are anomalies."""
+    """The readings of one sensor in order of time; ``pm25`` in ug/m3, ``anomalous`` True for anomalies."""
 
     sensor: str
     times: NDArray[np.datetime64]
@@ -67,10 +79,9 @@ class Series:
 
 
 def scored_series(connection: DuckDBPyConnection, window: datetime, thresholds: Thresholds) -> list[Series]:
-    """The scored readings of ``window`` (start) and of the one before: sensors with most anomalies in it first."""
+    """The scored readings of ``window`` (start) and the one before; sensors with most anomalies in ``window`` first."""
     table = connection.sql(
-        "SELECT sensor, created_at, pm25_cf1, score, window_start = $window AND score > $score AND pm25_cf1 > $pm25 "
-        "AS anomalous FROM scored_readings WHERE window_start IN ($before, $window) ORDER BY sensor, created_at",
+        _SCORED_READINGS,
         params={
             "window": window,
             "before": window - WINDOW_LENGTH,
@@ -93,7 +104,7 @@ def scored_series(connection: DuckDBPyConnection, window: datetime, thresholds: 
 def region_series(
     connection: DuckDBPyConnection, window: RegionalWindow, regions: Regions, thresholds: Thresholds
 ) -> list[Series]:
-    """Of :func:`scored_series` those of the region's sensors, as far as they are known without asking a server."""
+    """Those of :func:`scored_series` that belong to sensors of the region, without asking any server."""
     return [
         one
         for one in scored_series(connection, window.window_start, thresholds)
@@ -117,39 +128,40 @@ def plot_scores(start: datetime, series: Sequence[Series], thresholds: Threshold
     """Score and PM2.5 of the most anomalous sensors over the window from ``start`` and the one before, as PNG."""
     figure = _figure()
     upper, lower = figure.subplots(2, 1, sharex=True)
-    shown = [one for one in series if one.anomalies][:MAX_NAMED]
-    _draw(upper, shown, lambda one: one.scores)
+    anomalous = [one for one in series if one.anomalies][:MAX_NAMED]
+    _draw(upper, anomalous, lambda one: one.scores)
     upper.axhline(thresholds.score, color=_INK, linewidth=0.8, linestyle=":")
     upper.set(ylim=(-0.03, 1.03), ylabel="score, 0 to 1")
-    _draw(lower, shown, lambda one: one.pm25)
+    _draw(lower, anomalous, lambda one: one.pm25)
     _pm25_axis(lower, thresholds)
-    # Its times are those below.
+    # Both plots share the time axis of the lower one.
     upper.xaxis.set_visible(False)
     _finish(figure, start, "Score and PM2.5 of the sensors with most anomalies")
     return _png(figure)
 
 
 def _figure() -> "Figure":
-    # Here and not above, because the import takes half a second, and most windows hold nothing to see.
+    # Imported here, because that takes half a second, and most windows have no plot.
     from matplotlib.figure import Figure
 
     return Figure(figsize=_INCHES, dpi=_DPI)
 
 
 def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDArray[np.float64]]) -> None:
-    named = [one for one in series if one.anomalies][:MAX_NAMED]
-    names = {one.sensor for one in named}
+    """Draw the most anomalous of ``series`` in colours with their names, and the highest of the others in grey."""
+    anomalous = [one for one in series if one.anomalies][:MAX_NAMED]
+    names = {one.sensor for one in anomalous}
     others = [one for one in series if one.sensor not in names]
     if others:
-        drawn = sorted(others, key=lambda one: -one.pm25.max())[:MAX_GREY]
-        lines = [_with_gaps(one.times, values(one)) for one in drawn]
+        highest = sorted(others, key=lambda one: -one.pm25.max())[:MAX_GREY]
+        lines = [_with_gaps(one.times, values(one)) for one in highest]
         times, heights = (np.concatenate(parts) for parts in zip(*lines, strict=True))
         label = f"{len(others)} other sensor{'' if len(others) == 1 else 's'}"
-        if len(drawn) < len(others):
+        if len(highest) < len(others):
             label += f" (the {MAX_GREY} highest)"
         axes.plot(times, heights, color=_GREY, linewidth=0.7, antialiased=False, label=label, zorder=1)
-        _mark(axes, drawn, values, _GREY, zorder=1)
-    for one, (colour, style) in zip(named, _STYLES, strict=False):
+        _mark(axes, highest, values, _GREY, zorder=1)
+    for one, (colour, style) in zip(anomalous, _STYLES, strict=False):
         axes.plot(*_with_gaps(one.times, values(one)), color=colour, linestyle=style, linewidth=1.2, label=one.sensor)
         _mark(axes, [one], values, colour, zorder=3)
 
@@ -157,7 +169,7 @@ def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDA
 def _mark(
     axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDArray[np.float64]], colour: str, zorder: int
 ) -> None:
-    """A dot at each anomaly."""
+    """Draw a dot at each anomaly."""
     times = np.concatenate([one.times[one.anomalous] for one in series])
     heights = np.concatenate([values(one)[one.anomalous] for one in series])
     axes.plot(times, heights, linestyle="", marker="o", markersize=6, color=colour, zorder=zorder)
@@ -166,13 +178,13 @@ def _mark(
 def _with_gaps(
     times: NDArray[np.datetime64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.datetime64], NDArray[np.float64]]:
-    """The line through the readings, broken where none came for long, and at its end."""
+    """The points of a line through the readings, with a break at each long gap and at its end."""
     breaks = np.append(np.flatnonzero(np.diff(times) > _LONGEST_GAP) + 1, len(times))
     return np.insert(times, breaks, np.datetime64("NaT")), np.insert(values, breaks, np.nan)
 
 
 def _pm25_axis(axes: "Axes", thresholds: Thresholds) -> None:
-    """Linear up to the threshold and logarithmic beyond: broken sensors read a hundred times as much as clean air."""
+    """Make the axis linear up to the threshold, logarithmic beyond: broken sensors exceed clean air a hundredfold."""
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
     axes.axhline(thresholds.pm25, color=_INK, linewidth=0.8, linestyle=":")
@@ -185,7 +197,7 @@ def _pm25_axis(axes: "Axes", thresholds: Thresholds) -> None:
 
 
 def _finish(figure: "Figure", start: datetime, title: str) -> None:
-    """Title, time axis, the window set off from the one before, and the legend below."""
+    """Add the title, the time axis, a shade over the window before, and the legend below."""
     from matplotlib.dates import HourLocator, num2date
     from matplotlib.lines import Line2D
     from matplotlib.ticker import FuncFormatter
@@ -199,25 +211,25 @@ def _finish(figure: "Figure", start: datetime, title: str) -> None:
     last = figure.axes[-1]
     last.xaxis.set_major_locator(HourLocator(byhour=range(0, 24, 3)))
 
-    def told(day: float, place: int | None) -> str:
+    def tick_label(day: float, place: int | None) -> str:
         moment = num2date(day)
         return f"{moment:%H:%M\n%Y-%m-%d}" if place == 0 or moment.hour == 0 else f"{moment:%H:%M}"
 
-    last.xaxis.set_major_formatter(FuncFormatter(told))
+    last.xaxis.set_major_formatter(FuncFormatter(tick_label))
     last.set_xlabel("time, UTC")
     figure.axes[0].set_title(f"{title}\nwindow {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC", fontsize=11, y=1.01)
     handles: list[Any] = [line for line in last.get_lines() if not str(line.get_label()).startswith("_")]
     handles.append(Line2D([], [], linestyle="", marker="o", markersize=6, color=_INK, label="anomaly"))
     handles.append(Line2D([], [], linestyle=":", color=_INK, label="threshold"))
     left, right, bottom = 0.085, 0.94, 0.15 + 0.04 * -(-len(handles) // _LEGEND_COLUMNS)
-    # Margins, and the places of title and label, are set by hand: to find them takes Matplotlib as long as all else.
+    # Margins and the places of title and label are fixed: computing them takes Matplotlib as long as all the rest.
     figure.subplots_adjust(left=left, right=right, top=0.89, bottom=bottom, hspace=0.08)
     last.xaxis.set_label_coords((left + right) / 2, bottom - 0.085, figure.transFigure)
     figure.legend(handles=handles, loc="lower center", ncols=_LEGEND_COLUMNS, fontsize=8, frameon=False)
 
 
 def _png(figure: "Figure") -> bytes:
-    """The picture in few colours, which makes it a third as large."""
+    """The picture as PNG, in so few colours that it has a third of its size."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from PIL import Image
 

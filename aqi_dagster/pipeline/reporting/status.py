@@ -1,4 +1,4 @@
-"""What the pipeline has done and what waits, from the published copy and the broker."""
+"""The state of the pipeline and the messages that wait for it, from the published copy and the broker."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,13 @@ from aqi_dagster.pipeline.verdicts.health import regions_hash
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 
+_OFFSETS = """
+SELECT kafka_partition, next_offset, updated_at
+FROM kafka_offsets
+WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets)
+ORDER BY kafka_partition
+"""
+
 
 @dataclass(frozen=True)
 class PartitionStatus:
@@ -43,7 +50,7 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """What the published copy holds."""
+    """The numbers of the published copy, and which of its results are missing or outdated."""
 
     readings: int
     rejected: int
@@ -62,7 +69,7 @@ class StoreStatus:
 
 @dataclass(frozen=True)
 class Choices:
-    """The settings that results are to be made by; windows before ``first_window`` are not scored."""
+    """The settings that determine results; windows before ``first_window`` are not scored."""
 
     first_window: datetime
     parameters: DetectorParameters
@@ -72,13 +79,16 @@ class Choices:
 
 
 def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatus:
-    """Sums over the tables behind ``connection``, and what of it is not what ``choices`` would give."""
+    """Numbers of the tables behind ``connection``, and the results that ``choices`` would change."""
     regions = choices.regions.regions(connection)
     selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions, choices.rules)
     ended = window_start(utc_now()) - WINDOW_LENGTH
 
     def one(query: str) -> Any:
         return connection.execute(query).fetchall()[0]
+
+    def counts(query: str) -> dict[str, int]:
+        return dict(connection.execute(query).fetchall())
 
     sensors, newest_reading, readings = one("SELECT count(*), max(last_reading), sum(readings) FROM sensors")
     windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
@@ -89,10 +99,8 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
         newest_reading=newest_reading,
         windows_scored=windows_scored,
         newest_window=newest_window,
-        verdicts=dict(
-            connection.execute("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1").fetchall()
-        ),
-        alerts=dict(connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1").fetchall()),
+        verdicts=counts("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
+        alerts=counts("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1"),
         unscored=(
             unscored_readings(connection, WindowRange(choices.first_window, ended))
             if choices.first_window <= ended
@@ -106,11 +114,8 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
 
 
 def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tuple[list[PartitionStatus], str | None]:
-    """Progress and lag by Kafka partition, and why the lag is unknown if it is."""
-    rows = connection.execute(
-        "SELECT kafka_partition, next_offset, updated_at FROM kafka_offsets "
-        "WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets) ORDER BY kafka_partition"
-    ).fetchall()
+    """Progress and lag of each Kafka partition, and the error that leaves the lag unknown, if there was one."""
+    rows = connection.execute(_OFFSETS).fetchall()
     ends: dict[int, int] = {}
     trouble = None
     try:

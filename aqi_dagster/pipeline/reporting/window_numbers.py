@@ -1,6 +1,6 @@
-"""Numbers of each window that tell how the pipeline fares over time: one statement for all windows of a run.
+"""Numbers of each window, which Dagster plots over time: one statement for all windows of a run.
 
-Each function returns, by window (start), the numbers by name; a window that has none is left out.
+Each function returns, by window (start), the numbers by name; a window without rows is left out.
 """
 
 from datetime import datetime
@@ -17,7 +17,7 @@ Numbers = dict[datetime, dict[str, Any]]
 def reading_numbers(connection: DuckDBPyConnection, windows: WindowRange, since: datetime) -> Numbers:
     """Of ``readings``: rows, repeated ones among them, sensors, rows ingested from ``since`` on, and late readings.
 
-    Late ones came after their window was scored, and wait for the next scoring.
+    Late readings came after their window was scored, and wait for the next scoring.
     """
     return _by_window(
         connection,
@@ -82,7 +82,7 @@ def health_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numb
 
 
 def anomaly_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numbers:
-    """Of ``anomalies``: sensors that have any, and greatest PM2.5 (ug/m3)."""
+    """Of ``anomalies``: number of sensors, and greatest PM2.5 (ug/m3)."""
     return _by_window(
         connection,
         """
@@ -114,11 +114,16 @@ def alert_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Numbe
 
 def outbox_numbers(connection: DuckDBPyConnection) -> dict[str, int]:
     """Of ``slack_alerts`` as a whole: rows, and alerts that wait to be sent or for a webhook."""
-    names = ("rows", "pending", "not_sent")
-    (numbers,) = connection.execute(
-        "SELECT count(*), count(*) FILTER (status = 'pending'), count(*) FILTER (status = 'not_sent') FROM slack_alerts"
+    ((rows, pending, not_sent),) = connection.execute(
+        """
+        SELECT
+            count(*),
+            count(*) FILTER (status = 'pending'),
+            count(*) FILTER (status = 'not_sent')
+        FROM slack_alerts
+        """
     ).fetchall()
-    return dict(zip(names, numbers, strict=True))
+    return {"rows": rows, "pending": pending, "not_sent": not_sent}
 
 
 def _by_window(connection: DuckDBPyConnection, query: str, windows: WindowRange, **parameters: Any) -> Numbers:

@@ -8,6 +8,12 @@ import duckdb
 
 from aqi_dagster.pipeline.store.sql import run_script
 
+_COLUMNS = """
+SELECT table_name, column_name, data_type, is_nullable, coalesce(duckdb_columns.comment, '')
+FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (table_oid)
+ORDER BY table_oid, column_index
+"""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -25,9 +31,6 @@ def stored_columns() -> dict[str, list[Column]]:
     tables = defaultdict(list)
     with duckdb.connect() as connection:
         run_script(connection, __package__, "schema.sql")
-        for table, *column in connection.execute(
-            "SELECT table_name, column_name, data_type, is_nullable, coalesce(duckdb_columns.comment, '') "
-            "FROM duckdb_columns() SEMI JOIN duckdb_tables() USING (table_oid) ORDER BY table_oid, column_index"
-        ).fetchall():
+        for table, *column in connection.execute(_COLUMNS).fetchall():
             tables[table].append(Column(*column))
     return dict(tables)

@@ -1,4 +1,4 @@
-"""Whether the published copy holds what the store holds."""
+"""Comparing the published copy with the private store."""
 
 from duckdb import DuckDBPyConnection
 
@@ -8,28 +8,28 @@ from aqi_dagster.windows import WindowRange
 
 
 def differences(store: DuckDBPyConnection, copy: DuckDBPyConnection, windows: WindowRange) -> list[str]:
-    """Each table that is not the same in both, and how it differs.
+    """A sentence for each table that differs between the two, in its number of rows or in a hash of their values.
 
-    Compared are the rows of every table by number, and their values by a hash: in tables by window those of
-    ``windows``, so that years of history cost nothing, else all. Blobs are left out.
+    Of a table with ``window_start`` only the values of ``windows`` are hashed, so that years of history cost nothing.
+    Blobs are left out.
     """
-    found = []
+    sentences = []
     for table in stored_columns():
         here, there = (_rows_and_hash(connection, table, windows) for connection in (store, copy))
         if here[0] != there[0]:
-            found.append(f"{table} has {here[0]} rows in the store and {there[0]} in the copy")
+            sentences.append(f"{table} has {here[0]} rows in the store and {there[0]} in the copy")
         elif here != there:
-            found.append(f"{table} has as many rows in both, but not the same ones")
-    return found
+            sentences.append(f"{table} has as many rows in both, but not the same ones")
+    return sentences
 
 
 def _rows_and_hash(connection: DuckDBPyConnection, table: str, windows: WindowRange) -> tuple[int, int | None]:
-    # Names of the schema, no values: nothing else gets into these statements.
+    # These statements hold names of the schema alone, no values.
     columns = [column.name for column in stored_columns()[table] if column.type != "BLOB"]
     hashes = f"SELECT sum(hash({', '.join(columns)})) FROM {table}"  # noqa: S608
-    span = None
+    bounds = None
     if "window_start" in columns:
         hashes += " WHERE window_start BETWEEN $first AND $last"
-        span = windows.bounds
+        bounds = windows.bounds
     rows = scalar(connection, f"SELECT count(*) FROM {table}")  # noqa: S608
-    return rows, scalar(connection, hashes, span)
+    return rows, scalar(connection, hashes, bounds)

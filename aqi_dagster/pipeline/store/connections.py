@@ -1,8 +1,8 @@
 """The DuckDB store: one private file with one writer at a time, and a published copy for everyone else.
 
 DuckDB lets one process write a file, and then no other may even read it. So the pipeline keeps a private file that
-writers queue for on a file lock, and publishes a copy by atomic rename; analysts open only the copy, which a run
-never waits for and never breaks.
+writers queue for on a file lock, and publishes a copy by atomic rename. Analysts open only the copy: no run waits for
+them, and no run disturbs them.
 """
 
 import logging
@@ -15,8 +15,9 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import StoreBusyError, StoreError
-from aqi_dagster.pipeline.store.file_faults import is_full, log_of, named_faults
+from aqi_dagster.pipeline.store.file_faults import explain_faults, is_full, log_of
 from aqi_dagster.pipeline.store.migration import migrate, require_version
 from aqi_dagster.pipeline.store.publishing import publish
 from aqi_dagster.pipeline.store.sql import Writer
@@ -24,8 +25,8 @@ from aqi_dagster.pipeline.store.sql import Writer
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
 
-_NEVER_FINISHED_BYTES = 12_288
-"""Size of a DuckDB file that holds its headers and nothing else: making it was cut off."""
+_EMPTY_FILE_BYTES = 12_288
+"""Size of a DuckDB file with headers and nothing else, as a process leaves it that dies while it makes the store."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,50 +34,55 @@ _log = logging.getLogger(__name__)
 class Store:
     """The private DuckDB file under ``data_dir``, its lock, and its published copy ``aqi.duckdb``."""
 
-    def __init__(self, data_dir: Path, lock_timeout: float = 3600.0, memory_limit: int = 512) -> None:
-        """``lock_timeout``: seconds to queue behind another writer before :class:`StoreBusyError`.
+    def __init__(
+        self,
+        data_dir: Path,
+        lock_timeout: float = defaults.LOCK_TIMEOUT_SECONDS,
+        memory_limit: int = defaults.DUCKDB_MEMORY_MB,
+    ) -> None:
+        """``lock_timeout`` is the time in seconds to queue behind another writer before :class:`StoreBusyError`.
 
-        ``memory_limit``: MB that DuckDB may hold of the private store.
+        ``memory_limit`` is how many MB of the private store DuckDB may hold in memory.
         """
         self.published = data_dir / "aqi.duckdb"
         self.private = data_dir / "private" / "store.duckdb"
         self._lock_timeout = lock_timeout
         self._memory_limit = memory_limit
-        self._unpublished = False
+        self._copy_is_old = False
 
     @contextmanager
     def exclusive(self) -> Iterator[Writer]:
-        """The only open connection to the private store; its schema exists and is current.
+        """The only open connection to the private store, whose schema is that of this release.
 
         Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
         is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
         """
-        with self._lock(), named_faults(self.private, self._memory_limit):
+        with self._lock(), explain_faults(self.private, self._memory_limit):
             self._make_if_missing()
             writer = Writer(self._connect())
             try:
                 migrate(writer, self.private)
-                self._unpublished = True
+                self._copy_is_old = True
                 yield writer
             finally:
                 writer.close()
             self._merge_log()
 
     def _make_if_missing(self) -> None:
-        """Make the store under another name first: so a full disk leaves none that is half made."""
-        if self.private.exists() and self.private.stat().st_size > _NEVER_FINISHED_BYTES:
+        """Make the store, under another name first: so a full disk leaves no half of a store behind."""
+        if self.private.exists() and self.private.stat().st_size > _EMPTY_FILE_BYTES:
             return
-        making = self.private.with_name("store.making.duckdb")
-        for left in (making, log_of(making), self.private, log_of(self.private)):
-            left.unlink(missing_ok=True)
-        with duckdb.connect(str(making), config=self._config) as connection:
+        draft = self.private.with_name("store.making.duckdb")
+        for remnant in (draft, log_of(draft), self.private, log_of(self.private)):
+            remnant.unlink(missing_ok=True)
+        with duckdb.connect(str(draft), config=self._config) as connection:
             migrate(Writer(connection), self.private)
             connection.execute("CHECKPOINT")
-        making.replace(self.private)
+        draft.replace(self.private)
 
     @contextmanager
     def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """The private store, to be read only; writers queue behind this too.
+        """A read-only connection to the private store; writers queue behind it too.
 
         Raises what :meth:`exclusive` raises, and :class:`StoreError` if nothing was ever written.
         """
@@ -89,33 +95,33 @@ class Store:
                 connection.close()
 
     def publish(self) -> bool:
-        """Replace the published copy if this object opened the store since it last did so; True if it was replaced.
+        """Replace the published copy if this object has opened the store since the last time; returns whether it did.
 
         Raises :class:`StoreError` if the disk is full.
         """
-        if not self._unpublished:
+        if not self._copy_is_old:
             return False
-        with self._lock(), named_faults(self.private, self._memory_limit):
+        with self._lock(), explain_faults(self.private, self._memory_limit):
             self._publish()
             return True
 
     @contextmanager
     def publish_and_open(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
-        """Replace the published copy; then the private store and its copy, to be read only while writers queue.
+        """Replace the published copy; then read-only connections to store and copy, while writers queue.
 
         Raises what :meth:`exclusive` raises.
         """
-        with self._lock(), named_faults(self.private, self._memory_limit):
+        with self._lock(), explain_faults(self.private, self._memory_limit):
             self._publish()
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
-                # It is read once, from end to end, and needs little of what the store may have.
+                # The copy is read once, from end to end, which needs little memory.
                 copy.execute(f"SET memory_limit = '{self._memory_limit // 4}MB'")
                 yield store, copy
 
     def _merge_log(self) -> None:
-        """Merge what closing the store left in its write-ahead log: DuckDB says nothing when that fails.
+        """Merge a write-ahead log that outlived the connection: when closing fails to merge it, DuckDB says nothing.
 
-        Raises :class:`StoreError` if it cannot be: a copy of the store alone would be older than it says.
+        Raises :class:`StoreError` if that fails again: a copy of the store without its log would lack the last rows.
         """
         log = log_of(self.private)
         if log.exists():
@@ -128,11 +134,11 @@ class Store:
             )
 
     def _publish(self) -> None:
-        """The lock is held and the store closed: its write-ahead log is merged and no writer is under way."""
+        """Replace the published copy. The caller holds the lock and has closed the store."""
         started = time.monotonic()
         self._merge_log()
         publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
-        self._unpublished = False
+        self._copy_is_old = False
         _log.info(
             "published %s: %.1f of %.1f MB written, in %.2f s",
             self.published,
@@ -145,7 +151,7 @@ class Store:
     def reader(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A read-only connection to the published copy.
 
-        Raises :class:`StoreError` if nothing was published yet, or not by this release, or if it cannot be read.
+        Raises :class:`StoreError` if there is no copy yet, if another release published it, or if it cannot be read.
         """
         if not self.published.exists():
             raise StoreError(
@@ -171,7 +177,7 @@ class Store:
 
     @contextmanager
     def reader_or_none(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """As :meth:`reader`, whatever release wrote the copy; None if nothing was published yet."""
+        """As :meth:`reader`, but for a copy of any release; None if nothing was published yet."""
         if self.published.exists():
             with self._reader() as connection:
                 yield connection
@@ -180,13 +186,13 @@ class Store:
 
     @contextmanager
     def dispatching(self) -> Iterator[None]:
-        """Held by whoever sends alerts, so that no alert is sent by two at once; it leaves the store to others."""
+        """Hold the lock of senders, so that no two processes send the same alert; others can use the store."""
         with self._lock("dispatch.lock"):
             yield
 
     @contextmanager
     def looking_up(self) -> Iterator[None]:
-        """Held by whoever asks a geocoder, so that no two ask it at once; it leaves the store to others."""
+        """Hold the lock of lookups, so that no two processes ask a geocoder at once; others can use the store."""
         with self._lock("lookup.lock"):
             yield
 
@@ -217,7 +223,7 @@ class Store:
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         return {
             "storage_compatibility_version": STORAGE_VERSION,
-            # By default four fifths of the machine's memory, which it fills with what it has read or written.
+            # DuckDB's default is four fifths of the machine's memory, and it fills them with blocks of the file.
             "memory_limit": f"{self._memory_limit}MB",
         }
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a store's files and its memory, in words that say what to do."""
+"""Errors of a store's files and its memory, in words that say what to do."""
 
 import errno
 import os
@@ -14,8 +14,8 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
-def named_faults(store: Path, memory_limit: int) -> Iterator[None]:
-    """Raise :class:`StoreError` for a block that needs more than ``memory_limit`` MB, or a disk that is full.
+def explain_faults(store: Path, memory_limit: int) -> Iterator[None]:
+    """Raise :class:`StoreError` if the block needs more than ``memory_limit`` MB, or if the disk is full.
 
     Any other error stays what it is.
     """
@@ -36,7 +36,7 @@ def named_faults(store: Path, memory_limit: int) -> Iterator[None]:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether a disk is full, or a quota used up; DuckDB tells it by words alone."""
+    """Whether the disk is full, or a quota used up; only the text of DuckDB's errors says so."""
     if isinstance(error, OSError):
         return error.errno in _FULL
     return any(os.strerror(number) in str(error) for number in _FULL)

@@ -1,9 +1,9 @@
 """Making the tables of a new store, and bringing those of an older release to the schema of this one.
 
-What the schema is stands in ``schema.sql`` and ``views.sql`` alone. A store of any older version is compared with it
-table by table. A table that only lacks columns at its end gets them; one that differs otherwise is made anew and filled
-from the old one, because DuckDB 2.0 can neither drop a CHECK nor change the type of a column that has one. Then the
-files in ``migrations/`` fill what is new, version by version.
+``schema.sql`` and ``views.sql`` alone define the schema. A store of any older version is compared with it table by
+table. A table that only lacks columns at its end gets them; one that differs otherwise is created anew and filled from
+the old one, because DuckDB 2.0 can neither drop a CHECK nor change the type of a column that has one. Then the files in
+``migrations/`` fill the new columns, version by version.
 """
 
 import re
@@ -73,7 +73,7 @@ def migrate(writer: Writer, path: Path) -> None:
 
 def schema_version(connection: DuckDBPyConnection) -> int:
     """Version of the schema behind ``connection``; 0 where there are no tables."""
-    # Not asked of DuckDB's own tables first, which takes a new connection ten times as long.
+    # Asking DuckDB's catalog first would take ten times as long on a new connection.
     try:
         version: int = scalar(connection, "SELECT version FROM schema_version")
     except duckdb.CatalogException:
@@ -82,7 +82,7 @@ def schema_version(connection: DuckDBPyConnection) -> int:
 
 
 def require_version(connection: DuckDBPyConnection, path: Path) -> None:
-    """Raise :class:`StoreError` unless the tables are those that this release knows."""
+    """Raise :class:`StoreError` unless the schema has the version of this release."""
     version = schema_version(connection)
     if _OLDEST <= version < SCHEMA_VERSION:
         raise StoreError(
@@ -118,7 +118,7 @@ def _rebuild(writer: Writer, version: int) -> None:
 
 
 def _definitions() -> list[tuple[str, str, str]]:
-    """The statements of the schema, in order: kind and name of what each creates (empty if nothing), and its text."""
+    """The statements of the schema, in order: the kind and name that each creates (empty if none), and its text."""
     definitions = []
     with duckdb.connect() as parser:
         for script in ("schema.sql", "views.sql"):
@@ -131,18 +131,18 @@ def _definitions() -> list[tuple[str, str, str]]:
     return definitions
 
 
-def _bring_to(writer: Writer, table: str, create: str, wanted: _Structure) -> None:
-    """Bring an existing ``table`` to the ``wanted`` structure, which the statement ``create`` makes."""
-    found = _structure(writer, table)
-    count = len(found.columns)
-    added = wanted.columns[count:]
-    only_lacks_some = found.columns == wanted.columns[:count] and found.constraints == wanted.constraints
-    if only_lacks_some and all(column.nullable and column.default is None for column in added):
-        for column in added:
+def _bring_to(writer: Writer, table: str, create: str, target: _Structure) -> None:
+    """Bring an existing ``table`` to the structure ``target``, which the statement ``create`` makes."""
+    present = _structure(writer, table)
+    count = len(present.columns)
+    new_columns = target.columns[count:]
+    only_lacks_some = present.columns == target.columns[:count] and present.constraints == target.constraints
+    if only_lacks_some and all(column.nullable and column.default is None for column in new_columns):
+        for column in new_columns:
             writer.execute(f'ALTER TABLE "{table}" ADD COLUMN "{column.name}" {column.type}')
         return
-    names = {column.name for column in wanted.columns}
-    shared = ", ".join(f'"{column.name}"' for column in found.columns if column.name in names)
+    names = {column.name for column in target.columns}
+    shared = ", ".join(f'"{column.name}"' for column in present.columns if column.name in names)
     writer.execute(f'ALTER TABLE "{table}" RENAME TO "{table}_before"')
     writer.execute(create)
     writer.execute(f'INSERT INTO "{table}" BY NAME SELECT {shared} FROM "{table}_before"')  # noqa: S608 (names of tables)

@@ -1,7 +1,7 @@
-"""What of the results is missing or no longer what one pass over all readings would give, and the range that mends it.
+"""Results that are missing, or differ from those of one pass over all readings, and the range that mends them.
 
-All of it follows from the ledger of windows. ``first_window`` is always where scoring may begin at all: windows before
-it hold readings, but no results.
+All of it follows from the ledger of windows. ``first_window`` is always the earliest window that may be scored: windows
+before it hold readings, but no results.
 """
 
 from dataclasses import dataclass
@@ -87,13 +87,13 @@ WITH needed AS (
     FROM scored_readings
     WHERE window_start >= $week AND window_start < $start
     GROUP BY sensor
-), kept AS (
+), stored AS (
     SELECT sensor, window_start
     FROM detector_states
     WHERE window_start >= $week AND window_start < $start
 )
 SELECT count(*)
-FROM needed ANTI JOIN kept USING (sensor, window_start)
+FROM needed ANTI JOIN stored USING (sensor, window_start)
 """
 
 _UNSELECTED = """
@@ -114,12 +114,11 @@ WHERE scored IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
 
 @dataclass(frozen=True)
 class OutdatedScores:
-    """Windows whose scores are not what one pass over all readings would give, and the range that mends them.
+    """Numbers of outdated scores by their kind, and the range of windows that mends them.
 
     ``late_readings`` came after their window was scored; ``stale_windows`` build on windows scored anew since;
-    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` are windows that were scored by
-    detectors that had learned readings from before the first window, or with other parameters. ``windows`` is None
-    exactly if all of these are 0.
+    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` counts windows whose detectors had
+    learned readings from before the first window, or had other parameters. ``windows`` is None exactly if all are 0.
     """
 
     late_readings: int
@@ -147,7 +146,7 @@ class OutdatedHealth:
 class OutdatedVerdicts:
     """How many windows have verdicts that do not follow from their present scores and health, and what mends them.
 
-    ``other_settings`` are further windows, whose anomalies or verdicts were made by other thresholds, region settings
+    ``other_settings`` counts further windows, whose anomalies or verdicts come from other thresholds, region settings
     or rules. ``windows`` is None exactly if both are 0.
     """
 
@@ -165,7 +164,7 @@ class UnscoredReadings:
 
 
 def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, parameters_hash: str) -> OutdatedScores:
-    """What is outdated between ``first_window`` and the last scored window, by detectors with those parameters."""
+    """Outdated scores from ``first_window`` to the last scored window, for detectors with these parameters."""
     last = newest_scored(connection)
     if last is None or last < first_window:
         return OutdatedScores(0, 0, None)
@@ -191,7 +190,7 @@ def outdated_verdicts(
 ) -> OutdatedVerdicts:
     """Windows from ``first_window`` on that were scored after they were last classified, or by other settings.
 
-    A window whose settings a release before this one did not record counts as made by the present ones.
+    A window of an older release, which did not record its settings, counts as made by the present ones.
     """
     parameters = {"first_window": first_window, "selection_hash": selection_hash, "verdicts_hash": verdicts_hash}
     ((count, other, first, last),) = connection.execute(_OUTDATED_VERDICTS, parameters).fetchall()
@@ -201,7 +200,7 @@ def outdated_verdicts(
 
 
 def unscored_readings(connection: DuckDBPyConnection, windows: WindowRange) -> UnscoredReadings | None:
-    """Readings within ``windows`` that no scoring ever saw, because their windows were never scored."""
+    """Readings of those ``windows`` that were never scored; None if there are none."""
     ((first, last, readings),) = connection.execute(_UNSCORED, windows.bounds).fetchall()
     return None if first is None else UnscoredReadings(int(readings), WindowRange(first, last))
 
@@ -220,7 +219,7 @@ def require_scored(connection: DuckDBPyConnection, windows: WindowRange) -> None
 def require_selected(connection: DuckDBPyConnection, windows: WindowRange, selection_hash: str) -> None:
     """Raise :class:`OutdatedAnomaliesError` if anomalies of ``windows`` are not those of the present scores.
 
-    Anomalies that were selected by other thresholds are not, either.
+    It is raised for anomalies that were selected by other thresholds, too.
     """
     parameters = {**windows.bounds, "selection_hash": selection_hash}
     ((first, last),) = connection.execute(_UNSELECTED, parameters).fetchall()
@@ -236,8 +235,8 @@ def require_selected(connection: DuckDBPyConnection, windows: WindowRange, selec
 def first_window_to_run(connection: DuckDBPyConnection, start: datetime, first_window: datetime) -> datetime:
     """The window from which scoring has to begin in order to reach ``start``: itself, or the first one of its week.
 
-    Detector states are kept of every window for some weeks, later only those with which a week ends. Which are there
-    is looked up: how far they were thinned out may have been decided by a clock that was wrong.
+    The detector states of every window are kept for some weeks, then only the last ones of each week. This looks up
+    which states exist, because a wrong clock may have thinned out too many or too few.
     """
     before = thinned_before(connection)
     if before is None or start >= before:

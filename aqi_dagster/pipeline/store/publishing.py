@@ -1,8 +1,8 @@
-"""Replacing the published copy of the store, at a cost that follows what changed and not how much there is.
+"""Replacing the published copy of the store, at a cost that grows with the changes and not with the store.
 
-Readers hold a copy open for as long as they like, so a published file is never written to. But the copy before the
-last is mostly out of use, and differs little from the store. It is kept as a spare, and brought up to date block by
-block to become the next copy. If somebody still has it open, or there is none, the store is copied as a whole.
+Readers hold a copy open for as long as they like, so a published file is never written to. But hardly anybody still
+reads the copy before the last, and it differs little from the store. It becomes a spare, and then the next copy once
+its outdated blocks are overwritten. If somebody has it open, or there is none, the whole store is copied.
 """
 
 import fcntl
@@ -16,12 +16,12 @@ from functools import partial
 from pathlib import Path
 
 BLOCK_SIZE = 1 << 19
-"""Bytes that are compared, and written where they differ: two blocks of DuckDB."""
+"""Bytes that are compared, and written if they differ, at once: two blocks of DuckDB."""
 
 _COPY_BUFFER = 16 << 20
 
 _THREADS = 2
-"""That compare the store with a copy: they are bound by reading, without the interpreter's lock."""
+"""Threads that compare the store with a copy: reading, which limits them, releases the interpreter's lock."""
 
 _WHOLE_FILE_FOR_WRITING = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
 """A ``struct flock``."""
@@ -29,7 +29,7 @@ _WHOLE_FILE_FOR_WRITING = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 
 
 @dataclass(frozen=True)
 class Publication:
-    """How the published copy came about: bytes written out of ``size``."""
+    """The cost of a published copy: the bytes ``written`` for it, out of its ``size``."""
 
     written: int
     size: int
@@ -38,10 +38,10 @@ class Publication:
 def publish(private: Path, published: Path, spare: Path) -> Publication:
     """Atomically replace ``published`` by a copy of ``private``, which nobody may write to meanwhile.
 
-    ``spare`` is where the copy before goes, in a folder that only the pipeline uses.
+    ``spare`` names the file that keeps the previous copy, in a folder that only the pipeline uses.
     """
     draft = published.with_name(f".{published.name}.draft")
-    # What a process that was killed left behind: an unfinished draft, or a spare that is still the published copy.
+    # A process that was killed leaves an unfinished draft, or a spare that still is the published copy.
     draft.unlink(missing_ok=True)
     if spare.exists() and published.exists() and spare.samefile(published):
         spare.unlink()
@@ -71,7 +71,7 @@ def _copy(private: Path, draft: Path) -> int:
 
 
 def _update(private: Path, draft: Path) -> int | None:
-    """Make ``draft`` equal to ``private`` and tell how many bytes that took; None if a reader has it open."""
+    """Make ``draft`` equal to ``private``; returns the bytes written, or None if a reader has it open."""
     draft.chmod(0o600)
     with private.open("rb", buffering=0) as source, draft.open("r+b", buffering=0) as target:
         if not _out_of_use(target.fileno()):
@@ -88,23 +88,23 @@ def _update(private: Path, draft: Path) -> int | None:
 
 
 def _update_part(source: int, target: int, begin: int, end: int) -> int:
-    """Bring ``target`` up to date between ``begin`` and ``end``, block by block; how many bytes that took."""
+    """Make ``target`` equal to ``source`` from ``begin`` to ``end``, block by block; returns the bytes written."""
     written = 0
-    wanted, found = bytearray(BLOCK_SIZE), bytearray(BLOCK_SIZE)
+    block, old_block = bytearray(BLOCK_SIZE), bytearray(BLOCK_SIZE)
     for place in range(begin, end, BLOCK_SIZE):
-        count = os.preadv(source, [wanted], place)
+        count = os.preadv(source, [block], place)
         if count < BLOCK_SIZE:
             # The last block.
-            wanted, found = wanted[:count], found[:count]
-        if os.preadv(target, [found], place) != count or found != wanted:
-            written += os.pwrite(target, wanted, place)
+            block, old_block = block[:count], old_block[:count]
+        if os.preadv(target, [old_block], place) != count or old_block != block:
+            written += os.pwrite(target, block, place)
     return written
 
 
 def _out_of_use(descriptor: int) -> bool:
-    """Whether nobody has the file open in DuckDB, which locks what it reads; locks it, until it is closed.
+    """Lock the file until it is closed; returns False if somebody has it open in DuckDB, which locks what it reads.
 
-    By a lock of the open file and not of the process, which would not see the readers in our own process.
+    The lock belongs to the open file: one of the process would not conflict with readers in our own process.
     """
     set_lock = getattr(fcntl, "F_OFD_SETLK", None)
     if set_lock is None:

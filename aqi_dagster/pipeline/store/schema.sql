@@ -38,7 +38,7 @@ COMMENT ON COLUMN readings.rssi             IS 'Wi-Fi signal strength, dBm';
 COMMENT ON COLUMN readings.uptime           IS 'Minutes since the sensor started';
 COMMENT ON COLUMN readings.entry_id         IS 'Number that the producer gave the reading';
 COMMENT ON COLUMN readings.repeated         IS 'True if (sensor, created_at) had been ingested before: kept, but not scored';
-COMMENT ON COLUMN readings.topic_generation IS 'Which making of the topic the message came from; see kafka_offsets';
+COMMENT ON COLUMN readings.topic_generation IS 'Generation of the topic that the message came from; see kafka_offsets';
 COMMENT ON COLUMN readings.kafka_partition  IS 'Kafka partition of the message';
 COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kafka partition';
 COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
@@ -98,7 +98,7 @@ COMMENT ON TABLE  rejected_messages                  IS 'One row per message tha
 COMMENT ON COLUMN rejected_messages.reason           IS 'What is wrong with the message';
 COMMENT ON COLUMN rejected_messages.key              IS 'Raw bytes of the key; NULL if the message had none';
 COMMENT ON COLUMN rejected_messages.value            IS 'Raw bytes of the value; NULL for a tombstone';
-COMMENT ON COLUMN rejected_messages.topic_generation IS 'Which making of the topic the message came from';
+COMMENT ON COLUMN rejected_messages.topic_generation IS 'Generation of the topic that the message came from';
 COMMENT ON COLUMN rejected_messages.kafka_partition  IS 'Kafka partition of the message';
 COMMENT ON COLUMN rejected_messages.kafka_offset     IS 'Offset of the message in its Kafka partition';
 COMMENT ON COLUMN rejected_messages.ingested_at      IS 'When the message was pulled, UTC';
@@ -131,7 +131,7 @@ CREATE TABLE pulled_offsets (
     pulled_at        TIMESTAMP NOT NULL
 );
 COMMENT ON TABLE  pulled_offsets                  IS 'One row per partition and transaction that took in messages of it';
-COMMENT ON COLUMN pulled_offsets.topic_generation IS 'Which making of the topic the offsets belong to';
+COMMENT ON COLUMN pulled_offsets.topic_generation IS 'Generation of the topic that the offsets belong to';
 COMMENT ON COLUMN pulled_offsets.kafka_partition  IS 'Kafka partition';
 COMMENT ON COLUMN pulled_offsets.first_offset     IS 'Where the transaction began to read';
 COMMENT ON COLUMN pulled_offsets.next_offset      IS 'Offset after the last one it read';
@@ -146,7 +146,7 @@ CREATE TABLE offset_gaps (
     noted_at         TIMESTAMP NOT NULL
 );
 COMMENT ON TABLE  offset_gaps                  IS 'Offsets that retention removed before they were read and that a setting let the pull pass over';
-COMMENT ON COLUMN offset_gaps.topic_generation IS 'Which making of the topic the offsets belonged to';
+COMMENT ON COLUMN offset_gaps.topic_generation IS 'Generation of the topic that the offsets belonged to';
 COMMENT ON COLUMN offset_gaps.kafka_partition  IS 'Kafka partition';
 COMMENT ON COLUMN offset_gaps.first_offset     IS 'First lost offset';
 COMMENT ON COLUMN offset_gaps.last_offset      IS 'Last lost offset';

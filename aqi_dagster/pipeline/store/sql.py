@@ -1,4 +1,4 @@
-"""Small helpers around a DuckDB connection: who may write, statement files, transactions, Arrow input."""
+"""Small helpers for a DuckDB connection: the right to write, statement files, transactions, Arrow tables."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -10,7 +10,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 Writer = NewType("Writer", DuckDBPyConnection)
-"""The only open connection to the private store. Only ``Store.exclusive`` makes one; whoever writes asks for it."""
+"""The only open connection to the private store. Only ``Store.exclusive`` makes one; each writing function needs it."""
 
 
 def run_script(connection: DuckDBPyConnection, package: str, name: str, **parameters: Any) -> None:
@@ -39,7 +39,7 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
     try:
         yield
     except BaseException:
-        # In a transaction that has failed, letting go of the table fails too; rolling back does it then.
+        # In a failed transaction unregistering fails too; the rollback does it then.
         with suppress(duckdb.TransactionException):
             connection.unregister(name)
         raise

@@ -1,10 +1,9 @@
-"""The ledger of windows: how far each one came in the chain from readings to scores, anomalies and verdicts.
+"""The ledger of windows: how far each window came in the chain from readings to scores, anomalies and verdicts.
 
 This module alone writes the tables ``windows`` and ``thinned_states``. A window's ``readings`` grow as they arrive.
-Scoring notes how many of them it saw (``scored``) and a ``revision``, which grows whenever something differs that later
-windows build on. ``selected`` and ``classified`` repeat the revision from which anomalies and verdicts were made. Each
-step also notes the settings that it was made by. So what is outdated shows without looking at any reading
-(:mod:`outdated`).
+Scoring records how many readings it scored (``scored``) and a ``revision``, which grows whenever something changed that
+later windows build on. ``selected`` and ``classified`` repeat the revision that anomalies and verdicts come from. Each
+step also records its settings. So :mod:`outdated` finds outdated results without looking at any reading.
 """
 
 import hashlib
@@ -21,7 +20,7 @@ from aqi_dagster.windows import WindowRange
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What the ledger says of one window; all but ``readings`` and ``revision`` is None if it never was scored."""
+    """One window in the ledger; all but ``readings`` and ``revision`` is None if it was never scored."""
 
     readings: int = 0
     scored: int | None = None
@@ -31,20 +30,19 @@ class LedgerRow:
 
 
 def settings_hash(*settings: object) -> str:
-    """SHA-256, hexadecimal, of settings that JSON can express: equal exactly if all of them are."""
+    """SHA-256, hexadecimal, of settings that JSON can express."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def ledger_rows(connection: DuckDBPyConnection) -> dict[datetime, LedgerRow]:
     """The whole ledger, by window (start)."""
-    rows = connection.execute(
-        "SELECT window_start, readings, scored, coalesce(revision, 0), parameters_hash, chain_start FROM windows"
-    ).fetchall()
+    query = "SELECT window_start, readings, scored, coalesce(revision, 0), parameters_hash, chain_start FROM windows"
+    rows = connection.execute(query).fetchall()
     return {start: LedgerRow(*row) for start, *row in rows}
 
 
 def add_readings(writer: Writer, arrived: pa.Table) -> None:
-    """Count new readings, repeated ones left out: ``arrived`` has ``window_start`` and how many ``readings`` each."""
+    """Add new readings, repeated ones left out, to the counts: ``arrived`` has ``window_start`` and ``readings``."""
     with registered(writer, "arrived", arrived):
         writer.execute(
             """
@@ -89,7 +87,7 @@ def record_scores(writer: Writer, scored: pa.Table, parameters_hash: str) -> Non
 
 
 def forget_scores_before(writer: Writer, first_window: datetime) -> None:
-    """Record that windows before ``first_window`` are not scored: they belong to another beginning of the chain."""
+    """Record that windows before ``first_window`` are not scored: their scores, from an earlier chain, were dropped."""
     writer.execute(
         """
         UPDATE windows
@@ -157,16 +155,16 @@ def newest_scored(connection: DuckDBPyConnection) -> datetime | None:
 def newest_window(connection: DuckDBPyConnection, requested: datetime) -> datetime:
     """The newest window of which readings were scored, or ``requested`` if that is newer.
 
-    A backfill of old windows is no reason to judge what sensors did then.
+    So a backfill of old windows judges the sensors by the newest window all the same.
     """
     return max(requested, newest_scored(connection) or requested)
 
 
 def record_thinning(writer: Writer, before: datetime) -> None:
-    """Record that of the weeks that ended by ``before`` not all detector states are kept any more."""
+    """Record that the detector states of the weeks that ended by ``before`` were thinned out."""
     earlier = thinned_before(writer)
     writer.execute("DELETE FROM thinned_states")
-    writer.execute("INSERT INTO thinned_states VALUES (greatest(?, ?))", [before, earlier])
+    writer.execute("INSERT INTO thinned_states BY NAME SELECT greatest(?, ?) AS thinned_before", [before, earlier])
 
 
 def thinned_before(connection: DuckDBPyConnection) -> datetime | None:

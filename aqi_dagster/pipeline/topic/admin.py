@@ -1,4 +1,4 @@
-"""Waiting for the answer to an administrative request without waiting out a login that was refused."""
+"""Administrative requests to a broker: waiting for the answer, but not for one whose login was refused."""
 
 import time
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ REFUSALS = {KafkaError._AUTHENTICATION, KafkaError._SSL}
 """Codes of the errors by which a broker, or the client itself, says that the login settings are wrong."""
 
 REFUSAL_SECONDS = 2.0
-"""Time after a refused login in which another broker, or another attempt, may still take it."""
+"""Time after a refused login in which another broker, or another attempt, may still accept it."""
 
 _POLL_SECONDS = 0.1
 
@@ -20,17 +20,17 @@ _POLL_SECONDS = 0.1
 def await_answer(
     admin: AdminClient, answer: "futures.Future[Any]", troubles: Iterable[KafkaError]
 ) -> KafkaError | None:
-    """Wait for ``answer``, or until it is not to be expected any more: then, gives the refusal.
+    """Wait for ``answer``; returns the refusal if the login was refused and no answer came, else None.
 
-    ``troubles`` is what ``admin`` has its ``error_cb`` append to: a refused login shows nowhere else, and the client
-    would go on trying for as long as it may.
+    ``error_cb`` of ``admin`` appends to ``troubles``: a refused login shows nowhere else, and the client would retry it
+    until its own timeout.
     """
-    refused_since = None
+    refusal_time = None
     while not futures.wait([answer], _POLL_SECONDS).done:
         admin.poll(0)
-        if refused_since is None and refusal(troubles) is not None:
-            refused_since = time.monotonic()
-        if refused_since is not None and time.monotonic() - refused_since > REFUSAL_SECONDS:
+        if refusal_time is None and refusal(troubles) is not None:
+            refusal_time = time.monotonic()
+        if refusal_time is not None and time.monotonic() - refusal_time > REFUSAL_SECONDS:
             return refusal(troubles)
     admin.poll(0)
     return None

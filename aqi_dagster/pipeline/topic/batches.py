@@ -1,4 +1,4 @@
-"""Batches: messages of a topic as they came, as columns."""
+"""Batches: what the polls of a topic returned, as columns."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -17,12 +17,12 @@ MESSAGES_SCHEMA = pa.schema(
 )
 
 MEMORY = pa.system_memory_pool()
-"""For what is large. Arrow's default asks for huge pages, which a virtual machine takes long to come up with."""
+"""Arrow's pool for large arrays. Its default pool asks for huge pages, which a virtual machine provides slowly."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Messages as they came (:data:`MESSAGES_SCHEMA`) and, by partition, the offset that follows what was read."""
+    """Messages in order of arrival (:data:`MESSAGES_SCHEMA`), and by partition the offset after the last one read."""
 
     messages: pa.Table
     next_offsets: dict[int, int]
@@ -71,14 +71,14 @@ class BatchBuilder:
         self._parts.append(part)
         self.size += len(messages)
         self.bytes += part.nbytes
-        # Offsets rise within a partition, so the last one of each partition counts.
+        # Offsets rise within a partition, so the last message of each partition has the highest.
         last = dict(zip(partitions, offsets, strict=True))
-        advanced = {partition: offset + 1 for partition, offset in last.items()}
-        self.next_offsets.update(advanced)
-        return advanced
+        next_offsets = {partition: offset + 1 for partition, offset in last.items()}
+        self.next_offsets.update(next_offsets)
+        return next_offsets
 
     def take(self) -> Batch:
-        """The batch so far; the builder starts the next one."""
+        """Return the batch built so far and start the next one."""
         batch = Batch(pa.Table.from_batches(self._parts, MESSAGES_SCHEMA), self.next_offsets)
         self._start()
         return batch

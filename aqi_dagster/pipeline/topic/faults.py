@@ -1,4 +1,4 @@
-"""What may go wrong with a topic, as errors that name broker, topic, partition and offset, and what to do."""
+"""The errors of a topic: each names broker, topic, partition and offset, and says what to do."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class TopicFaults:
     timeout: float
 
     def refused(self, error: KafkaErrorCode) -> ConfigurationError:
-        """The client does not take its settings."""
+        """The client rejects its settings."""
         return ConfigurationError(
             f"Kafka's client refuses its settings: {error.str()}. Mend the KAFKA_CONFIG_* variables."
         )
 
     def login_refused(self, error: KafkaErrorCode) -> KafkaUnavailableError:
-        """The broker, or the client itself, finds the login settings wrong."""
+        """The broker, or the client itself, rejects the login settings."""
         return KafkaUnavailableError(
             f"The broker at {self.servers} does not let this client in to topic {self.topic!r}: {error.str()} "
             f"({error.name()}). Check the KAFKA_CONFIG_* settings."
@@ -53,7 +53,7 @@ class TopicFaults:
         )
 
     def went_away(self, partition: int | None, error: KafkaErrorCode) -> TopicMissingError:
-        """The topic or partition is gone since it was assigned."""
+        """The topic or partition was deleted after it was assigned."""
         return TopicMissingError(
             f"{self._where(partition)}, went away while it was read: {error.str()}. What was taken in before is kept. "
             "Run again once the topic is there."
@@ -67,7 +67,7 @@ class TopicFaults:
         )
 
     def out_of_range(self, partition: int, offset: int, low: int, high: int) -> KafkaError:
-        """The log of a partition now goes from ``low`` to ``high`` and does not hold ``offset``."""
+        """The log of a partition holds the offsets from ``low`` to ``high``, and ``offset`` is none of them."""
         if offset < low:
             return OffsetsExpiredError(
                 f"{self._where(partition)}: offsets {offset} to {low - 1} were removed by the broker's retention "
@@ -81,7 +81,7 @@ class TopicFaults:
         )
 
     def stalled(self, partitions: Iterable[int], positions: Mapping[int, int]) -> PartitionStalledError:
-        """``partitions`` gave neither a message nor their end in time."""
+        """``partitions`` sent neither a message nor the end of their log within the timeout."""
         places = ", ".join(
             f"{p} at {'its beginning' if positions[p] < 0 else f'offset {positions[p]}'}" for p in sorted(partitions)
         )

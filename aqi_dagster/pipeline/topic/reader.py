@@ -1,7 +1,7 @@
 """Reading a Kafka topic from given offsets to its present end, in batches of bounded memory.
 
-Partitions are assigned, never subscribed: what has been read is known to the DuckDB store alone. The end of a partition
-is where a fetch says it is (``_PARTITION_EOF``), because not every broker answers ListOffsets rightly.
+Partitions are assigned, never subscribed: the DuckDB store alone keeps the offsets. A partition ends where a fetch says
+so (``_PARTITION_EOF``), because not every broker answers ListOffsets correctly.
 """
 
 import logging
@@ -16,35 +16,33 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from confluent_kafka import KafkaError as KafkaErrorCode
 from confluent_kafka.admin import AdminClient
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.topic.admin import await_answer, refusal
 from aqi_dagster.pipeline.topic.batches import Batch, BatchBuilder
 from aqi_dagster.pipeline.topic.faults import TopicFaults
 
 POLL_SECONDS = 0.05
-"""How long one call waits for messages: the grain at which a silent partition is noticed."""
+"""How long one poll waits for messages, and so how precisely the silence of a partition is measured."""
 
 POLL_MESSAGES = 3_840
-"""Messages that one call fetches at most: as many as fit the processor's cache until they are columns."""
+"""Most messages of one poll: as many as stay in the processor's cache until they are columns."""
 
 BATCH_MESSAGES, BATCH_BYTES = 30_720, 16 << 20
-"""Where a batch ends: enough messages that the threads that read and decode seldom wait for each other."""
-
-CHUNK_MESSAGES = 8 * BATCH_MESSAGES
-"""Two row groups of DuckDB: whole ones are written at once, neither to its log first nor anew by a checkpoint."""
+"""Size at which a batch is full: large enough that the reading and the decoding thread seldom wait for each other."""
 
 _FETCH_DEFAULTS = {
-    # Not by number, but by size: some ten thousand messages ahead are enough for full speed, and each takes the client
-    # several times its size.
+    # The queue is limited by size, not by number: ten thousand messages ahead are enough for full speed, and each one
+    # costs the client several times its size in memory.
     "queued.min.messages": 1_000_000,
     "queued.max.messages.kbytes": 2_048,
-    # What one answer may hold, compressed: the client unpacks all of it before it gives the first message.
+    # Compressed size of one answer: the client unpacks all of it before it returns the first message.
     "fetch.max.bytes": 1_000_000,
     # By default the client rests for a second whenever that queue is full.
     "fetch.queue.backoff.ms": 1,
-    # How long a broker holds back the answer that a partition has nothing more.
+    # How long a broker waits before it answers that a partition has no more messages.
     "fetch.wait.max.ms": 50,
-    # Half of it is how long the client waits before its second connection.
+    # The client waits half of this time before it opens its second connection.
     "reconnect.backoff.ms": 20,
 }
 
@@ -56,7 +54,7 @@ _FETCH_FIXED = {
 }
 
 COMMIT_TIMEOUT_SECONDS = 5.0
-"""Limit for telling the consumer group how far we are, so that lag monitors never hold a pull for long."""
+"""Limit for committing offsets to the consumer group: a pull never waits longer for the sake of lag monitors."""
 
 _NO_TOPIC_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 """The zero UUID, which brokers without topic ids answer."""
@@ -78,14 +76,15 @@ class TopicReader:
     """How to reach one topic.
 
     ``librdkafka`` holds client settings by their librdkafka names, ``bootstrap.servers`` among them. ``timeout`` is
-    the time in seconds after which a broker or partition that does not answer is an error. One transaction takes in
-    ``chunk_messages`` messages or ``chunk_bytes`` bytes of keys and values, whichever comes first.
+    the time in seconds after which a broker or partition that does not answer is an error. A chunk, which one
+    transaction takes, has ``chunk_messages`` messages, or ``chunk_bytes`` bytes of keys and values if it reaches
+    them first.
     """
 
     librdkafka: Mapping[str, str | int | float | bool]
     topic: str
-    timeout: float = 30.0
-    chunk_messages: int = CHUNK_MESSAGES
+    timeout: float = defaults.KAFKA_TIMEOUT_SECONDS
+    chunk_messages: int = defaults.KAFKA_CHUNK_MESSAGES
     chunk_bytes: int = 96 << 20
 
     @property
@@ -101,27 +100,26 @@ class TopicReader:
         """What the broker says of the topic.
 
         Raises :class:`~aqi_dagster.errors.KafkaUnavailableError`, :class:`~aqi_dagster.errors.TopicMissingError`, or
-        :class:`~aqi_dagster.errors.ConfigurationError` if the client does not take its settings.
+        :class:`~aqi_dagster.errors.ConfigurationError` if the client rejects its settings.
         """
         troubles: list[KafkaErrorCode] = []
-        # log_level 0: the last trouble is told in the error, and may have come back a hundred times.
+        # log_level 0: the error quotes the last trouble, which the client may have met a hundred times.
         settings: dict[str, Any] = {**self.librdkafka, "log_level": 0, "error_cb": troubles.append}
         try:
             admin = AdminClient(settings)
         except KafkaException as exception:
             raise self._faults.refused(exception.args[0]) from None
         future = admin.describe_topics(TopicCollection([self.topic]), request_timeout=self.timeout)[self.topic]
-        refused = await_answer(admin, future, troubles)
-        if refused is not None:
-            raise self._faults.login_refused(refused)
+        if (login_error := await_answer(admin, future, troubles)) is not None:
+            raise self._faults.login_refused(login_error)
         try:
             description = future.result()
         except KafkaException as exception:
             error = exception.args[0]
             if error.code() in (KafkaErrorCode.UNKNOWN_TOPIC_OR_PART, KafkaErrorCode._UNKNOWN_TOPIC):
                 raise self._faults.missing() from None
-            if (refused := refusal(troubles)) is not None:
-                raise self._faults.login_refused(refused) from None
+            if (login_error := refusal(troubles)) is not None:
+                raise self._faults.login_refused(login_error) from None
             causes = [trouble for trouble in troubles if trouble.code() != KafkaErrorCode._ALL_BROKERS_DOWN]
             vague = error.code() in (KafkaErrorCode._TIMED_OUT, KafkaErrorCode._TRANSPORT)
             raise self._faults.unavailable("describe", causes[-1] if vague and causes else error) from None
@@ -135,7 +133,7 @@ class TopicReader:
         group = {"group.id": "aqi_dagster"}
         settings = _FETCH_DEFAULTS | group | dict(self.librdkafka) | _FETCH_FIXED
         if "message.max.bytes" in self.librdkafka and "fetch.max.bytes" not in self.librdkafka:
-            # The client insists that an answer may hold what a message may, and has a default that does.
+            # The client demands that an answer may be as large as a message; its own default for answers is.
             del settings["fetch.max.bytes"]
         try:
             consumer = Consumer(settings, logger=_log)
@@ -150,16 +148,16 @@ class TopicReader:
         """Everything from ``starts`` (partition to offset; None is the beginning) to the end of each partition.
 
         The end is where the partition's log ended at its first fetch, so a topic that keeps growing does not hold the
-        reader for ever. What was fetched beyond it is given too.
+        reader for ever. Messages that were fetched beyond it are part of the batches too.
 
         Raises :class:`PartitionStalledError`, :class:`OffsetsExpiredError`, :class:`OffsetBeyondEndError` or
-        :class:`KafkaUnavailableError`, after all that was read was given; it remains valid.
+        :class:`KafkaUnavailableError`, after it has yielded all that was read, which remains valid.
         """
         builder = BatchBuilder()
         try:
             yield from self._full_batches(consumer, starts, builder)
         except KafkaError:
-            # Not left to the next pull: retention may remove it before.
+            # The next pull may come too late for these messages: retention removes them.
             if builder.next_offsets:
                 yield builder.take()
             raise
@@ -169,44 +167,44 @@ class TopicReader:
     def _full_batches(
         self, consumer: Consumer, starts: Mapping[int, int | None], builder: BatchBuilder
     ) -> Iterator[Batch]:
-        """The batches that became full; what is left over stays in ``builder``."""
+        """Yield each batch once it is full; the last messages, too few for a batch, stay in ``builder``."""
         most, most_bytes = min(BATCH_MESSAGES, self.chunk_messages), min(BATCH_BYTES, self.chunk_bytes)
         positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
-        reading = set(positions)
+        unfinished = set(positions)
         ends: dict[int, int] = {}
         self._learn_leaders(consumer)
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
         progress = time.monotonic()
-        while reading:
-            batch = consumer.consume(min(POLL_MESSAGES, most - builder.size), POLL_SECONDS)
-            if batch:
+        while unfinished:
+            messages = consumer.consume(min(POLL_MESSAGES, most - builder.size), POLL_SECONDS)
+            if messages:
                 progress = time.monotonic()
             elif time.monotonic() - progress > self.timeout:
-                raise self._faults.stalled(reading, positions)
-            failed = [message for message in batch if message.error() is not None]
-            if failed:
-                batch = [message for message in batch if message.error() is None]
-            advanced = builder.add(batch)
-            positions.update(advanced)
-            for partition in advanced.keys() - ends.keys():
+                raise self._faults.stalled(unfinished, positions)
+            errors = [message for message in messages if message.error() is not None]
+            if errors:
+                messages = [message for message in messages if message.error() is None]
+            next_offsets = builder.add(messages)
+            positions.update(next_offsets)
+            for partition in next_offsets.keys() - ends.keys():
                 _, end = consumer.get_watermark_offsets(TopicPartition(self.topic, partition), cached=True)
                 if end >= 0:
                     ends[partition] = end
-            finished = {partition for partition in ends if positions[partition] >= ends[partition]}
-            for message in failed:
+            at_end = {partition for partition in ends if positions[partition] >= ends[partition]}
+            for message in errors:
                 partition = self._end_of_partition(consumer, message, positions)
-                finished.add(partition)
-                # Messages that were written after the end was told may have come with it.
+                at_end.add(partition)
+                # The same poll may hold messages that were written after the broker reported this end.
                 positions[partition] = max(positions[partition], cast("int", message.offset()))
                 builder.next_offsets[partition] = positions[partition]
-            for partition in finished & reading:
-                reading.discard(partition)
+            for partition in at_end & unfinished:
+                unfinished.discard(partition)
                 consumer.incremental_unassign([TopicPartition(self.topic, partition)])
             if builder.size >= most or builder.bytes >= most_bytes:
                 yield builder.take()
 
     def _learn_leaders(self, consumer: Consumer) -> None:
-        """Ask who leads the partitions before they are assigned: with unknown leaders they idle half a second."""
+        """Learn the leaders of the partitions before they are assigned: without, the client idles for half a second."""
         try:
             consumer.list_topics(self.topic, timeout=self.timeout)
         except KafkaException as exception:
@@ -239,29 +237,28 @@ class TopicReader:
         return ends
 
     def commit(self, offsets: Mapping[int, int]) -> None:
-        """Tell the consumer group how far we are, for lag monitors only: a failure is logged and harms nothing.
+        """Commit ``offsets`` to the consumer group, for lag monitors only: a failure is logged and harms nothing.
 
-        With a consumer and a thread of its own, which are left behind after ``COMMIT_TIMEOUT_SECONDS``: if the broker
-        goes away meanwhile, the commit, or the close of a consumer that commits, may wait for ever (librdkafka
-        #3740).
+        A consumer and a thread of their own do it, and are abandoned after ``COMMIT_TIMEOUT_SECONDS``: if the broker
+        goes away meanwhile, the commit, or the close of a consumer that commits, may never return (librdkafka #3740).
         """
         positions = [TopicPartition(self.topic, partition, offset) for partition, offset in offsets.items()]
 
-        def tell() -> None:
+        def commit_offsets() -> None:
             with self.consumer() as consumer:
                 try:
                     consumer.commit(offsets=positions, asynchronous=False)
                 except KafkaException as exception:
                     _log.warning("offsets were not committed to the consumer group: %s", exception.args[0].str())
 
-        thread = threading.Thread(target=tell, name="commit-offsets", daemon=True)
+        thread = threading.Thread(target=commit_offsets, name="commit-offsets", daemon=True)
         thread.start()
         thread.join(COMMIT_TIMEOUT_SECONDS)
         if thread.is_alive():
             _log.warning("offsets were not committed to the consumer group within %g s", COMMIT_TIMEOUT_SECONDS)
 
     def _end_of_partition(self, consumer: Consumer, message: Message, positions: Mapping[int, int]) -> int:
-        """The partition whose end ``message`` tells; any other error that it carries is raised."""
+        """Return the partition whose end ``message`` reports; raise any other error that it carries."""
         error = message.error()
         assert error is not None  # noqa: S101 (narrows the type: the caller picked messages with an error)
         partition = message.partition()

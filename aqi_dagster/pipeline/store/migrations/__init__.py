@@ -1,4 +1,4 @@
-"""What a change of the schema asks for beyond its columns: ``to_N.sql`` fills what version N has new.
+"""Statements that fill new columns: ``to_N.sql`` fills those that version N of the schema has added.
 
 Only :mod:`~aqi_dagster.pipeline.store.migration` runs these files, on tables that are already those of this release.
 """

@@ -1,0 +1,51 @@
+"""The forms of settings that Pydantic does not know: each function accepts a value or raises ``ValueError``."""
+
+import re
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator
+
+from aqi_dagster.windows import window_start
+
+_OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
+
+
+def starts_window(moment: datetime) -> datetime:
+    """``moment``, if it is the start of a window in naive UTC; ``ValueError`` otherwise."""
+    if moment.tzinfo is not None:
+        raise ValueError("must be written without time zone; it is UTC")
+    if window_start(moment) != moment:
+        raise ValueError("must be the start of a window: 00:00 or 12:00 UTC")
+    return moment
+
+
+def _not_blank(text: Any) -> Any:
+    if isinstance(text, str) and not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def web_address(url: str) -> str:
+    """``url``, if it is the address of a server without a password; ``ValueError`` otherwise."""
+    parts = urlsplit(url)
+    # ``port`` raises ValueError itself if it is not a number.
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
+        raise ValueError("must be the address of a server, such as https://server.example.org")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a password: it would be written to logs")
+    return url
+
+
+def owners_of(value: Any) -> Any:
+    """The owners in a comma-separated text; ``ValueError`` if one is neither a mail address nor a team."""
+    owners = [owner.strip() for owner in value.split(",")] if isinstance(value, str) else value
+    for owner in owners:
+        if not _OWNER.fullmatch(owner):
+            raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
+    return tuple(owners)
+
+
+Text = Annotated[str, BeforeValidator(_not_blank)]
+"""A text that is not blank."""
