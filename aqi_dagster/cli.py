@@ -21,28 +21,20 @@ from aqi_dagster.pipeline.reporting.outdated_words import (
 )
 from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, partition_status, store_status
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
-from aqi_dagster.settings import librdkafka_settings, load_settings, starts_window
+from aqi_dagster.setting_values import starts_window
+from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WindowRange, parse_key, window_key
 
 MISPLACED_SHOWN = 5
-"""Most misplaced sensors that ``status`` names."""
-
-_REGIONAL_WINDOWS = """
-SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25
-FROM regional_windows
-WHERE window_start BETWEEN $first AND $last
-ORDER BY window_start, region
-"""
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 
 
 class _Group(click.Group):
-    """A group whose commands print our own errors in a line instead of a traceback."""
+    """Tells our own errors in a line instead of a traceback."""
 
     def invoke(self, context: click.Context) -> object:
         try:
@@ -71,10 +63,10 @@ def broker(port: int) -> None:
     """
     from aqi_dagster.demo.broker import EmbeddedBroker
 
-    with EmbeddedBroker(port) as embedded:
+    with EmbeddedBroker(port) as running:
         try:
-            click.echo(f"Kafka-protocol broker at {embedded.bootstrap_servers}; Ctrl-C ends it and what it holds.")
-            status = embedded.wait()
+            click.echo(f"Kafka-protocol broker at {running.bootstrap_servers}; Ctrl-C ends it and what it holds.")
+            status = running.wait()
         except KeyboardInterrupt:
             return
     raise click.ClickException(f"The broker ended by itself with status {status}.")
@@ -96,8 +88,8 @@ def produce_files(files: Sequence[Path], partitions: int) -> None:
     if create_topic(config, settings.kafka_topic, partitions):
         click.echo(f"Created topic {settings.kafka_topic} with {partitions} partitions.")
     for file in data_files(files):
-        with delivery_bar(file.name) as on_delivered:
-            produce(config, settings.kafka_topic, read_file(file), on_delivered)
+        with delivery_bar(file.name) as delivered:
+            produce(config, settings.kafka_topic, read_file(file), delivered)
 
 
 @main.command()
@@ -118,8 +110,12 @@ def materialize(first: str, last: str) -> None:
         raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
     run_windows(first_key, last_key)
     with Store(load_settings().data_dir).reader() as connection:
-        rows = connection.execute(_REGIONAL_WINDOWS, WindowRange.of_keys(first_key, last_key).bounds).fetchall()
-        pending = scalar(connection, "SELECT count(*) FROM slack_alerts WHERE status = 'pending'")
+        rows = connection.execute(
+            "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
+            "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",
+            [parse_key(first_key), parse_key(last_key)],
+        ).fetchall()
+        pending = connection.execute("SELECT count(*) FROM slack_alerts WHERE status = 'pending'").fetchall()[0][0]
     headers = ["region", "window (UTC)", "verdict", "sensors", "anomalies", "first event (UTC)", "max PM2.5, ug/m3"]
     click.echo(tabulate(rows, headers, floatfmt=".2f") if rows else "No window of the range holds an anomaly.")
     if pending:
@@ -204,7 +200,7 @@ def dev(port: int) -> None:
 
 
 def _status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
-    """Rows for the contents of the store, and for the ranges that mend missing or outdated results."""
+    """What the store holds, and the ranges that mend what is missing or outdated."""
     rows = [
         ("readings", f"{summary.readings:,} of {summary.sensors} sensors, newest {_time(summary.newest_reading)}"),
         ("rejected messages", f"{summary.rejected:,}"),

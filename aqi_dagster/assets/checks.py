@@ -1,10 +1,10 @@
-"""Asset checks: findings that an operator should look at although every run succeeded.
+"""Asset checks: what an operator should look at although every run succeeded.
 
-The step that materializes an asset evaluates its checks, on the connection that it has open: a step of its own would
-take Dagster as long as we take for a window, and longer with every year of partitions.
+Each is evaluated inside the step that materializes its asset, on the connection that the step has open: a step of its
+own would cost Dagster as much as a window costs us, and more with every year of partitions.
 
-A fault of the pipeline, such as a lost message, is an error. A fault of sensors or producers is a warning: they fail
-now and then. The newest window alone judges sensors, so a backfill of old windows raises no alarm.
+What the pipeline got wrong, such as lost messages, is an error. What the world does to it is a warning: sensors and
+producers fail now and then. Sensors are judged by the newest window alone, so a backfill of old ones raises no alarm.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from aqi_dagster.pipeline.verdicts.sensor_health import read_health
 from aqi_dagster.windows import window_key
 
 MOST_NAMED = 20
-"""Most sensors or faults that the text of a check names; its metadata name all of them."""
+"""Sensors or faults that the text of a check names; the metadata have all of them."""
 
 EVERY_MESSAGE_ACCOUNTED_FOR = dg.AssetCheckSpec(
     "every_message_accounted_for",
@@ -103,12 +103,12 @@ COPY_EQUALS_STORE = dg.AssetCheckSpec(
 
 def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheckResult:
     """Evaluate :data:`EVERY_MESSAGE_ACCOUNTED_FOR`."""
-    faults = unaccounted_messages(connection) + missing_offsets(connection)
+    wrong = unaccounted_messages(connection) + missing_offsets(connection)
     return dg.AssetCheckResult(
         check_name=EVERY_MESSAGE_ACCOUNTED_FOR.name,
-        passed=not faults,
+        passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=_enumerate([str(fault) for fault in faults]) or "Rows and offsets agree.",
+        description=_named([str(fault) for fault in wrong]) or "Rows and offsets agree.",
     )
 
 
@@ -131,26 +131,26 @@ def few_messages_rejected(pulled: PulledMessages, max_share: float) -> dg.AssetC
 def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
     """Evaluate :data:`SENSORS_REPORT`; ``last_asked`` is the last window of the run."""
     window = newest_window(connection, last_asked)
-    sensors = sensors_reporting(connection, window)
-    if sensors.silent:
-        silent = [f"{sensor} (last reading {last:%Y-%m-%d %H:%M})" for sensor, last in sensors.silent.items()]
-        of_all = f"{len(silent)} of {len(silent) + sensors.reporting} sensors"
-        description = f"{of_all} fell silent before window {window_key(window)}, UTC: {_enumerate(silent)}."
-    elif not sensors.reporting:
+    found = sensors_reporting(connection, window)
+    if found.silent:
+        silent = [f"{sensor} (last reading {last:%Y-%m-%d %H:%M})" for sensor, last in found.silent.items()]
+        of_all = f"{len(silent)} of {len(silent) + found.reporting} sensors"
+        description = f"{of_all} fell silent before window {window_key(window)}, UTC: {_named(silent)}."
+    elif not found.reporting:
         description = (
             f"No sensor has reported in window {window_key(window)} or since: see whether the producer still sends."
         )
     else:
-        description = f"All {sensors.reporting} sensors report."
+        description = f"All {found.reporting} sensors report."
     return dg.AssetCheckResult(
         check_name=SENSORS_REPORT.name,
-        passed=sensors.reporting > 0 and not sensors.silent,
+        passed=found.reporting > 0 and not found.silent,
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
         metadata={
-            "reporting_sensors": sensors.reporting,
-            "silent_sensors": len(sensors.silent),
-            "silent": {sensor: last.isoformat(" ") for sensor, last in sensors.silent.items()},
+            "reporting_sensors": found.reporting,
+            "silent_sensors": len(found.silent),
+            "silent": {sensor: last.isoformat(" ") for sensor, last in found.silent.items()},
         },
     )
 
@@ -227,7 +227,7 @@ def verdicts_up_to_date(
     if outdated.windows is not None:
         description = f"{outdated_verdicts_in_words(outdated)}: materialize {outdated.windows} in one run."
     elif misplaced:
-        description = f"{_enumerate([misplaced_in_words(sensor) for sensor in misplaced])}."
+        description = f"{_named([misplaced_in_words(sensor) for sensor in misplaced])}."
     return dg.AssetCheckResult(
         check_name=VERDICTS_UP_TO_DATE.name,
         passed=outdated.windows is None and not misplaced,
@@ -242,11 +242,11 @@ def verdicts_up_to_date(
 
 
 def copy_equals_store(differences: Sequence[str]) -> dg.AssetCheckResult:
-    """Evaluate :data:`COPY_EQUALS_STORE`; ``differences`` has a sentence for each table that differs."""
+    """Evaluate :data:`COPY_EQUALS_STORE` from what differs."""
     description = "The copy equals the store."
     if differences:
         description = (
-            f"{_enumerate(differences)}. The store is right: run the window again to publish anew. If this comes back, "
+            f"{_named(differences)}. The store is right: run the window again to publish anew. If this comes back, "
             "see whether the disk is sound."
         )
     return dg.AssetCheckResult(
@@ -258,7 +258,7 @@ def copy_equals_store(differences: Sequence[str]) -> dg.AssetCheckResult:
     )
 
 
-def _enumerate(things: Sequence[str]) -> str:
-    """The first :data:`MOST_NAMED` of ``things``, and the number of the others."""
+def _named(things: Sequence[str]) -> str:
+    """The first :data:`MOST_NAMED` of ``things``, and how many there are besides."""
     more = len(things) - MOST_NAMED
     return "; ".join(things[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")

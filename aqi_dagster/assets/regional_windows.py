@@ -22,7 +22,7 @@ from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 
 FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=timedelta(hours=1))
-"""An hour after a window ended, UTC, a run must have classified it; the schedule starts one after ten minutes."""
+"""An hour after a window ended, UTC, something must have been classified since; the schedule runs after ten minutes."""
 
 
 @dg.asset(
@@ -57,23 +57,23 @@ def regional_windows(
     with stages.stage("regions"):
         regions.look_up(warehouse.store, windows)
     with warehouse.exclusive() as writer:
-        region_map = regions.choice.regions(writer)
+        known = regions.choice.regions(writer)
         with stages.stage("classify"):
             classified = classify_windows(writer, windows, known, limits, rules.rules)
         up_to_date = verdicts_up_to_date(writer, limits, known, rules.rules)
         alerts = alert_numbers(writer, windows)
-    newest = [*chain.from_iterable(verdicts.values())][-NEWEST_SHOWN:]
-    with ExitStack() as connections:
+    newest = [*chain.from_iterable(classified.values())][-NEWEST_SHOWN:]
+    with ExitStack() as opened:
         with stages.stage("publish"):
-            store, copy = connections.enter_context(warehouse.store.publish_and_open())
-            copy_check = copy_equals_store(differences(store, copy, windows))
-        # After publishing, because readers of the copy do not need the plots.
-        series = series_to_plot(context, store, newest, region_map, limits)
-    of_windows = verdict_metadata(verdicts, alerts)
+            store, copy = opened.enter_context(warehouse.store.publish_and_open())
+            compared = copy_equals_store(differences(store, copy, windows))
+        # Only now, because nobody who waits for the data needs it.
+        series = series_to_plot(context, store, newest, known, limits)
+    of_windows = verdict_metadata(classified, alerts)
     with stages.stage("plot"):
         for start, plots in plot_metadata(context, newest, series, limits).items():
             of_windows[start] |= plots
     published = dg.MetadataValue.path(str(warehouse.store.published))
     describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
-    log_verdicts(context, verdicts, alerts, NEWEST_SHOWN)
-    return dg.MaterializeResult(check_results=[verdict_check, copy_check])
+    log_verdicts(context, classified, alerts, NEWEST_SHOWN)
+    return dg.MaterializeResult(check_results=[up_to_date, compared])

@@ -1,10 +1,9 @@
-"""Verdicts on the page of a window: the story of each, its numbers, and a plot of the newest."""
+"""What the page of a window shows of its verdicts: the story of each, its numbers, and a plot of the newest."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import dagster as dg
@@ -20,19 +19,19 @@ from aqi_dagster.pipeline.verdicts.aqi import category
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.windows import window_key
 
-Verdicts = Mapping[datetime, Sequence[RegionalWindow]]
+Classified = Mapping[datetime, Sequence[RegionalWindow]]
 """Regional windows by window (start)."""
 
 
-def verdict_metadata(verdicts: Verdicts, alerts: Numbers) -> dict[datetime, dict[str, Any]]:
+def verdict_metadata(classified: Classified, alerts: Numbers) -> dict[datetime, dict[str, Any]]:
     """The metadata of each window (start): a story for each region, and numbers."""
     return {
         start: {
-            **{f"verdict: {window.region}": story(window) for window in regional_windows},
-            **_numbers(regional_windows),
+            **{f"verdict: {window.region}": story(window) for window in found},
+            **_numbers(found),
             **alerts.get(start, {}),
         }
-        for start, regional_windows in verdicts.items()
+        for start, found in classified.items()
     }
 
 
@@ -43,7 +42,7 @@ def series_to_plot(
     regions: Regions,
     thresholds: Thresholds,
 ) -> list[Sequence[Series] | None]:
-    """The series in the plot of each of ``windows``; None, and a warning in the run's log, if reading them fails."""
+    """For each of ``windows`` what its plot shows; None, and a warning in the run's log, where that fails."""
     return [
         attempt(context, _label(window), partial(region_series, connection, window, regions, thresholds))
         for window in windows
@@ -58,26 +57,26 @@ def plot_metadata(
 ) -> dict[datetime, dict[str, dg.MarkdownMetadataValue]]:
     """The plots of ``windows``, by window (start); those that cannot be drawn are left out."""
     plots: dict[datetime, dict[str, dg.MarkdownMetadataValue]] = {window.window_start: {} for window in windows}
-    for window, series_of_region in zip(windows, series, strict=True):
+    for window, shown in zip(windows, series, strict=True):
         draw = partial(plot_region, window, thresholds=thresholds)
-        plot = picture(context, _label(window), f"PM2.5 in {window.region}", series_of_region, draw)
+        plot = picture(context, _label(window), f"PM2.5 in {window.region}", shown, draw)
         if plot is not None:
             plots[window.window_start][f"plot: {window.region}"] = plot
     return plots
 
 
-def log_verdicts(context: dg.AssetExecutionContext, verdicts: Verdicts, alerts: Numbers, newest: int) -> None:
-    """Log the number of windows by verdict, and the stories of the ``newest`` ones."""
-    regional_windows = [*chain.from_iterable(verdicts.values())]
-    counts = Counter(window.verdict for window in regional_windows)
+def log_verdicts(context: dg.AssetExecutionContext, classified: Classified, alerts: Numbers, newest: int) -> None:
+    """Log how many windows were classified as what, and the stories of the ``newest`` ones."""
+    found = [window for regional in classified.values() for window in regional]
+    verdicts = Counter(window.verdict for window in found)
     context.log.info(
         "Classified %d windows: %d of smoke, %d of a malfunction; %d alerts to send",
-        len(verdicts),
-        counts["smoke"],
-        counts["malfunction"],
+        len(classified),
+        verdicts["smoke"],
+        verdicts["malfunction"],
         sum(numbers["alerts_to_send"] for numbers in alerts.values()),
     )
-    for window in regional_windows[-newest:]:
+    for window in found[-newest:]:
         context.log.info("%s: %s", _label(window), story(window))
 
 
@@ -92,10 +91,10 @@ def _numbers(found: Sequence[RegionalWindow]) -> dict[str, Any]:
     indices = [window.aqi_of_max for window in found if window.verdict == "smoke" and window.aqi_of_max is not None]
     highest = [window.max_pm25 for window in found if window.max_pm25 is not None]
     return {
-        "dagster/partition_row_count": len(windows),
-        "smoke": counts["smoke"],
-        "malfunction": counts["malfunction"],
-        "anomalies": sum(window.count_anomalies for window in windows),
+        "dagster/partition_row_count": len(found),
+        "smoke": verdicts["smoke"],
+        "malfunction": verdicts["malfunction"],
+        "anomalies": sum(window.count_anomalies for window in found),
         "alerts_to_send": 0,
         "alerts_sent_before": 0,
         **({"max_pm25": max(highest)} if highest else {}),

@@ -1,7 +1,7 @@
-"""Alerts in Slack's Block Kit: one message for each window, one digest for many old ones.
+"""What an alert says, as Slack's Block Kit: one message for a window, one digest for many old ones.
 
-Slack refuses a message with a text of more than 3,000 characters (150 in a header) or more than 50 blocks. Texts that
-can grow are therefore cut here, and the message says how much was left out.
+Slack refuses a message with a text of more than 3,000 characters (150 in a header) or more than 50 blocks. Whatever can
+grow is therefore cut here, and the message says how much was left out.
 """
 
 import html
@@ -22,8 +22,6 @@ from aqi_dagster.pipeline.alerts.wording import (
     smoke_category,
     surroundings,
     title,
-    told_aqi,
-    told_category,
 )
 from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
@@ -31,37 +29,13 @@ from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import window_key
 
 MAX_TEXT = 3_000
-"""Most characters that Slack accepts in one text of a block."""
+"""Characters that Slack takes in one text of a block."""
 
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
 
 DIGEST_LINES = 40
 """Windows that a digest names one by one, the newest ones."""
-
-_PLURALS = {
-    "smoke": "Suspected Smoke Events",
-    "malfunction": "Malfunctioning Sensors",
-    "withdrawn": "Alerts Withdrawn",
-    "broken": "Broken Sensors",
-    "well": "Sensors Well Again",
-}
-
-_GREY = "#5f6368"
-_COLOURS = {
-    "smoke": "#b3261e",
-    "malfunction": "#9a6b00",
-    "withdrawn": _GREY,
-    "broken": "#9a6b00",
-    "well": "#1e7d32",
-}
-_SYMBOLS = {
-    "smoke": ":fire:",
-    "malfunction": ":wrench:",
-    "withdrawn": ":white_circle:",
-    "broken": ":wrench:",
-    "well": ":white_check_mark:",
-}
 
 _CATEGORY_COLOURS = {category.name: category.hex_colour for category in CATEGORIES}
 
@@ -75,7 +49,6 @@ _CIRCLES = {
     "Hazardous": ":large_brown_circle:",
 }
 
-# Slack has no escape for the characters that make text bold, italic, struck out or code.
 _LOOK_ALIKES = str.maketrans(
     {
         "*": "\N{ASTERISK OPERATOR}",
@@ -89,12 +62,12 @@ Block = dict[str, Any]
 
 
 def headline(alert: Alert) -> str:
-    """The alert in one line, as notifications and logs show it."""
+    """The alert in one line: what notifications and logs show."""
     return _headline(alert, _window(alert))
 
 
 def _headline(alert: Alert, window: str) -> str:
-    before = "" if alert.previous_verdict is None else f' (told before as "{TITLES[alert.previous_verdict]}")'
+    before = "" if alert.previous_verdict is None else f' (told before as "{HEADINGS[alert.previous_verdict].title}")'
     where = f"{_name(alert.subject)}, {_name(alert.region)}" if alert.subject else _name(alert.region)
     return f"{title(alert)} in {where}, {window}: {_plain(reason(alert))}{before}"
 
@@ -110,9 +83,9 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
         details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
     if surroundings(alert):
         details.append(_section(_plain(surroundings(alert))))
-    if told_aqi(alert) is not None and alert.rules == "network":
+    if smoke_aqi(alert) is not None and alert.rules == "network":
         details.append(_context(f"AQI: what a whole day of {rounded(alert.level or 0)} ug/m3 would have."))
-    elif told_aqi(alert) is not None:
+    elif smoke_aqi(alert) is not None:
         details.append(
             _context(
                 f"AQI: what a whole day of {rounded(alert.max_pm25_corrected or 0)} ug/m3 would have, the greatest "
@@ -121,12 +94,12 @@ def message(alert: Alert, dagster_url: str | None = None) -> Block:
         )
     if dagster_url is not None:
         details.append(_context(_window_link(alert, dagster_url, "This window in Dagster")))
-    colour = _CATEGORY_COLOURS.get(told_category(alert), _COLOURS[alert.verdict])
+    colour = _CATEGORY_COLOURS.get(smoke_category(alert), HEADINGS[alert.verdict].hex_colour)
     return _payload(headline(alert), f"{_symbol(alert)} {title(alert)}", colour, details)
 
 
 def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> Block:
-    """The Slack payload of many old windows together; ``alerts`` are in order of time."""
+    """The Slack payload that tells many old windows at once; ``alerts`` are in order of time."""
     first, last = alerts[0], alerts[-1]
     heading = f"{counted(len(alerts), 'older window')} classified"
     span = f"{first.window_start:%Y-%m-%d %H:%M} to {last.window_end:%Y-%m-%d %H:%M} UTC"
@@ -135,17 +108,17 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
         counted(number, HEADINGS[verdict].title, HEADINGS[verdict].plural) for verdict, number in verdicts.most_common()
     )
     details = [_section(f"{span}: {summary}.")]
-    newest = alerts[-DIGEST_LINES:]
-    if len(newest) < len(alerts):
-        details.append(_context(f"The newest {len(newest)}; {len(alerts) - len(newest)} earlier ones are left out."))
-    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in newest])]
+    named = alerts[-DIGEST_LINES:]
+    if len(named) < len(alerts):
+        details.append(_context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
+    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in named])]
     if dagster_url is not None:
         details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
-    return _payload(f"{heading}, {span}: {summary}", heading, _GREY, details)
+    return _payload(f"{heading}, {span}: {summary}", heading, GREY, details)
 
 
 def _payload(text: str, title: str, colour: str, details: list[Block]) -> Block:
-    """A payload; notifications and screen readers show ``text`` instead of the blocks."""
+    """``text`` is what shows where blocks do not: in notifications, and to screen readers."""
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
     return {"text": text, "blocks": [header], "attachments": [{"color": colour, "blocks": details}]}
 
@@ -159,15 +132,14 @@ def _context(text: str) -> Block:
 
 
 def _correction(alert: Alert) -> str:
-    when = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
+    told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
     why = "" if alert.told_before is None else f": {alert.told_before}"
     now = (
         "That no longer holds"
         if alert.verdict == "withdrawn"
         else f"The verdict is now {HEADINGS[alert.verdict].title}"
     )
-    before = HEADINGS[alert.previous_verdict or ""].title
-    return f"*Correction:* this window was told{when} as {before}{why}. {now}."
+    return f"*Correction:* this window was told{told_at} as {HEADINGS[alert.previous_verdict or ''].title}{why}. {now}."
 
 
 def _symbol(alert: Alert) -> str:
@@ -177,8 +149,8 @@ def _symbol(alert: Alert) -> str:
 def _digest_line(alert: Alert, dagster_url: str | None) -> str:
     """The alert's headline, whose window links to its page."""
     window = _window(alert)
-    link = window if dagster_url is None else _window_link(alert, dagster_url, window)
-    return f"{_symbol(alert)} {_headline(alert, link)}"
+    linked = window if dagster_url is None else _window_link(alert, dagster_url, window)
+    return f"{_symbol(alert)} {_headline(alert, linked)}"
 
 
 def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
@@ -196,20 +168,21 @@ def _window(alert: Alert) -> str:
 
 
 def _name(text: str) -> str:
-    """A name in one line, cut if it is long, that Slack does not read as markup."""
+    """A name in one line, cut if it is long, and no markup."""
     return _plain(in_one_line(text))
 
 
 def _plain(text: str) -> str:
-    """``text`` that Slack does not read as markup.
+    """``text`` as Slack shows it, without being markup.
 
-    Slack has escapes for three characters alone; characters that look alike replace the others of its markup.
+    Slack knows an escape for three characters alone; those that make text bold, italic, struck out or code become
+    others that look like them.
     """
     return html.escape(text, quote=False).translate(_LOOK_ALIKES)
 
 
 def _map_link(sensor: str) -> str:
-    """The sensor as a link to its place on the map, or its text alone if that names no place."""
+    """The sensor as a link to its place on the map, if its text is one."""
     place = coordinates(sensor)
     if place is None:
         return _name(sensor)
@@ -219,12 +192,12 @@ def _map_link(sensor: str) -> str:
 
 
 def _listed(title: str, lines: list[str], most: int) -> str:
-    """``title`` and the first of ``lines``: at most ``most`` of them, and no more than fit into one text."""
+    """``title`` and the first of ``lines``: at most ``most``, and as many as one text holds."""
     room = MAX_TEXT - len(f"{title}\nand {len(lines)} more")
-    capacity = sum(length <= room for length in accumulate(len(line) + 1 for line in lines))
-    head = lines[: min(most, capacity)]
-    more = [f"and {len(lines) - len(head)} more"] if len(head) < len(lines) else []
-    return "\n".join([title, *head, *more])
+    fitting = sum(length <= room for length in accumulate(len(line) + 1 for line in lines))
+    shown = lines[: min(most, fitting)]
+    more = [f"and {len(lines) - len(shown)} more"] if len(shown) < len(lines) else []
+    return "\n".join([title, *shown, *more])
 
 
 def _pages(lines: list[str]) -> list[str]:

@@ -19,13 +19,28 @@ NAMED_IN_SENTENCE = 3
 WEEKLY_NAMED = 20
 """Broken sensors that the weekly list names one by one."""
 
-TITLES = {
-    "smoke": "Suspected Smoke Event",
-    "malfunction": "Malfunctioning Sensor",
-    "undecided": "Perhaps Smoke, Undecided",
-    "withdrawn": "Alert Withdrawn",
-    "broken": "Broken Sensor",
-    "well": "Sensor Well Again",
+
+@dataclass(frozen=True)
+class Heading:
+    """How messages show a verdict; ``symbol`` is the name of one of Slack's emoji."""
+
+    title: str
+    plural: str
+    hex_colour: str
+    symbol: str
+
+
+GREY = "#5f6368"
+
+_BROWN = "#9a6b00"
+
+HEADINGS = {
+    "smoke": Heading("Suspected Smoke Event", "Suspected Smoke Events", "#b3261e", ":fire:"),
+    "malfunction": Heading("Malfunctioning Sensor", "Malfunctioning Sensors", _BROWN, ":wrench:"),
+    "undecided": Heading("Perhaps Smoke, Undecided", "Undecided Windows", GREY, ":grey_question:"),
+    "withdrawn": Heading("Alert Withdrawn", "Alerts Withdrawn", GREY, ":white_circle:"),
+    "broken": Heading("Broken Sensor", "Broken Sensors", _BROWN, ":wrench:"),
+    "well": Heading("Sensor Well Again", "Sensors Well Again", "#1e7d32", ":white_check_mark:"),
 }
 """The heading of each verdict of an alert."""
 
@@ -41,7 +56,7 @@ def story(window: RegionalWindow) -> str:
 
 def title(alert: Alert | RegionalWindow) -> str:
     """What the verdict is called; smoke that only failed sensors saw is doubtful."""
-    return DOUBTFUL if is_doubtful(alert) else TITLES[alert.verdict]
+    return DOUBTFUL if is_doubtful(alert) else HEADINGS[alert.verdict].title
 
 
 def is_doubtful(alert: Alert | RegionalWindow) -> bool:
@@ -65,8 +80,8 @@ def reason(alert: Alert | RegionalWindow) -> str:
         f"since {alert.min_event:%H:%M}, up to {rounded(alert.max_pm25 or 0)} ug/m3"
     )
     if alert.verdict == "smoke":
-        aqi = told_aqi(alert)
-        index = "" if aqi is None else f", AQI {_index(aqi)} '{told_category(alert)}'"
+        aqi = smoke_aqi(alert)
+        index = "" if aqi is None else f", AQI {_index(aqi)} '{smoke_category(alert)}'"
         if is_doubtful(alert):
             return f"{facts}{index}; {_failed(alert)}"
         steady = "" if alert.variation is None else f"; its readings are steady (variation {alert.variation:.2f})"
@@ -91,9 +106,9 @@ def _failed(alert: Alert | RegionalWindow) -> str:
 
 
 def surroundings(alert: Alert | RegionalWindow) -> str:
-    """What the region's other sensors read, and which are broken: how far the event reaches, and whether to believe it.
+    """How far it reaches and whether to believe it: what the region's other sensors read, and which are broken.
 
-    Empty for a verdict of an old release, which did not store them.
+    Empty where a release that did not store it reached the verdict.
     """
     if alert.others_pm25 is None:
         return ""
@@ -114,33 +129,33 @@ def surroundings(alert: Alert | RegionalWindow) -> str:
 
 
 def smoke_aqi(alert: Alert | RegionalWindow) -> int | None:
-    """The index of smoke; None for a malfunction, because a broken sensor says nothing about the air."""
+    """The index, unless the window is a malfunction: what a broken sensor reads says nothing about the air."""
     return alert.aqi_of_max if alert.verdict == "smoke" else None
 
 
 def smoke_category(alert: Alert | RegionalWindow) -> str:
-    """EPA's name for :func:`smoke_aqi`; empty if that is None."""
+    """EPA's name for :func:`smoke_aqi`; empty if there is none."""
     return "" if smoke_aqi(alert) is None else alert.aqi_category or ""
 
 
 def in_one_line(text: str) -> str:
-    """``text`` in one line, cut to :data:`MAX_NAME` characters."""
+    """A text in one line, cut if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """``number`` with ``noun``, or with ``plural`` (by default ``noun`` and an s) unless the number is 1."""
+    """``number`` with its noun, in the plural (with an s, if none is given) unless it is one."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _index(aqi: int) -> str:
-    """The index in words: EPA calls an index above 500 beyond the AQI."""
+    """The index; what exceeds 500 is what EPA calls beyond the AQI."""
     return "over 500" if aqi > 500 else str(aqi)
 
 
 def _above(value: float, limit: float) -> str:
-    """``value`` with two decimals, or as many more as show that it is greater than ``limit``."""
+    """``value``, greater than ``limit``, with as many decimals (two or more) as it takes to see that it is."""
     texts = (f"{value:.{digits}f}" for digits in range(2, 17))
     return next((text for text in texts if float(text) > limit), str(value))
 

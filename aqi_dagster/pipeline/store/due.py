@@ -1,6 +1,7 @@
-"""The ended windows that the store lacks, and the ranges to run for them.
+"""What the store lacks of the windows that have ended, and the ranges to run for it.
 
-Only the store decides: Dagster's records may hold windows that a store from a backup lacks, and the other way round.
+The store alone is asked: Dagster's records may know of windows that a store from a backup does not hold, and the other
+way round.
 """
 
 from datetime import datetime
@@ -13,7 +14,7 @@ from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
 MOST_WINDOWS = 200
-"""Most windows of one run: a reading with an old date may require years, which must not delay the newest window."""
+"""Windows of one run: a reading of an old date may ask for years, which shall not hold up the newest window."""
 
 _UNFINISHED = """
 SELECT window_start
@@ -51,9 +52,9 @@ def due_ranges(connection: DuckDBPyConnection | None, ended: WindowRange) -> lis
     classified since, and those of the last 21 days whose sensors' health was never judged. Without a store, ``None``,
     all windows are lacking.
     """
-    missing = [*ended] if connection is None else _missing_windows(connection, ended)
+    lacking = [*ended] if connection is None else _lacking(connection, ended)
     ranges: list[WindowRange] = []
-    for start in sorted({*missing, *[*ended][-2:]}):
+    for start in sorted({*lacking, *[*ended][-2:]}):
         if ranges and start <= ranges[-1].last:
             continue
         if ranges and (start - ranges[-1].first) // WINDOW_LENGTH < MOST_WINDOWS:
