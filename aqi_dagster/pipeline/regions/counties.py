@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _SENSORS_TO_LOOK_UP = """
 WITH anomalous AS (
     SELECT DISTINCT sensor FROM anomalies WHERE window_start BETWEEN $first AND $last
+    UNION
+    SELECT DISTINCT sensor FROM readings WHERE $of_all AND window_start BETWEEN $first AND $last
 ), candidates AS (
     FROM anomalous
     UNION
@@ -111,21 +113,7 @@ class _Lookups:
     def _sensors_to_look_up(self, connection: DuckDBPyConnection) -> list[tuple[str, tuple[float, float]]]:
         """Sensors with their coordinates whose county was never looked up: of a server only those with an anomaly."""
         rows = connection.execute(
-            """
-            WITH anomalous AS (
-                SELECT DISTINCT sensor FROM anomalies WHERE window_start BETWEEN $first AND $last
-                UNION
-                SELECT DISTINCT sensor FROM readings WHERE $of_all AND window_start BETWEEN $first AND $last
-            ), wanted AS (
-                FROM anomalous
-                UNION
-                SELECT sensor FROM sensors WHERE NOT $remote AND EXISTS (FROM anomalous)
-            )
-            SELECT sensor
-            FROM wanted
-            WHERE sensor NOT IN (SELECT sensor FROM sensor_regions WHERE method = $method)
-            ORDER BY sensor
-            """,
+            _SENSORS_TO_LOOK_UP,
             {
                 **self._windows.bounds,
                 "remote": self._geocoder.remote,

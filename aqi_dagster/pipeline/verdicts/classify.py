@@ -44,7 +44,9 @@ FROM anomalies
 LEFT JOIN (
     FROM corrected_readings WHERE NOT repeated AND window_start BETWEEN $first AND $last
 ) AS stored USING (window_start, sensor, created_at)
-WHERE window_start BETWEEN $first AND $last AND sensor NOT IN (FROM inside_sensors)
+WHERE
+    window_start BETWEEN $first AND $last
+    AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
 """
 
 
