@@ -104,7 +104,8 @@ def test_what_is_flat(
     ("pm25", "fault"),
     [
         ([40.0, 40.1, 40.2, 40.3, 40.2, 40.1], "stuck"),
-        ([40.0, 40.1, 40.2, 40.3, 40.5, 40.1], None),
+        ([40.0, 40.1, 40.2, 40.39, 40.2, 40.1], "stuck"),
+        ([40.0, 40.1, 40.2, 40.41, 40.2, 40.1], None),
         ([40.0, 40.1, 40.2, 40.3, 40.2], None),
         ([19.9, 19.91] * 6, None),
         ([20.1, 20.11] * 6, "stuck"),
@@ -174,11 +175,26 @@ def test_windows_in_which_it_did_not_take_part_do_not_keep_a_sensor_alive(networ
     assert health_of(network, 7)[SENSOR].reason == ("Has read below 1 for four days while its neighbours reached 11.")
 
 
-def test_a_sensor_that_read_something_in_one_of_the_five_lives(network: Writer) -> None:
+@pytest.mark.parametrize(
+    ("lively", "hour", "dead"), [(0, 1.0, False), (0, 0.99, True), (5, 1.0, False), (5, 0.99, True)]
+)
+def test_a_sensor_that_read_something_in_one_of_the_six_lives(
+    network: Writer, lively: int, hour: float, dead: bool
+) -> None:
     for number in range(6):
-        hours = [0.0] * 11 + [1.0 if number == 0 else 0.99]
+        hours = [0.0] * 11 + [hour if number == lively else 0.5]
         report(network, number, {SENSOR: hours, "40, -120": 10})
-    assert faults(health_of(network, 5)) == {}
+    assert faults(health_of(network, 5)) == ({SENSOR: "dead"} if dead else {})
+
+
+@pytest.mark.parametrize(("others", "dead"), [((5.0, 5.0), False), ((4.9, 5.1), False), ((4.9, 5.2), True)])
+def test_the_middle_one_of_the_others_must_have_reached_more_than_five(
+    network: Writer, others: tuple[float, float], dead: bool
+) -> None:
+    for number in range(6):
+        reached = {f"4{n}, -120": [1.0] * 11 + [highest] for n, highest in enumerate(others)}
+        report(network, number, {SENSOR: [0.0] * 12, **reached})
+    assert faults(health_of(network, 5)) == ({SENSOR: "dead"} if dead else {})
 
 
 @pytest.mark.parametrize(
