@@ -144,6 +144,16 @@ def test_local_is_one_whose_lasers_agree_in_more_than_half_of_the_hours_with_bot
     assert (health[A].fault is None) == local
 
 
+def test_sensors_of_another_region_make_nobody_local(network: Writer) -> None:
+    near = "39.01, -120.0"
+    others = {f"3{n}.{tenth}, -110": 5.0 for n in range(3) for tenth in (1, 5)}
+    report(network, 0, {A: 700, near: 700, **others})
+    beyond = {near, *(sensor for sensor in others if ".1" in sensor)}
+    assert faults(health_of(network, 0)) == {}
+    health = health_of(network, 0, lambda sensor: "Reno" if sensor in beyond else "Tahoe")
+    assert faults(health) == {A: "high", near: "high"}
+
+
 def test_places_on_both_sides_of_the_date_line_are_near() -> None:
     assert distance_km("0, 179.99", "0, -179.99") == pytest.approx(2.22, abs=0.01)
     assert distance_km("39, -120", "39, -120") == 0
