@@ -66,3 +66,12 @@ def test_health_depends_on_what_came_21_days_before_and_on_nothing_earlier(netwo
     assert not health_of(network, 42)[A].unlike_neighbours
     report(network, 0, {A: 10})
     assert health_of(network, 42)[A].unlike_neighbours
+
+
+def test_beside_fewer_than_three_healthy_ones_nobody_is_asked(network: Writer) -> None:
+    for number in range(6):
+        report(network, number, {A: 10, B: 50, C: 50, D: 50})
+    report(network, 6, {A: 10, B: 50, C: 5_000, D: 5_000})
+    assert health_of(network, 5)[A].unlike_neighbours
+    row = health_of(network, 6)[A]
+    assert (row.unlike_neighbours, row.is_healthy, row.ratio_up) == (False, True, None)
