@@ -52,7 +52,7 @@ class HealthProgress:
         self._added: list[tuple[datetime, int, int, datetime]] = []
 
     def _begin_of_history(self, windows: WindowRange, first_window: datetime) -> datetime:
-        """The earliest window that the history of ``windows`` follows from: what was judged without one hands that on."""
+        """The earliest window that the history of ``windows`` follows from, which may have been judged without one."""
         begins = (
             since
             for start, (*_, since) in self._rows.items()
