@@ -181,6 +181,19 @@ def demo(files: Sequence[Path]) -> None:
 
 
 @main.command()
+@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+def evaluate(folder: Path | None) -> None:
+    """Try both rule sets on readings of which the truth is known.
+
+    FOLDER holds files of readings, each with a file of truth of its name (docs/verdicts.md has the form). Without it
+    the demo's summer is taken. Nothing of your own store is read or written.
+    """
+    from aqi_dagster.demo.evaluate import evaluate_folder, evaluate_summer
+
+    click.echo(evaluate_summer() if folder is None else evaluate_folder(folder))
+
+
+@main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
 def dev(port: int) -> None:
     """Serve Dagster's pages on 127.0.0.1.

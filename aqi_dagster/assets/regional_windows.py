@@ -55,7 +55,9 @@ def regional_windows(
     limits = thresholds.thresholds
     stages = Stages()
     with stages.stage("regions"):
-        regions.look_up(warehouse.store, windows)
+        # For rules that judge all sensors, those of all were looked up before their health was judged.
+        if not rules.rules.judges_all_sensors:
+            regions.look_up(warehouse.store, windows)
     with warehouse.exclusive() as writer:
         known = regions.choice.regions(writer)
         with stages.stage("classify"):

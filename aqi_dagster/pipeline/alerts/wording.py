@@ -62,17 +62,18 @@ def title(alert: Alert | RegionalWindow) -> str:
 def is_doubtful(alert: Alert | RegionalWindow) -> bool:
     """Whether the notebook rules say smoke although every sensor that saw it has a fault."""
     witnesses = set(alert.sensors or [])
-    return alert.verdict == "smoke" and bool(witnesses) and witnesses <= set(alert.broken_sensors or [])
+    by_anomalies = alert.verdict == "smoke" and alert.rules != "network"
+    return by_anomalies and bool(witnesses) and witnesses <= set(alert.broken_sensors or [])
 
 
 def reason(alert: Alert | RegionalWindow) -> str:
     """Why the verdict is what it is, by the rule that decided it."""
     if isinstance(alert, Alert) and alert.kind == "weekly":
         return _some(counted(len(alert.implausible or []), "sensor"), alert.implausible or [], WEEKLY_NAMED)
-    if alert.reason is not None:
-        return f"{alert.reason[0].lower()}{alert.reason[1:]}".rstrip(".")
     if alert.verdict == "well":
         return "no fault in the last two windows in which it took part"
+    if alert.reason is not None:
+        return f"{alert.reason[0].lower()}{alert.reason[1:]}".rstrip(".")
     if alert.sensors is None or alert.min_event is None:
         return "no anomaly of this region is in the window any more"
     facts = (

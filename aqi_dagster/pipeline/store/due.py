@@ -26,8 +26,22 @@ WHERE
             WHEN scored IS NULL THEN readings > 0
             ELSE classified IS NULL OR (scored > 0 AND classified <> revision)
         END
-        OR (readings > 0 AND health_readings IS NULL AND window_start > $last - INTERVAL 21 DAYS)
+        OR classified_health IS DISTINCT FROM health_revision
+        OR (readings > 0 AND health_readings IS NULL AND window_start >= $last - INTERVAL 21 DAYS)
     )
+UNION
+-- A window that looks back to windows which were never judged either can only be judged with all of the 21 days.
+SELECT $last - INTERVAL 21 DAYS
+FROM windows AS recent
+JOIN windows AS earlier
+    ON earlier.window_start >= recent.window_start - INTERVAL 14 DAYS
+    AND earlier.window_start BETWEEN $first AND $last - INTERVAL 21 DAYS
+WHERE
+    recent.readings > 0
+    AND recent.health_readings IS NULL
+    AND recent.window_start BETWEEN $last - INTERVAL 21 DAYS AND $last
+    AND earlier.readings > 0
+    AND earlier.health_readings IS NULL
 ORDER BY window_start
 """
 
@@ -69,7 +83,7 @@ def _lacking(connection: DuckDBPyConnection, ended: WindowRange) -> list[datetim
     """The windows that are not finished, and all behind the last one that was scored, in order."""
     if not scalar(connection, _RECORDS_HEALTH):
         # An older release: the run brings its store up to date, and the tick after that sees what else it lacks.
-        return [start for start in ended if start > ended.last - LOOK_BACK]
+        return [start for start in ended if start >= ended.last - LOOK_BACK]
     unfinished = [start for (start,) in connection.execute(_UNFINISHED, ended.bounds).fetchall()]
     ((last,),) = connection.execute(_LAST_SCORED, ended.bounds).fetchall()
     if last is None:

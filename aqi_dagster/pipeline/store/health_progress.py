@@ -47,9 +47,18 @@ class HealthProgress:
         self._rows = {start: row for start, *row in rows}
         self._revisions = {start: row[2] for start, row in self._rows.items()}
         ((self._newest,),) = connection.execute("SELECT coalesce(max(health_revision), 0) FROM windows").fetchall()
-        self._earliest = first_window if has_history else windows.first
+        self._earliest = self._begin_of_history(windows, first_window) if has_history else windows.first
         self._hash = regions_hash
         self._added: list[tuple[datetime, int, int, datetime]] = []
+
+    def _begin_of_history(self, windows: WindowRange, first_window: datetime) -> datetime:
+        """The earliest window that the history of ``windows`` follows from, which may have been judged without one."""
+        begins = (
+            since
+            for start, (*_, since) in self._rows.items()
+            if start < windows.first and since is not None and since > max(first_window, start - LOOK_BACK)
+        )
+        return max(begins, default=first_window)
 
     def add(self, start: datetime) -> None:
         """Note that the health in a window was judged, after all windows before it.

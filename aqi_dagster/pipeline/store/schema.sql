@@ -347,7 +347,7 @@ CREATE TABLE rule_changes (
 );
 COMMENT ON TABLE  rule_changes            IS 'One row each time other rules came to reach the verdicts';
 COMMENT ON COLUMN rule_changes.rules      IS 'notebook or network';
-COMMENT ON COLUMN rule_changes.changed_at IS 'When, UTC: Slack is told nothing of windows that had ended by then';
+COMMENT ON COLUMN rule_changes.changed_at IS 'When, UTC, or the start of the newest window that the rules before had not judged yet: Slack is told nothing of windows that had ended by then';
 
 CREATE TABLE sensor_regions (
     sensor       VARCHAR   NOT NULL,

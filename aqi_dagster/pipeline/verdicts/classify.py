@@ -84,10 +84,10 @@ def classify_windows(
     judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
     judged = _with_neighbours(writer, judged, health)
     with transaction(writer):
-        overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
-        record_verdicts(writer, windows, verdicts_hash(thresholds, regions, rules))
         now = utc_now()
         record_rules(writer, rules.name, now)
+        overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
+        record_verdicts(writer, windows, verdicts_hash(thresholds, regions, rules))
         queue_alerts(writer, windows, now)
         if rules.name == NETWORK:
             queue_sensor_alerts(writer, windows, now)

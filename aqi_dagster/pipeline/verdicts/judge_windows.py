@@ -15,7 +15,7 @@ from aqi_dagster.pipeline.verdicts.health_rules import judge_health
 from aqi_dagster.pipeline.verdicts.history import REMEMBERED
 from aqi_dagster.pipeline.verdicts.hours import read_hours
 from aqi_dagster.pipeline.verdicts.sensor_health import overwrite_health, read_history, windows_without_health
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
+from aqi_dagster.windows import WindowRange, window_key
 
 WINDOWS_AT_ONCE = 8
 """Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
@@ -62,7 +62,7 @@ def _require_history(connection: DuckDBPyConnection, windows: WindowRange, first
     if not missing:
         return True
     if windows.last - windows.first < LOOK_BACK:
-        required = WindowRange(max(first_window, windows.first - LOOK_BACK + WINDOW_LENGTH), windows.last)
+        required = WindowRange(max(first_window, windows.first - LOOK_BACK), windows.last)
         raise UnjudgedWindowsError(
             f"The health of sensors in window {window_key(windows.first)} cannot be judged yet: {len(missing)} windows "
             f"of the 14 days before, from {window_key(missing[0])} on, hold readings but no health. Materialize the "

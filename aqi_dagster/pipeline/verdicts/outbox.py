@@ -10,8 +10,10 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.sql import Writer, run_script
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
+from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
+
+_LAST_JUDGED = "SELECT max(window_start) FROM windows WHERE classified IS NOT NULL"
 
 _BEFORE_ALL_WINDOWS = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC by convention)
 
@@ -162,18 +164,25 @@ def queue_sensor_alerts(writer: Writer, windows: WindowRange, now: datetime) -> 
 
 
 def record_rules(writer: Writer, rules: str, now: datetime) -> None:
-    """Record that verdicts are reached by ``rules`` from ``now`` on, if they were reached by others before."""
-    rows = writer.execute("SELECT arg_max(rules, changed_at) FROM rule_changes").fetchall()
-    ((before,),) = rows
+    """Record that verdicts are reached by ``rules`` from ``now`` on, if they were reached by others before.
+
+    It is called before verdicts are. The newest window that has ended, which the tick at hand is about, counts as one
+    of the new rules unless the others judged it: else neither would tell of it.
+    """
+    before = scalar(writer, "SELECT arg_max(rules, rowid) FROM rule_changes")
     if before != rules:
         # The first rules of a store may tell of any window.
-        changed_at = _BEFORE_ALL_WINDOWS if before is None else now
+        changed_at = _BEFORE_ALL_WINDOWS
+        if before is not None:
+            newest = window_start(now) - WINDOW_LENGTH
+            last = scalar(writer, _LAST_JUDGED)
+            changed_at = newest if last is not None and last < newest else now
         writer.execute("INSERT INTO rule_changes VALUES (?, ?)", [rules, changed_at])
 
 
 def _told_from(connection: DuckDBPyConnection) -> datetime:
     """When the present rules came: windows that had ended by then were told of, or not, by those before."""
-    ((changed_at,),) = connection.execute("SELECT max(changed_at) FROM rule_changes").fetchall()
+    changed_at: datetime | None = scalar(connection, "SELECT arg_max(changed_at, rowid) FROM rule_changes")
     return changed_at or _BEFORE_ALL_WINDOWS
 
 

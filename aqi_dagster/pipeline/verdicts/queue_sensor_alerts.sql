@@ -2,7 +2,8 @@
 -- $told_from: nothing is queued of windows that ended by then, as other rules told of them.
 
 -- A sensor breaks with the first window with a fault after none in the two before in which it took part, and is well
--- after two without. On Mondays, those that are broken are listed.
+-- after two without. On Mondays, those that are broken are listed. What lies more than 30 days before a window does not
+-- count for it, so that what is queued does not depend on where a run begins, and no run reads years.
 CREATE OR REPLACE TEMP TABLE sensor_events AS
 WITH reported AS (
     SELECT
@@ -10,8 +11,14 @@ WITH reported AS (
         region,
         window_start,
         fault,
-        lag(fault, 1) OVER windows_before AS before,
-        lag(fault, 2) OVER windows_before AS before_that
+        CASE
+            WHEN lag(window_start, 1) OVER windows_before >= window_start - INTERVAL 30 DAYS
+                THEN lag(fault, 1) OVER windows_before
+        END AS before,
+        CASE
+            WHEN lag(window_start, 2) OVER windows_before >= window_start - INTERVAL 30 DAYS
+                THEN lag(fault, 2) OVER windows_before
+        END AS before_that
     FROM sensor_health
     WHERE
         (hours >= 6 OR fault IS NOT NULL)
@@ -68,7 +75,8 @@ WHERE
         WHERE
             sensor_events.kind = slack_alerts.kind
             AND sensor_events.subject IS NOT DISTINCT FROM slack_alerts.subject
-            AND sensor_events.region = slack_alerts.region
+            -- A sensor that was told of stays told of, when it comes to be counted to another region.
+            AND (sensor_events.region = slack_alerts.region OR (subject IS NOT NULL AND slack_alerts.status = 'sent'))
             AND sensor_events.window_start = slack_alerts.window_start
             AND sensor_events.verdict = slack_alerts.verdict
             AND slack_alerts.status <> 'superseded'

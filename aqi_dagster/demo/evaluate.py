@@ -1,0 +1,156 @@
+"""Both rule sets on readings of which the truth is known: how much of it each finds, and what it says too much.
+
+The whole pipeline runs, from a topic to regional windows, in a folder that is gone afterwards, with the default
+detector and thresholds. All sensors of a set are taken as one region.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tabulate import tabulate
+
+from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.demo.summer import DAYS, Summer
+from aqi_dagster.demo.truth import Agreement, SensorWindow, Truth, by_sensor
+from aqi_dagster.errors import InputFileError
+from aqi_dagster.feeds.files import Message, data_files, read_file
+from aqi_dagster.feeds.producer import create_topic, produce
+from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.regions.base import OneRegion
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import Writer
+from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
+from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+from aqi_dagster.windows import WindowRange, utc_now, window_key, window_start
+
+TOPIC = "evaluation"
+
+_REGION = OneRegion("evaluation")
+
+_HEADERS = [
+    "readings",
+    "rules",
+    "smoke windows found",
+    "smoke verdicts right",
+    "broken (sensor, window) found",
+    "named ones right",
+    "broken sensors found",
+    "named sensors right",
+]
+
+_NAMED = {
+    "notebook": "SELECT unnest(sensors) AS sensor, window_start FROM regional_windows WHERE verdict = 'malfunction'",
+    "network": "SELECT sensor, window_start FROM sensor_health WHERE fault IS NOT NULL OR unlike_neighbours",
+}
+"""The broken sensors by rules: with the network rules those that are unlike their neighbours count, too."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What ``rules`` found in the readings of that ``name`` beside the truth."""
+
+    name: str
+    rules: str
+    smoke: Agreement[datetime]
+    pairs: Agreement[SensorWindow]
+
+    @property
+    def sensors(self) -> Agreement[str]:
+        """The broken sensors, in whatever windows."""
+        return Agreement({sensor for sensor, _ in self.pairs.found}, {sensor for sensor, _ in self.pairs.true})
+
+    @property
+    def row(self) -> list[str]:
+        """Its row of the table."""
+        shares = [
+            *(self.smoke.recall, self.smoke.precision),
+            *(self.pairs.recall, self.pairs.precision),
+            *(self.sensors.recall, self.sensors.precision),
+        ]
+        return [self.name, self.rules, *shares]
+
+    def details(self) -> Iterator[str]:
+        """What was missed and what was false, by name."""
+        things = {
+            "smoke windows missed": sorted(map(window_key, self.smoke.missed)),
+            "smoke verdicts false": sorted(map(window_key, self.smoke.false)),
+            "broken sensors missed, in windows": by_sensor(self.pairs.missed),
+            "sensors named that are not known to be broken, in windows": by_sensor(self.pairs.false),
+        }
+        for title, names in things.items():
+            if names:
+                yield f"{self.name}, {self.rules} rules, {title}: {'; '.join(names)}"
+
+
+def evaluate_folder(folder: Path) -> str:
+    """The table and the details of all readings in ``folder`` of which there is a truth.
+
+    The truth of ``NAME.ndjson.gz`` is ``NAME.json``, or a file whose name is the beginning of that name up to a ``_``:
+    in the same folder, or in one named ``truth`` in it or beside it. Raises ``InputFileError`` if no file has one.
+    """
+    results, without = [], []
+    for file in data_files([folder]):
+        name = file.name.partition(".")[0]
+        if (path := _truth_of(name, folder)) is None:
+            without.append(file.name)
+        else:
+            results += _evaluate(name, read_file(file), Truth.read(path))
+    if not results:
+        raise InputFileError(f"{folder}: no file of truth beside {', '.join(without)}; docs/verdicts.md has the form.")
+    passed_over = [f"Passed over, as there is no truth of them: {', '.join(without)}"] if without else []
+    return "\n".join([_text(results), *passed_over])
+
+
+def evaluate_summer() -> str:
+    """The table and the details of the demo's summer."""
+    end = window_start(utc_now())
+    begin = end - timedelta(days=DAYS)
+    summer = Summer(begin)
+    return _text(_evaluate("summer", summer.messages(begin, end), Truth.of_summer(summer, end)))
+
+
+def _evaluate(name: str, messages: Iterable[Message], truth: Truth) -> list[Result]:
+    """What each rule set finds in ``messages``."""
+    with TemporaryDirectory() as folder, EmbeddedBroker() as broker, Store(Path(folder)).exclusive() as writer:
+        config = {"bootstrap.servers": broker.bootstrap_servers}
+        create_topic(config, TOPIC, 1)
+        produce(config, TOPIC, messages)
+        pull(writer, TopicReader(config, TOPIC), PullPolicy())
+        ((first, last),) = writer.execute("SELECT min(window_start), max(window_start) FROM windows").fetchall()
+        if first is None:
+            raise InputFileError(f"{name}: no line is a reading")
+        windows = WindowRange(first, last)
+        judge_windows(writer, windows, first, sensors_to_judge(writer, _REGION), regions_hash(_REGION))
+        list(score_windows(writer, windows, first, DetectorParameters()))
+        select_anomalies(writer, windows, Thresholds())
+        return [_result(writer, name, rules, windows, truth) for rules in RULE_SETS]
+
+
+def _result(writer: Writer, name: str, rules: str, windows: WindowRange, truth: Truth) -> Result:
+    classified = classify_windows(writer, windows, _REGION, rules=RULE_SETS[rules])
+    smoke = {start for start, judged in classified.items() if any(row.verdict == "smoke" for row in judged)}
+    named = set(writer.execute(_NAMED[rules]).fetchall())
+    return Result(name, rules, Agreement(smoke, truth.smoke_windows), Agreement(named, truth.broken))
+
+
+def _truth_of(name: str, folder: Path) -> Path | None:
+    """The file of truth with the longest name that fits."""
+    places = [folder, folder / "truth", folder.resolve().parent / "truth"]
+    parts = name.split("_")
+    names = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    paths = (place / f"{begin}.json" for begin in names for place in places)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _text(results: list[Result]) -> str:
+    table = tabulate([result.row for result in results], _HEADERS)
+    return "\n".join([table, "", *(line for result in results for line in result.details())])
