@@ -9,7 +9,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import WINDOWS
 
-PARTITIONED = ["readings", "scored_readings", "anomalies", "regional_windows"]
+PARTITIONED = ["readings", "sensor_health", "scored_readings", "anomalies", "regional_windows"]
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +25,10 @@ def test_the_lineage_leads_from_the_topic_to_slack(graph: AssetGraph) -> None:
     assert parents == {
         "sensor_data": [],
         "readings": ["sensor_data"],
+        "sensor_health": ["readings"],
         "scored_readings": ["readings", "scored_readings"],
         "anomalies": ["scored_readings"],
-        "regional_windows": ["anomalies"],
+        "regional_windows": ["anomalies", "sensor_health"],
         "slack_alerts": ["regional_windows"],
     }
     assert [key.to_user_string() for key in graph.external_asset_keys] == ["sensor_data"]

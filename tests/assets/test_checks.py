@@ -29,6 +29,7 @@ CHECKS = {
     "few_messages_rejected",
     "sensors_report",
     "values_plausible",
+    "health_up_to_date",
     "scores_up_to_date",
     "verdicts_up_to_date",
     "copy_equals_store",
@@ -131,9 +132,10 @@ def test_a_stuck_sensor_and_an_impossible_one_are_named(job: MicroBatch) -> None
     assert numbers(check) == {
         "implausible_sensors": 2,
         "implausible": [
-            "45.2, -122: the same 7.25 ug/m3 from 12:00 to 23:30",
-            "45.3, -122: impossible values such as 3000.00 ug/m3 from 12:00 to 23:30",
+            "45.2, -122: Read 7.25 ug/m3 and nothing else: it is stuck.",
+            "45.3, -122: Read up to 3,022 ug/m3, far more than a sensor can measure.",
         ],
+        "sensors_with_absurd_readings": 0,
     }
     # Whatever other window is run, the newest one is judged.
     assert failed(job.checks(KEYS[0], KEYS[1]))["values_plausible"] == check.description
