@@ -2,33 +2,27 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 from dotenv import load_dotenv
 from tabulate import tabulate
 
-from aqi_dagster.errors import AqiError
+from aqi_dagster.errors import AqiError, StoreError
 from aqi_dagster.feeds.files import data_files, read_file
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
-from aqi_dagster.pipeline.reporting.outdated_words import (
-    misplaced_in_words,
-    outdated_health_in_words,
-    outdated_scores_in_words,
-    outdated_verdicts_in_words,
-)
-from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, partition_status, store_status
+from aqi_dagster.pipeline.readings.retake import retake_all
+from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
+from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.setting_values import starts_window
 from aqi_dagster.settings import librdkafka_settings, load_settings
-from aqi_dagster.windows import WindowRange, parse_key, window_key
-
-MISPLACED_SHOWN = 5
+from aqi_dagster.windows import parse_key, utc_now, window_key
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 
@@ -158,14 +152,42 @@ def status() -> None:
     with Store(settings.data_dir).reader() as connection:
         summary = store_status(connection, choices)
         partitions, trouble = partition_status(connection, reader)
-    click.echo(tabulate(_status_rows(summary), tablefmt="plain"))
+    click.echo(tabulate(status_rows(summary), tablefmt="plain"))
     lags = [
-        (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, _time(p.updated_at)) for p in partitions
+        (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, time_in_words(p.updated_at))
+        for p in partitions
     ]
     click.echo()
     click.echo(tabulate(lags, ["partition", "next offset", "lag", "read (UTC)"]))
     if trouble:
         click.echo(f"\nThe lag is unknown. {trouble}")
+
+
+@main.command("retry-rejected")
+def retry_rejected() -> None:
+    """Decode all rejected messages again.
+
+    What is a reading by today's definition becomes one, once, under its own offset. The rest stay rejected, with
+    today's reasons. A run waits meanwhile.
+    """
+    settings = load_settings()
+    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
+    if not store.private.exists():
+        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
+    with store.exclusive() as writer:
+        retaken = retake_all(writer, utc_now(), timedelta(minutes=settings.future_allowance_minutes))
+    store.publish()
+    numbers = {
+        "decoded again": retaken.messages,
+        "readings now": retaken.accepted,
+        "repeated among them": retaken.repeated,
+        "still rejected": retaken.remaining,
+    }
+    click.echo(tabulate([(name, f"{number:,}") for name, number in numbers.items()], tablefmt="plain"))
+    if retaken.accepted > retaken.repeated:
+        click.echo(
+            "\nThe next run of their windows takes them in; `aqi-dagster status` names those that have run before."
+        )
 
 
 @main.command()
@@ -212,41 +234,8 @@ def dev(port: int) -> None:
         serve_demo(port)
 
 
-def _status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
-    """What the store holds, and the ranges that mend what is missing or outdated."""
-    rows = [
-        ("readings", f"{summary.readings:,} of {summary.sensors} sensors, newest {_time(summary.newest_reading)}"),
-        ("rejected messages", f"{summary.rejected:,}"),
-        ("windows scored", f"{summary.windows_scored}, newest {_time(summary.newest_window)}"),
-        ("windows with a verdict", _counts(summary.verdicts)),
-        ("alerts", _counts(summary.alerts)),
-    ]
-    unscored = summary.unscored
-    if unscored is not None:
-        rows.append(("to materialize", f"{unscored.windows} ({unscored.readings:,} readings were never scored)"))
-    outdated = [
-        (summary.outdated.windows, outdated_scores_in_words(summary.outdated)),
-        (summary.outdated_health.windows, outdated_health_in_words(summary.outdated_health)),
-        (summary.outdated_verdicts.windows, outdated_verdicts_in_words(summary.outdated_verdicts)),
-    ]
-    ranges = [windows for windows, _ in outdated if windows is not None]
-    if ranges:
-        mending = WindowRange(min(windows.first for windows in ranges), max(windows.last for windows in ranges))
-        words = "; ".join(reason for windows, reason in outdated if windows is not None)
-        rows.append(("to materialize again", f"{mending} ({words})"))
-    return rows + [("to classify again", misplaced_in_words(sensor)) for sensor in summary.misplaced[:MISPLACED_SHOWN]]
-
-
 def _window(option: str, text: str) -> datetime:
     try:
         return starts_window(datetime.fromisoformat(text))
     except ValueError as error:
         raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None
-
-
-def _time(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "none"
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"

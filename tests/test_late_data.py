@@ -1,8 +1,7 @@
 """Late, repeated, shuffled readings: once what the check names is run again, all tables are those of a sorted pass."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,37 +9,20 @@ from random import Random
 from typing import Any
 
 import dagster as dg
-import duckdb
-import pyarrow as pa
-from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqi_dagster.errors import UnscoredWindowsError
-from aqi_dagster.pipeline.decoding.decode import decode
-from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
-from aqi_dagster.pipeline.detection.detector_states import StoredState
-from aqi_dagster.pipeline.detection.detectors import DetectorParameters
-from aqi_dagster.pipeline.detection.scoring import score_windows
-from aqi_dagster.pipeline.detection.state_pickles import load_state
-from aqi_dagster.pipeline.readings.insert import ingest
-from aqi_dagster.pipeline.store.due import due_ranges
-from aqi_dagster.pipeline.store.outdated import OutdatedVerdicts, outdated_scores, outdated_verdicts
-from aqi_dagster.pipeline.store.sql import run_script
-from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import classify_windows, verdicts_hash
+from aqi_dagster.pipeline.store.outdated import OutdatedVerdicts
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
-from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, message
+from tests.support.messages import FIRST_WINDOW, RawMessage, message
 from tests.support.micro_batch import published, run
+from tests.support.pipeline import Pipeline, pipeline
 from tests.support.tables import rows
 from tests.support.topics import Topic
-from tests.support.verdicts import REGION
 
-PARAMETERS = DetectorParameters(window_size=6)
+ENDED = WindowRange(FIRST_WINDOW, FIRST_WINDOW + 3 * WINDOW_LENGTH)
 
-THRESHOLDS = Thresholds(score=0.5)
-
-KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(4)]
+KEYS = [window_key(start) for start in ENDED]
 
 SENSORS = ["45.1, -122", "45.2, -122", "45.3, -122"]
 
@@ -70,71 +52,19 @@ def arrivals(random: Random, late_share: float, repeated_share: float) -> list[A
     return sorted(found, key=lambda arrival: arrival.batch)
 
 
-class Site:
-    """The pipeline without Kafka and Dagster."""
-
-    def __init__(self, connection: DuckDBPyConnection) -> None:
-        self.connection = connection
-        self._next_offset = dict.fromkeys(SENSORS, 0)
-
-    def pull(self, readings: Iterable[Arrival]) -> None:
-        """Ingest ``readings`` as one chunk; a sensor's are in one Kafka partition, in order of arrival."""
-        places = []
-        for reading in readings:
-            key, value = message(reading.sensor, reading.created_at, reading.pm25)
-            partition, offset = SENSORS.index(reading.sensor), self._next_offset[reading.sensor]
-            self._next_offset[reading.sensor] += 1
-            places.append({"kafka_partition": partition, "kafka_offset": offset, "key": key, "value": value})
-        ingest(self.connection, decode(pa.Table.from_pylist(places, MESSAGES_SCHEMA), NOW, ALLOWANCE), 1, NOW)
-
-    def materialize(self, first: datetime, last: datetime) -> None:
-        """What the job does for a range of windows."""
-        windows = WindowRange(first, last)
-        list(score_windows(self.connection, windows, FIRST_WINDOW, PARAMETERS))
-        select_anomalies(self.connection, windows, THRESHOLDS)
-        classify_windows(self.connection, windows, REGION, THRESHOLDS)
-
-    def tick(self, ended: Sequence[str]) -> None:
-        """What the schedule does."""
-        for windows in due_ranges(self.connection, WindowRange.of_keys(ended[0], ended[-1])):
-            self.materialize(windows.first, windows.last)
-
-    def tables(self) -> dict[str, Any]:
-        """What must not depend on the order of arrival, with the detectors as the numbers that they hold."""
-        states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
-        return {
-            "windows": rows(
-                self.connection, "SELECT * EXCLUDE (revision, selected, classified) FROM windows ORDER BY ALL"
-            ),
-            "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
-            "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
-            "regional_windows": rows(self.connection, "FROM regional_windows ORDER BY window_start"),
-            "detectors": {row[:2]: numbers(StoredState(*row)) for row in states},
-        }
-
-
-def numbers(stored: StoredState) -> tuple[Any, ...]:
-    """Every field of a stored detector."""
-    detector = load_state(stored, PARAMETERS)
-    fields = {name: value for name, value in vars(detector).items() if name not in ("rng", "trees", "_tree_nodes")}
-    nodes = [(n.l_mass, n.r_mass, getattr(n, "threshold", None)) for tree in detector._tree_nodes for n in tree]
-    return fields, detector.rng.getstate(), nodes
-
-
-@contextmanager
-def site() -> Iterator[Site]:
-    """An empty one."""
-    with duckdb.connect(config={"threads": 1}) as connection:
-        run_script(connection, "aqi_dagster.pipeline.store", "schema.sql")
-        yield Site(connection)
+def take_in(late: Pipeline, readings: Iterable[Arrival]) -> None:
+    """Pull ``readings`` as one chunk; a sensor's are in one Kafka partition, in order of arrival."""
+    arrived = [*readings]
+    messages = [message(reading.sensor, reading.created_at, reading.pm25) for reading in arrived]
+    late.pull(messages, [SENSORS.index(reading.sensor) for reading in arrived])
 
 
 def one_sorted_pass(arrived: Sequence[Arrival]) -> dict[str, Any]:
     """The tables of one pull and one run over the first of each reading, in order of time."""
     first = {(arrival.sensor, arrival.created_at): arrival for arrival in reversed(arrived)}
-    with site() as straight:
-        straight.pull(sorted(first.values(), key=lambda arrival: (arrival.created_at, arrival.sensor)))
-        straight.tick(KEYS)
+    with pipeline() as straight:
+        take_in(straight, sorted(first.values(), key=lambda arrival: (arrival.created_at, arrival.sensor)))
+        straight.tick(ENDED)
         return straight.tables()
 
 
@@ -157,27 +87,21 @@ def test_whatever_comes_late_or_twice_the_tables_become_those_of_one_sorted_pass
     batches: defaultdict[int, list[Arrival]] = defaultdict(list)
     for arrival in arrived:
         batches[arrival.batch].append(arrival)
-    with site() as late:
+    with pipeline() as late:
         for number in range(len(KEYS) + 3):
-            ended = KEYS[: number + 1]
-            late.pull(batches[number])
+            ended = [*ENDED][: number + 1]
+            take_in(late, batches[number])
             if number not in missed_ticks:
-                late.tick(ended)
+                late.tick(WindowRange.of(ended))
             for when, first, length in backfills:
                 chosen = ended[first : first + length + 1]
                 if when == number and chosen:
-                    try:
-                        late.materialize(parse_key(chosen[0]), parse_key(chosen[-1]))
-                    except UnscoredWindowsError as refused:
-                        # It names what to run, which then is no error.
-                        late.materialize(refused.windows.first, refused.windows.last)
-        outdated = outdated_scores(late.connection, FIRST_WINDOW, PARAMETERS.hash())
+                    late.run_named(WindowRange.of(chosen))
+        outdated = late.status.outdated
         if outdated.windows is not None:
-            late.materialize(outdated.windows.first, outdated.windows.last)
-        assert outdated_scores(late.connection, FIRST_WINDOW, PARAMETERS.hash()).windows is None
-        verdicts = verdicts_hash(THRESHOLDS, REGION)
-        found = outdated_verdicts(late.connection, FIRST_WINDOW, THRESHOLDS.hash(), verdicts)
-        assert found == OutdatedVerdicts(0, None)
+            late.run(outdated.windows)
+        assert late.status.outdated.windows is None
+        assert late.status.outdated_verdicts == OutdatedVerdicts(0, None)
         assert late.tables() == one_sorted_pass(arrived)
         told = rows(
             late.connection,

@@ -4,11 +4,10 @@ Each is evaluated inside the step that materializes its asset, on the connection
 own would cost Dagster as much as a window costs us, and more with every year of partitions.
 
 What the pipeline got wrong, such as lost messages, is an error. What the world does to it is a warning: sensors and
-producers fail now and then. Sensors are judged by the newest window alone, so a backfill of old ones raises no alarm.
+producers fail now and then (:mod:`sensor_checks`).
 """
 
 from collections.abc import Sequence
-from datetime import datetime
 
 import dagster as dg
 from duckdb import DuckDBPyConnection
@@ -17,22 +16,15 @@ from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.readings.accounting import PulledMessages, missing_offsets, unaccounted_messages
-from aqi_dagster.pipeline.readings.silent_sensors import sensors_reporting
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.reporting.outdated_words import (
     misplaced_in_words,
-    outdated_health_in_words,
     outdated_scores_in_words,
     outdated_verdicts_in_words,
 )
-from aqi_dagster.pipeline.store.outdated import outdated_health, outdated_scores, outdated_verdicts
-from aqi_dagster.pipeline.store.window_ledger import newest_window
+from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
 from aqi_dagster.pipeline.verdicts.classify import misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.health import regions_hash
-from aqi_dagster.pipeline.verdicts.implausible import absurd_readings
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
-from aqi_dagster.pipeline.verdicts.sensor_health import read_health
-from aqi_dagster.windows import window_key
 
 MOST_NAMED = 20
 """Sensors or faults that the text of a check names; the metadata have all of them."""
@@ -50,30 +42,6 @@ FEW_MESSAGES_REJECTED = dg.AssetCheckSpec(
     "few_messages_rejected",
     asset="readings",
     description="Of the messages of the newest pull, no greater share than AQI_MAX_REJECTED_SHARE was rejected.",
-)
-
-SENSORS_REPORT = dg.AssetCheckSpec(
-    "sensors_report",
-    asset="readings",
-    description="Each sensor that reported in the day before the newest window has reported in it or since.",
-)
-
-VALUES_PLAUSIBLE = dg.AssetCheckSpec(
-    "values_plausible",
-    asset="sensor_health",
-    description=(
-        "In the newest window no sensor has a fault (lasers that disagree, the impossible, the very same, nothing, far "
-        "from its neighbours), and no stored reading is beyond what any instrument can report."
-    ),
-)
-
-HEALTH_UP_TO_DATE = dg.AssetCheckSpec(
-    "health_up_to_date",
-    asset="sensor_health",
-    description=(
-        "The health of sensors follows from all readings of its window and of the 21 days before, by the present "
-        "regions."
-    ),
 )
 
 SCORES_UP_TO_DATE = dg.AssetCheckSpec(
@@ -108,7 +76,7 @@ def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheck
         check_name=EVERY_MESSAGE_ACCOUNTED_FOR.name,
         passed=not wrong,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=_named([str(fault) for fault in wrong]) or "Rows and offsets agree.",
+        description=named([str(fault) for fault in wrong]) or "Rows and offsets agree.",
     )
 
 
@@ -125,75 +93,6 @@ def few_messages_rejected(pulled: PulledMessages, max_share: float) -> dg.AssetC
         severity=dg.AssetCheckSeverity.WARN,
         description=description,
         metadata={"rejected_share": share, "max_rejected_share": max_share, **pulled.rejected},
-    )
-
-
-def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
-    """Evaluate :data:`SENSORS_REPORT`; ``last_asked`` is the last window of the run."""
-    window = newest_window(connection, last_asked)
-    found = sensors_reporting(connection, window)
-    if found.silent:
-        silent = [f"{sensor} (last reading {last:%Y-%m-%d %H:%M})" for sensor, last in found.silent.items()]
-        of_all = f"{len(silent)} of {len(silent) + found.reporting} sensors"
-        description = f"{of_all} fell silent before window {window_key(window)}, UTC: {_named(silent)}."
-    elif not found.reporting:
-        description = (
-            f"No sensor has reported in window {window_key(window)} or since: see whether the producer still sends."
-        )
-    else:
-        description = f"All {found.reporting} sensors report."
-    return dg.AssetCheckResult(
-        check_name=SENSORS_REPORT.name,
-        passed=found.reporting > 0 and not found.silent,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=description,
-        metadata={
-            "reporting_sensors": found.reporting,
-            "silent_sensors": len(found.silent),
-            "silent": {sensor: last.isoformat(" ") for sensor, last in found.silent.items()},
-        },
-    )
-
-
-def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
-    """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
-    window = newest_window(connection, last_asked)
-    faulty = [f"{row.sensor}: {row.reason}" for row in read_health(connection, window) if row.fault is not None]
-    absurd = [f"{sensor} ({count} readings)" for sensor, count in absurd_readings(connection).items()]
-    sentences = []
-    if absurd:
-        sentences.append(f"Beyond what any instrument can report, from a release that took it in: {_named(absurd)}.")
-    if faulty:
-        sentences.append(f"Not to be believed in window {window_key(window)}, UTC: {_named(faulty)}.")
-    return dg.AssetCheckResult(
-        check_name=VALUES_PLAUSIBLE.name,
-        passed=not sentences,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=" ".join(sentences) or "What the sensors read can be true.",
-        metadata={
-            "implausible_sensors": len(faulty),
-            "implausible": faulty,
-            "sensors_with_absurd_readings": len(absurd),
-        },
-    )
-
-
-def health_up_to_date(connection: DuckDBPyConnection, regions: Regions) -> dg.AssetCheckResult:
-    """Evaluate :data:`HEALTH_UP_TO_DATE` for these ``regions``."""
-    outdated = outdated_health(connection, FIRST_WINDOW, regions_hash(regions))
-    description = "The health of all sensors is as one pass over all readings gives it."
-    if outdated.windows is not None:
-        description = f"{outdated_health_in_words(outdated)}: materialize {outdated.windows} in one run."
-    return dg.AssetCheckResult(
-        check_name=HEALTH_UP_TO_DATE.name,
-        passed=outdated.windows is None,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=description,
-        metadata={
-            "unjudged_windows": outdated.unjudged,
-            "stale_windows": outdated.stale,
-            "windows_of_other_settings": outdated.other_settings,
-        },
     )
 
 
@@ -227,7 +126,7 @@ def verdicts_up_to_date(
     if outdated.windows is not None:
         description = f"{outdated_verdicts_in_words(outdated)}: materialize {outdated.windows} in one run."
     elif misplaced:
-        description = f"{_named([misplaced_in_words(sensor) for sensor in misplaced])}."
+        description = f"{named([misplaced_in_words(sensor) for sensor in misplaced])}."
     return dg.AssetCheckResult(
         check_name=VERDICTS_UP_TO_DATE.name,
         passed=outdated.windows is None and not misplaced,
@@ -246,7 +145,7 @@ def copy_equals_store(differences: Sequence[str]) -> dg.AssetCheckResult:
     description = "The copy equals the store."
     if differences:
         description = (
-            f"{_named(differences)}. The store is right: run the window again to publish anew. If this comes back, "
+            f"{named(differences)}. The store is right: run the window again to publish anew. If this comes back, "
             "see whether the disk is sound."
         )
     return dg.AssetCheckResult(
@@ -258,7 +157,7 @@ def copy_equals_store(differences: Sequence[str]) -> dg.AssetCheckResult:
     )
 
 
-def _named(things: Sequence[str]) -> str:
+def named(things: Sequence[str]) -> str:
     """The first :data:`MOST_NAMED` of ``things``, and how many there are besides."""
     more = len(things) - MOST_NAMED
     return "; ".join(things[:MOST_NAMED]) + (f"; and {more} more" if more > 0 else "")

@@ -8,13 +8,17 @@ import dagster as dg
 from aqi_dagster.assets.checks import (
     EVERY_MESSAGE_ACCOUNTED_FOR,
     FEW_MESSAGES_REJECTED,
-    SENSORS_REPORT,
     every_message_accounted_for,
     few_messages_rejected,
-    sensors_report,
 )
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
+from aqi_dagster.assets.sensor_checks import (
+    PLACES_SPELLED_ONCE,
+    SENSORS_REPORT,
+    places_spelled_once,
+    sensors_report,
+)
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.readings.accounting import PulledMessages, pulled_messages
@@ -34,7 +38,7 @@ from aqi_dagster.windows import utc_now
     pool="duckdb",
     hooks={log_cause},
     metadata=table_metadata("readings"),
-    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR, FEW_MESSAGES_REJECTED, SENSORS_REPORT],
+    check_specs=[EVERY_MESSAGE_ACCOUNTED_FOR, FEW_MESSAGES_REJECTED, SENSORS_REPORT, PLACES_SPELLED_ONCE],
 )
 def readings(
     context: dg.AssetExecutionContext, kafka: KafkaResource, warehouse: WarehouseResource
@@ -57,6 +61,7 @@ def readings(
                 every_message_accounted_for(writer),
                 few_messages_rejected(pulled, kafka.max_rejected_share),
                 sensors_report(writer, windows.last),
+                places_spelled_once(writer, windows.last),
             ]
     of_windows = {start: _describe_window(numbers.get(start, {})) for start in windows}
     describe_windows(context, of_windows, of_run=_describe_pull(context, pulled, report) | stages.metadata)

@@ -5,10 +5,15 @@ from typing import Any
 
 import dagster as dg
 
-from aqi_dagster.assets.checks import HEALTH_UP_TO_DATE, VALUES_PLAUSIBLE, health_up_to_date, values_plausible
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
 from aqi_dagster.assets.readings import readings
+from aqi_dagster.assets.sensor_checks import (
+    HEALTH_UP_TO_DATE,
+    VALUES_PLAUSIBLE,
+    health_up_to_date,
+    values_plausible,
+)
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, health_numbers
 from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge

@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection
 from pydantic import Field, PrivateAttr
 
 from aqi_dagster import defaults
+from aqi_dagster.errors import RangeRequiredError
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 
@@ -40,8 +41,13 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def exclusive(self) -> Iterator[Writer]:
         """The only open connection to the private store."""
-        with self.store.exclusive() as writer:
-            yield writer
+        try:
+            with self.store.exclusive() as writer:
+                yield writer
+        except RangeRequiredError:
+            # Whoever is told that the run failed looks into the copy for what to run, perhaps before the run has ended.
+            self.store.publish()
+            raise
 
     @contextmanager
     def inspect(self) -> Iterator[DuckDBPyConnection]:

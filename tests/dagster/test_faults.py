@@ -7,7 +7,6 @@ import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import dagster as dg
@@ -29,23 +28,8 @@ from tests.support.waiting import LIMIT_SECONDS, wait_for
 
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(4)]
 
-LAUNCH = """
-mutation ($job: String!, $tags: [ExecutionTag!]!) {
-  launchRun(executionParams: {
-    selector: {
-      jobName: $job, repositoryName: "__repository__", repositoryLocationName: "aqi_dagster.definitions"
-    },
-    executionMetadata: {tags: $tags}, runConfigData: {}
-  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
-}
-"""
-
 CANCEL = """
 mutation ($id: String!) { terminateRun(runId: $id, terminatePolicy: SAFE_TERMINATE) { __typename } }
-"""
-
-RUNS = """
-{ runsOrError { ... on Runs { results { runId status rootRunId } } } }
 """
 
 SLOTS = """
@@ -54,23 +38,9 @@ SLOTS = """
 
 
 def launch(server: DagsterDev, job: str, **tags: str) -> str:
-    """Launch a run of ``job``; returns its id."""
-    listed = [{"key": key.replace("_", "/", 1), "value": value} for key, value in tags.items()]
-    if job == "micro_batch":
-        listed += [{"key": key, "value": value} for key, value in range_tags(KEYS[0], KEYS[-1]).items()]
-    launched = server.query(LAUNCH, job=job, tags=listed)["launchRun"]
-    assert launched["__typename"] == "LaunchRunSuccess", launched
-    return str(launched["run"]["runId"])
-
-
-def runs(server: DagsterDev) -> list[dict[str, Any]]:
-    """All runs, the newest first."""
-    found: list[dict[str, Any]] = server.query(RUNS)["runsOrError"]["results"]
-    return found
-
-
-def status(server: DagsterDev, run: str) -> str:
-    return next(str(found["status"]) for found in runs(server) if found["runId"] == run)
+    """Launch a run of ``job``, for all windows if it has any; returns its id."""
+    windows = range_tags(KEYS[0], KEYS[-1]) if job == "micro_batch" else {}
+    return server.launch(job, windows | {key.replace("_", "/", 1): value for key, value in tags.items()})
 
 
 def slots(server: DagsterDev) -> dict[str, list[str]]:
@@ -153,13 +123,13 @@ def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_
             cancelled = launch(server, "tell_slack")
             await_slot(server, "slack", cancelled)
             server.query(CANCEL, id=cancelled)
-            wait_for("cancellation", lambda: status(server, cancelled) == "CANCELED")
+            wait_for("cancellation", lambda: server.status(cancelled) == "CANCELED")
             assert slots(server)["slack"] == []
 
             killed = launch(server, "tell_slack")
             await_slot(server, "slack", killed)
             os.kill(worker(server), signal.SIGKILL)
-            wait_for("failure", lambda: status(server, killed) == "FAILURE")
+            wait_for("failure", lambda: server.status(killed) == "FAILURE")
 
             of_backfill = await_slot(server, "duckdb")
             killed_servers = code_servers(server)
@@ -167,9 +137,9 @@ def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_
                 os.kill(process, signal.SIGKILL)
             wait_for("new code server", lambda: set(processes(server, "dagster api grpc")) - set(killed_servers))
         # What ran goes on without the server that had launched it, and what was killed is tried again.
-        wait_for("success", lambda: status(server, of_backfill) == "SUCCESS")
-        (retried,) = [run["runId"] for run in runs(server) if run["rootRunId"] == killed and run["runId"] != killed]
-        wait_for("success", lambda: status(server, retried) == "SUCCESS")
+        wait_for("success", lambda: server.status(of_backfill) == "SUCCESS")
+        (retried,) = [run["runId"] for run in server.runs() if run["rootRunId"] == killed and run["runId"] != killed]
+        wait_for("success", lambda: server.status(retried) == "SUCCESS")
         assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
         assert {stats["numMaterialized"] for stats in server.partitions().values()} == {len(KEYS)}
         assert wait_for("message to Slack", lambda: services.slack.texts)
@@ -188,8 +158,8 @@ def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_
                     os.kill(process, signal.SIGKILL)
     with services.dev() as server:
         next_one = launch(server, "micro_batch")
-        wait_for("failure", lambda: status(server, dead) == "FAILURE")
-        wait_for("success", lambda: status(server, next_one) == "SUCCESS")
+        wait_for("failure", lambda: server.status(dead) == "FAILURE")
+        wait_for("success", lambda: server.status(next_one) == "SUCCESS")
         wait_for("free slots", lambda: not any(slots(server).values()))
     assert places_of(TOKEN, services.folder) == []
 

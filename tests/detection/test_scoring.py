@@ -210,7 +210,7 @@ def test_a_later_first_window_is_told_and_begins_a_chain_of_its_own(
     score(connection, WINDOWS)
     later = WINDOWS[3]
     found = outdated_scores(connection, later, PARAMETERS.hash())
-    assert found == OutdatedScores(0, 0, WindowRange(later, WINDOWS[7]), 0, 5)
+    assert found == OutdatedScores(0, 0, WindowRange(later, WINDOWS[7]), 0, 3 + 5)
     with pytest.raises(ChangedFirstWindowError, match="AQI_FIRST_WINDOW") as refused:
         list(score_windows(connection, WindowRange(WINDOWS[7], WINDOWS[7]), later, PARAMETERS))
     assert refused.value.windows == WindowRange(later, WINDOWS[7])

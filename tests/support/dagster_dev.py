@@ -30,6 +30,21 @@ BACKFILL = """
 query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }
 """
 
+LAUNCH = """
+mutation ($job: String!, $tags: [ExecutionTag!]!) {
+  launchRun(executionParams: {
+    selector: {
+      jobName: $job, repositoryName: "__repository__", repositoryLocationName: "aqi_dagster.definitions"
+    },
+    executionMetadata: {tags: $tags}, runConfigData: {}
+  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+}
+"""
+
+RUNS = """
+{ runsOrError { ... on Runs { results { runId status rootRunId startTime endTime tags { key value } } } } }
+"""
+
 PARTITIONS = """
 { assetNodes { assetKey { path } partitionStats { numMaterialized numFailed } } }
 """
@@ -49,6 +64,22 @@ class DagsterDev:
         ).json()
         assert "errors" not in answer, answer
         return answer["data"]
+
+    def launch(self, job: str, tags: Mapping[str, str]) -> str:
+        """Launch a run of ``job``; returns its id."""
+        listed = [{"key": key, "value": value} for key, value in tags.items()]
+        launched = self.query(LAUNCH, job=job, tags=listed)["launchRun"]
+        assert launched["__typename"] == "LaunchRunSuccess", launched
+        return str(launched["run"]["runId"])
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs, the newest first, with their tags by name."""
+        found = self.query(RUNS)["runsOrError"]["results"]
+        return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+
+    def status(self, run: str) -> str:
+        """The status of the run with that id."""
+        return next(str(found["status"]) for found in self.runs() if found["runId"] == run)
 
     def launch_backfill(self, keys: list[str]) -> str:
         """Launch a backfill of all partitioned assets, as the UI does; returns its id."""

@@ -9,6 +9,7 @@ from aqi_dagster.pipeline.alerts.numbers import rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
+from aqi_dagster.sensors import devices
 
 MAX_NAME = 100
 """Characters of a region's or sensor's name that are shown."""
@@ -76,8 +77,9 @@ def reason(alert: Alert | RegionalWindow) -> str:
         return f"{alert.reason[0].lower()}{alert.reason[1:]}".rstrip(".")
     if alert.sensors is None or alert.min_event is None:
         return "no anomaly of this region is in the window any more"
+    sensors = counted(len(devices(alert.sensors)), "sensor")
     facts = (
-        f"{counted(len(alert.sensors), 'sensor')}, {counted(alert.count_anomalies or 0, 'anomaly', 'anomalies')} "
+        f"{sensors}, {counted(alert.count_anomalies or 0, 'anomaly', 'anomalies')} "
         f"since {alert.min_event:%H:%M}, up to {rounded(alert.max_pm25 or 0)} ug/m3"
     )
     if alert.verdict == "smoke":

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
 from aqi_dagster.pipeline.garbage_collection import collection_paused
@@ -79,31 +79,37 @@ def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
     :mod:`aqi_dagster.errors`, and :class:`ClockError` if our clock cannot be right; chunks committed before the error
     stay.
     """
-    require_clock(writer, utc_now(), policy.future_allowance)
+    # One moment for the whole pull: of two readings of the same time, the first one that was sent is to count.
+    now = utc_now()
+    require_clock(writer, now, policy.future_allowance)
     topic = reader.describe()
     generation = topic_generation(writer, topic, policy.reread_recreated_topic)
     offsets = next_offsets(writer, generation)
-    report = PullReport(retaken=retake_due(writer, utc_now(), policy.future_allowance))
+    report = PullReport(retaken=retake_due(writer, now, policy.future_allowance))
     with collection_paused(), reader.consumer() as consumer:
         if policy.skip_expired_offsets:
             offsets |= skip_expired(writer, reader.first_offsets(consumer, offsets), generation, offsets)
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
         # One thread reads, another decodes, and this one writes.
         batches = read_ahead(reader.batches(consumer, starts), ahead=_BATCHES_AHEAD)
-        with closing(read_ahead(_decoded(batches, policy.future_allowance), ahead=_DECODED_AHEAD)) as decoded:
+        with closing(read_ahead(_decoded(batches, now, policy.future_allowance), ahead=_DECODED_AHEAD)) as decoded:
             for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
                 require_same_generation(topic, reader.describe())
-                report.add(_ingest_chunk(writer, topic, generation, offsets, chunk), chunk)
+                report.add(_ingest_chunk(writer, topic, generation, offsets, chunk, policy), chunk)
                 offsets |= chunk.next_offsets
         reader.commit(offsets)
+    # What a long pull took for the future when it began may be past by now.
+    report.retaken += retake_due(writer, utc_now(), policy.future_allowance)
     report.next_offsets = offsets
     return report
 
 
-def _ingest_chunk(writer: Writer, topic: Topic, generation: int, offsets: Mapping[int, int], chunk: Chunk) -> Ingested:
+def _ingest_chunk(
+    writer: Writer, topic: Topic, generation: int, offsets: Mapping[int, int], chunk: Chunk, policy: PullPolicy
+) -> Ingested:
     """Take in a chunk and move the ``offsets`` behind it, in one transaction."""
     now, decoded = utc_now(), chunk.decoded
-    require_timely(decoded, now)
+    require_timely(writer, decoded, now, policy.future_allowance)
     with transaction(writer):
         advance_offsets(writer, topic, generation, offsets, chunk, now)
         ingested = ingest(writer, decoded, generation, now)
@@ -111,7 +117,7 @@ def _ingest_chunk(writer: Writer, topic: Topic, generation: int, offsets: Mappin
     return ingested
 
 
-def _decoded(batches: Generator[Batch], future_allowance: timedelta) -> Generator[tuple[Batch, Decoded]]:
+def _decoded(batches: Generator[Batch], now: datetime, future_allowance: timedelta) -> Generator[tuple[Batch, Decoded]]:
     with closing(batches):
         for batch in batches:
-            yield batch, decode(batch.messages, utc_now(), future_allowance)
+            yield batch, decode(batch.messages, now, future_allowance)

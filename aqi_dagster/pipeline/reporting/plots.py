@@ -15,6 +15,7 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
+from aqi_dagster.pipeline.decoding.fields import MOST_MASS
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
@@ -116,7 +117,7 @@ def plot_region(window: RegionalWindow, series: Sequence[Series], thresholds: Th
     """PM2.5 of the region's sensors (``series``, most anomalous first) over ``window`` and the one before, as PNG."""
     figure = _figure()
     axes = figure.add_subplot()
-    _draw(axes, series, lambda one: one.pm25)
+    _draw(axes, series, _drawn_pm25)
     _pm25_axis(axes, thresholds)
     anomalies = f"{window.count_anomalies} anomal{'y' if window.count_anomalies == 1 else 'ies'}"
     sensors = f"{window.count_sensors} sensor{'' if window.count_sensors == 1 else 's'}"
@@ -132,7 +133,7 @@ def plot_scores(start: datetime, series: Sequence[Series], thresholds: Threshold
     _draw(upper, anomalous, lambda one: one.scores)
     upper.axhline(thresholds.score, color=_INK, linewidth=0.8, linestyle=":")
     upper.set(ylim=(-0.03, 1.03), ylabel="score, 0 to 1")
-    _draw(lower, anomalous, lambda one: one.pm25)
+    _draw(lower, anomalous, _drawn_pm25)
     _pm25_axis(lower, thresholds)
     # Both plots share the time axis of the lower one.
     upper.xaxis.set_visible(False)
@@ -164,6 +165,11 @@ def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDA
     for one, (colour, style) in zip(anomalous, _STYLES, strict=False):
         axes.plot(*_with_gaps(one.times, values(one)), color=colour, linestyle=style, linewidth=1.2, label=one.sensor)
         _mark(axes, [one], values, colour, zorder=3)
+
+
+def _drawn_pm25(one: Series) -> NDArray[np.float64]:
+    """What the axis can show of the values: releases before 0.2 stored what no number line holds."""
+    return np.clip(one.pm25, -MOST_MASS, MOST_MASS)
 
 
 def _mark(
@@ -217,7 +223,9 @@ def _finish(figure: "Figure", start: datetime, title: str) -> None:
 
     last.xaxis.set_major_formatter(FuncFormatter(tick_label))
     last.set_xlabel("time, UTC")
-    figure.axes[0].set_title(f"{title}\nwindow {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC", fontsize=11, y=1.01)
+    span = f"window {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
+    # A region's name may hold dollar signs, between which Matplotlib would look for formulas.
+    figure.axes[0].set_title(f"{title}\n{span}", fontsize=11, y=1.01, parse_math=False)
     handles: list[Any] = [line for line in last.get_lines() if not str(line.get_label()).startswith("_")]
     handles.append(Line2D([], [], linestyle="", marker="o", markersize=6, color=_INK, label="anomaly"))
     handles.append(Line2D([], [], linestyle=":", color=_INK, label="threshold"))

@@ -25,6 +25,7 @@ from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
 from aqi_dagster.pipeline.verdicts.health import regions_hash
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
+from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 
 _OFFSETS = """
@@ -90,12 +91,12 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
     def counts(query: str) -> dict[str, int]:
         return dict(connection.execute(query).fetchall())
 
-    sensors, newest_reading, readings = one("SELECT count(*), max(last_reading), sum(readings) FROM sensors")
+    newest_reading, readings = one("SELECT max(last_reading), sum(readings) FROM sensors")
     windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
     return StoreStatus(
         readings=readings or 0,
         rejected=one("SELECT count(*) FROM rejected_messages")[0],
-        sensors=sensors,
+        sensors=len(devices(sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors").fetchall())),
         newest_reading=newest_reading,
         windows_scored=windows_scored,
         newest_window=newest_window,

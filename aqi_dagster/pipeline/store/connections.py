@@ -25,8 +25,8 @@ from aqi_dagster.pipeline.store.sql import Writer
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
 
-_EMPTY_FILE_BYTES = 12_288
-"""Size of a DuckDB file with headers and nothing else, as a process leaves it that dies while it makes the store."""
+_HEADERS_BYTES = 12_288
+"""Size of a DuckDB file that holds its headers and nothing else."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,8 +69,8 @@ class Store:
             self._merge_log()
 
     def _make_if_missing(self) -> None:
-        """Make the store, under another name first: so a full disk leaves no half of a store behind."""
-        if self.private.exists() and self.private.stat().st_size > _EMPTY_FILE_BYTES:
+        """Make the store under another name first: so a full disk leaves none that is half made."""
+        if self.private.exists() and not self._is_empty():
             return
         draft = self.private.with_name("store.making.duckdb")
         for remnant in (draft, log_of(draft), self.private, log_of(self.private)):
@@ -79,6 +79,15 @@ class Store:
             migrate(Writer(connection), self.private)
             connection.execute("CHECKPOINT")
         draft.replace(self.private)
+
+    def _is_empty(self) -> bool:
+        """Whether making the store was cut off: its file holds headers alone, and its log nothing at all.
+
+        A log may hold all there is of a store: that of an older release whose first run was killed.
+        """
+        log = log_of(self.private)
+        logged = log.stat().st_size if log.exists() else 0
+        return self.private.stat().st_size <= _HEADERS_BYTES and logged == 0
 
     @contextmanager
     def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:

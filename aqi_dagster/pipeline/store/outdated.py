@@ -61,6 +61,12 @@ SELECT
 FROM judged
 """
 
+_SCORED_BEFORE = """
+SELECT count(*)
+FROM windows
+WHERE window_start < ? AND scored IS NOT NULL
+"""
+
 _OUTDATED_VERDICTS = """
 SELECT
     count(*) FILTER (classified IS DISTINCT FROM revision OR classified_health IS DISTINCT FROM health_revision),
@@ -117,8 +123,9 @@ class OutdatedScores:
     """Numbers of outdated scores by their kind, and the range of windows that mends them.
 
     ``late_readings`` came after their window was scored; ``stale_windows`` build on windows scored anew since;
-    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` counts windows whose detectors had
-    learned readings from before the first window, or had other parameters. ``windows`` is None exactly if all are 0.
+    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` are windows that were scored by
+    detectors that had learned readings from before the first window, or with other parameters, and windows before the
+    first one that are scored at all. ``windows`` is None exactly if all of these are 0.
     """
 
     late_readings: int
@@ -164,12 +171,17 @@ class UnscoredReadings:
 
 
 def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, parameters_hash: str) -> OutdatedScores:
-    """Outdated scores from ``first_window`` to the last scored window, for detectors with these parameters."""
+    """What is outdated up to the last scored window, by ``first_window`` and detectors with those parameters."""
+    before = scalar(connection, _SCORED_BEFORE, [first_window])
     last = newest_scored(connection)
-    if last is None or last < first_window:
+    if last is None or (last < first_window and not before):
         return OutdatedScores(0, 0, None)
+    last = max(last, first_window)
     parameters = {"first_window": first_window, "last_scored": last, "parameters_hash": parameters_hash}
     ((late, stale, unscored, other, first),) = connection.execute(_OUTDATED_SCORES, parameters).fetchall()
+    if before:
+        # Running the first window drops them.
+        first, other = first_window, other + before
     windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
     return OutdatedScores(late, stale, windows, unscored, other)
 

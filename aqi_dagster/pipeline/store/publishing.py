@@ -46,13 +46,12 @@ def publish(private: Path, published: Path, spare: Path) -> Publication:
     if spare.exists() and published.exists() and spare.samefile(published):
         spare.unlink()
     size = private.stat().st_size
-    written = None
-    if spare.exists():
-        spare.replace(draft)
-        written = _update(private, draft)
-    if written is None:
+    try:
+        written = _make_draft(private, draft, spare)
+    except OSError:
+        # On a full disk it would stand in the way of the next run.
         draft.unlink(missing_ok=True)
-        written = _copy(private, draft)
+        raise
     draft.chmod(0o444)
     # Not every file system has hard links: then every copy is a whole one.
     with suppress(OSError):
@@ -60,6 +59,18 @@ def publish(private: Path, published: Path, spare: Path) -> Publication:
     draft.replace(published)
     _fsync_folder(published.parent)
     return Publication(written, size)
+
+
+def _make_draft(private: Path, draft: Path, spare: Path) -> int:
+    """Make ``draft`` equal to ``private``, out of ``spare`` if nobody has that open; how many bytes were written."""
+    written = None
+    if spare.exists():
+        spare.replace(draft)
+        written = _update(private, draft)
+    if written is None:
+        draft.unlink(missing_ok=True)
+        written = _copy(private, draft)
+    return written
 
 
 def _copy(private: Path, draft: Path) -> int:

@@ -323,7 +323,7 @@ COMMENT ON COLUMN regional_windows.region             IS 'Name of the region';
 COMMENT ON COLUMN regional_windows.window_start       IS 'Start of the window, UTC, included';
 COMMENT ON COLUMN regional_windows.window_end         IS 'End of the window, UTC, excluded';
 COMMENT ON COLUMN regional_windows.sensors            IS 'Sensors with an anomaly, in order of their text';
-COMMENT ON COLUMN regional_windows.count_sensors      IS 'Number of sensors with an anomaly';
+COMMENT ON COLUMN regional_windows.count_sensors      IS 'Number of sensors with an anomaly; one place in other digits counts once';
 COMMENT ON COLUMN regional_windows.count_anomalies    IS 'Number of anomalies';
 COMMENT ON COLUMN regional_windows.min_event          IS 'Time of the earliest anomaly, UTC; NULL if there is none';
 COMMENT ON COLUMN regional_windows.max_pm25           IS 'Greatest PM2.5 (CF=1) among the anomalies, ug/m3; NULL if there is none';

@@ -105,6 +105,7 @@ def forget_scores_before(writer: Writer, first_window: datetime) -> None:
         """,
         [first_window],
     )
+    writer.execute("DELETE FROM windows WHERE window_start < ? AND readings = 0", [first_window])
 
 
 def record_selection(writer: Writer, windows: WindowRange, selection_hash: str) -> None:

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from statistics import median
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -11,6 +12,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.store.sql import registered
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
+from aqi_dagster.sensors import devices
 
 MARGIN = timedelta(minutes=30)
 """Time before the first and after the last anomaly in which the others are looked at, too: one may be all there is."""
@@ -76,7 +78,11 @@ def find_neighbours(
 def _neighbours(window: RegionalWindow, health: Sequence[SensorHealth], medians: Mapping[str, float]) -> Neighbours:
     here = [row for row in health if row.region == window.region]
     faulty = [f"{row.sensor}: {row.reason}" for row in here if row.fault is not None]
-    others = [medians[row.sensor] for row in here if row.fault is None and row.sensor in medians]
+    aside = {*window.sensors, *(row.sensor for row in here if row.fault is not None)}
+    known = {*aside, *(row.sensor for row in here if row.sensor in medians)}
+    others = [
+        median(medians[sensor] for sensor in texts) for texts in devices(sorted(known)) if aside.isdisjoint(texts)
+    ]
     return Neighbours(sorted(others), faulty)
 
 

@@ -10,6 +10,7 @@ from scipy.stats import variation
 from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.pipeline.verdicts.aqi import aqi, category
 from aqi_dagster.pipeline.verdicts.regional_window import Evidence, RegionalWindow, Verdict
+from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH
 
 MIN_ANOMALIES = 10
@@ -27,14 +28,16 @@ class NotebookRules:
         if not evidence.anomalies:
             return None
         summary = AnomalySummary.of(evidence.anomalies)
-        verdict, scatter = smoke_or_malfunction(len(summary.sensors), summary.values)
+        # A place that is written with other digits is no other sensor to confirm what the first one saw.
+        count_sensors = len(devices(summary.sensors))
+        verdict, scatter = smoke_or_malfunction(count_sensors, summary.values)
         index = None if summary.max_corrected is None else aqi(summary.max_corrected)
         return RegionalWindow(
             region=evidence.region,
             window_start=evidence.window_start,
             window_end=evidence.window_start + WINDOW_LENGTH,
             sensors=summary.sensors,
-            count_sensors=len(summary.sensors),
+            count_sensors=count_sensors,
             count_anomalies=len(summary.values),
             min_event=summary.min_event,
             max_pm25=summary.max_pm25,

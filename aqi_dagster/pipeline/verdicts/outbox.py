@@ -107,6 +107,14 @@ SET status = 'superseded', outcome = 'an older verdict was sent meanwhile'
 WHERE kind = 'verdict' AND region = $region AND window_start = $window AND status IN ('pending', 'not_sent')
 """
 
+_SUPERSEDE_UNSCORED = """
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'its window lies before the first one now'
+WHERE
+    status IN ('pending', 'not_sent')
+    AND window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
+"""
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -152,7 +160,11 @@ class Alert:
 
 
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
-    """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC."""
+    """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC.
+
+    Of windows that another first window left out nothing more is told, and nothing is withdrawn.
+    """
+    writer.execute(_SUPERSEDE_UNSCORED)
     told_from = _told_from(writer)
     run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from)
 

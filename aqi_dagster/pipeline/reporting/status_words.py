@@ -1,0 +1,51 @@
+"""What ``aqi-dagster status`` prints of a store, in words."""
+
+from datetime import datetime
+
+from aqi_dagster.pipeline.reporting.outdated_words import (
+    misplaced_in_words,
+    outdated_health_in_words,
+    outdated_scores_in_words,
+    outdated_verdicts_in_words,
+)
+from aqi_dagster.pipeline.reporting.status import StoreStatus
+from aqi_dagster.windows import WindowRange
+
+MISPLACED_SHOWN = 5
+
+
+def status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
+    """What the store holds, and the ranges that mend what is missing or outdated."""
+    rows = [
+        (
+            "readings",
+            f"{summary.readings:,} of {summary.sensors} sensors, newest {time_in_words(summary.newest_reading)}",
+        ),
+        ("rejected messages", f"{summary.rejected:,}"),
+        ("windows scored", f"{summary.windows_scored}, newest {time_in_words(summary.newest_window)}"),
+        ("windows with a verdict", _counts(summary.verdicts)),
+        ("alerts", _counts(summary.alerts)),
+    ]
+    unscored = summary.unscored
+    if unscored is not None:
+        rows.append(("to materialize", f"{unscored.windows} ({unscored.readings:,} readings were never scored)"))
+    outdated = [
+        (summary.outdated.windows, outdated_scores_in_words(summary.outdated)),
+        (summary.outdated_health.windows, outdated_health_in_words(summary.outdated_health)),
+        (summary.outdated_verdicts.windows, outdated_verdicts_in_words(summary.outdated_verdicts)),
+    ]
+    ranges = [windows for windows, _ in outdated if windows is not None]
+    if ranges:
+        mending = WindowRange(min(windows.first for windows in ranges), max(windows.last for windows in ranges))
+        words = "; ".join(reason for windows, reason in outdated if windows is not None)
+        rows.append(("to materialize again", f"{mending} ({words})"))
+    return rows + [("to classify again", misplaced_in_words(sensor)) for sensor in summary.misplaced[:MISPLACED_SHOWN]]
+
+
+def time_in_words(moment: datetime | None) -> str:
+    """A moment to the minute, or "none"."""
+    return f"{moment:%Y-%m-%d %H:%M} UTC" if moment else "none"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
