@@ -20,6 +20,7 @@ from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
+from aqi_dagster.windows import WindowRange
 
 FRESH = dg.FreshnessPolicy.cron(deadline_cron="0 1,13 * * *", lower_bound_delta=timedelta(hours=1))
 """An hour after a window ended, UTC, something must have been classified since; the schedule runs after ten minutes."""
@@ -55,9 +56,7 @@ def regional_windows(
     limits = thresholds.thresholds
     stages = Stages()
     with stages.stage("regions"):
-        # For rules that judge all sensors, those of all were looked up before their health was judged.
-        if not rules.rules.judges_all_sensors:
-            regions.look_up(warehouse.store, windows)
+        _look_up_anomalous(regions, rules, warehouse, windows)
     with warehouse.exclusive() as writer:
         known = regions.choice.regions(writer)
         with stages.stage("classify"):
@@ -79,3 +78,11 @@ def regional_windows(
     describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
     log_verdicts(context, classified, alerts, NEWEST_SHOWN)
     return dg.MaterializeResult(check_results=[up_to_date, compared])
+
+
+def _look_up_anomalous(
+    regions: RegionsResource, rules: RulesResource, warehouse: WarehouseResource, windows: WindowRange
+) -> None:
+    """Look up the regions of sensors with anomalies, unless those of all were before their health was judged."""
+    if not rules.rules.judges_all_sensors:
+        regions.look_up(warehouse.store, windows)
