@@ -10,8 +10,8 @@ from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.errors import AqiError, StoreError
-from aqi_dagster.feeds.files import data_files, read_file
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
@@ -25,6 +25,13 @@ from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import parse_key, utc_now, window_key
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
+SENSOR_LISTS = click.option(
+    "--sensors",
+    "sensor_lists",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with index, latitude, longitude, name: where the sensors are whose files have only their index.",
+)
 
 
 class _Group(click.Group):
@@ -68,22 +75,25 @@ def broker(port: int) -> None:
 
 @main.command("produce")
 @FILES
+@SENSOR_LISTS
 @click.option("--partitions", type=click.IntRange(1), default=4, show_default=True, help="If the topic must be made.")
-def produce_files(files: Sequence[Path], partitions: int) -> None:
+def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partitions: int) -> None:
     """Load readings from files into the topic.
 
-    FILES may be folders, too; the topic is created if need be. Either NDJSON, plain or .gz, with lines
-    {"key": "lat, long", "value": {...}}, or classic PurpleAir CSV downloads, whose names hold the coordinates.
+    FILES may be folders, too, which are searched below. NDJSON with lines {"key": "lat, long", "value": {...}},
+    PurpleAir's downloads and API answers, and what its sensors write themselves; plain or .gz. They are checked before
+    anything is sent, and sent in order of time. The topic is created if need be. docs/feeding.md says more.
     """
     settings = load_settings()
     if not files:
         raise click.UsageError("Name at least one file or folder of readings.")
-    config = librdkafka_settings(settings)
-    if create_topic(config, settings.kafka_topic, partitions):
-        click.echo(f"Created topic {settings.kafka_topic} with {partitions} partitions.")
-    for file in data_files(files):
-        with delivery_bar(file.name) as delivered:
-            produce(config, settings.kafka_topic, read_file(file), delivered)
+    config, topic = librdkafka_settings(settings), settings.kafka_topic
+    with summarized_feed(files, sensor_lists, settings.future_allowance) as feed:
+        if create_topic(config, topic, partitions):
+            click.echo(f"Created topic {topic} with {partitions} partitions.")
+        with delivery_bar("sending") as delivered:
+            sent = produce(config, topic, feed.messages(), delivered)
+        click.echo(f"Sent {sent:,} messages to topic {topic}.")
 
 
 @main.command()
@@ -192,14 +202,15 @@ def retry_rejected() -> None:
 
 @main.command()
 @FILES
-def demo(files: Sequence[Path]) -> None:
+@SENSOR_LISTS
+def demo(files: Sequence[Path], sensor_lists: Sequence[Path]) -> None:
     """Show the whole pipeline at work.
 
     On a synthetic summer, or on the readings in FILES. Everything lives in the folder .demo, which is made anew.
     """
     from aqi_dagster.demo.showcase import run_demo
 
-    run_demo(data_files(files))
+    run_demo(files, sensor_lists)
 
 
 @main.command()

@@ -177,6 +177,11 @@ class Settings(BaseModel):
     )
 
     @property
+    def future_allowance(self) -> timedelta:
+        """``future_allowance_minutes`` as a duration."""
+        return timedelta(minutes=self.future_allowance_minutes)
+
+    @property
     def digest_after(self) -> timedelta:
         """``digest_after_hours`` as a duration."""
         return timedelta(hours=self.digest_after_hours)

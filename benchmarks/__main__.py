@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
-from aqi_dagster.feeds.files import Message, read_file
+from aqi_dagster.feeds.feed import opened_feed
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.windows import WINDOW_LENGTH, utc_now
 from benchmarks import decoding, generator, scoring
 from benchmarks.expected import expected_windows
 from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median, set_range, show
@@ -58,7 +59,7 @@ def main(
             _contestants(lambda: generator.messages(messages, sensors), repeat, chosen)
         else:
             path = file
-            _contestants(lambda: read_file(path), repeat, chosen)
+            _contestants(lambda: _messages_of(path), repeat, chosen)
     if "history" in wanted:
         _history(repeat)
     if "backfill" in wanted:
@@ -105,6 +106,11 @@ def _contestants(messages: Callable[[], Iterator[Message]], repeat: int, chosen:
         ["", "time, s", "time / ours", "messages/s", "after, s", "start, s", "peak MB", "anomalies found"],
         ["", ".2f", ".2f", ",.0f", ".2f", ".2f", ",.0f", ""],
     )
+
+
+def _messages_of(path: Path) -> Iterator[Message]:
+    with opened_feed([path], utc_now()) as feed:
+        yield from feed.messages()
 
 
 def _require_complete(name: str, runs: list[Figures], count: int, expected: list[list[object]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.topic.reader import BATCH_MESSAGES

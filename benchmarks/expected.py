@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn

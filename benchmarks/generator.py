@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from aqi_dagster.feeds.files import Message, encode_message
+from aqi_dagster.feeds.messages import Message, encode_message
 
 START = datetime(2022, 7, 18)  # noqa: DTZ001 (naive UTC, as everywhere)
 

@@ -15,7 +15,7 @@ import click
 from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.windows import window_key, window_start
 

@@ -16,8 +16,11 @@ from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.summer import DAYS, Summer
 from aqi_dagster.demo.truth import Agreement, SensorWindow, Truth, by_sensor
 from aqi_dagster.errors import InputFileError
-from aqi_dagster.feeds.files import Message, data_files, read_file
+from aqi_dagster.feeds.feed import opened_feed
+from aqi_dagster.feeds.finding import LINES, TABLE, ending, find_files
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, produce
+from aqi_dagster.feeds.sources import Report
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
@@ -98,12 +101,15 @@ def evaluate_folder(folder: Path) -> str:
     in the same folder, or in one named ``truth`` in it or beside it. Raises ``InputFileError`` if no file has one.
     """
     results, without = [], []
-    for file in data_files([folder]):
+    for file in find_files([folder], Report()):
+        if ending(file) not in (*LINES, *TABLE):
+            continue
         name = file.name.partition(".")[0]
         if (path := _truth_of(name, folder)) is None:
             without.append(file.name)
         else:
-            results += _evaluate(name, read_file(file), Truth.read(path))
+            with opened_feed([file], utc_now()) as feed:
+                results += _evaluate(name, feed.messages(), Truth.read(path))
     if not results:
         raise InputFileError(f"{folder}: no file of truth beside {', '.join(without)}; docs/verdicts.md has the form.")
     passed_over = [f"Passed over, as there is no truth of them: {', '.join(without)}"] if without else []

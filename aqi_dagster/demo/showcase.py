@@ -4,7 +4,6 @@ It stores all of its files in one folder, and connects to nothing beyond 127.0.0
 of your own.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -12,32 +11,26 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
 from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.demo.plan import Plan
 from aqi_dagster.demo.simulator import simulate
-from aqi_dagster.demo.summer import DAYS, Summer
+from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
-from aqi_dagster.errors import InputFileError
-from aqi_dagster.feeds.files import Message, read_file
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
-from aqi_dagster.pipeline.decoding.definition import decode_value
-from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
+from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import librdkafka_settings, load_settings
-from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
 
 FOLDER = Path(".demo")
 
 PARTITIONS = 4
-
-MAX_SPAN = timedelta(days=3 * 366)
-"""Longest time that the demo runs: a reading with a wrong date would add years of empty windows."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,62 +41,20 @@ ORDER BY ALL
 """
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The windows that the demo runs, from ``first`` to ``last``, of ``files`` or else of a synthetic summer."""
+def run_demo(files: Sequence[Path], sensor_lists: Sequence[Path] = ()) -> None:
+    """Fill a topic, run all its windows through Dagster, have alerts told, and print what came of it.
 
-    first: datetime
-    last: datetime
-    files: list[Path]
-    topic: str
-
-    @classmethod
-    def make(cls, files: Sequence[Path]) -> "Plan":
-        """A summer that ends with the newest window that has ended, or the time that ``files`` cover."""
-        now = utc_now()
-        newest = window_start(now) - WINDOW_LENGTH
-        # Each demo has its own topic, because its messages must not mix with those of others on a shared Kafka.
-        topic = f"aqi_demo_{now:%Y%m%dT%H%M%S}"
-        if not files:
-            return cls(newest + WINDOW_LENGTH - timedelta(days=DAYS), newest, [], topic)
-        earliest, latest = _time_span(files)
-        first, last = window_start(earliest), min(window_start(latest), newest)
-        if not timedelta(0) <= last - first <= MAX_SPAN:
-            raise InputFileError(
-                f"The readings go from {earliest} to {latest} UTC. The demo shows windows that have ended, and at most "
-                f"{MAX_SPAN.days} days of them: leave out what is too new, or has a wrong date."
-            )
-        return cls(first, last, [file.absolute() for file in files], topic)
-
-    @property
-    def summer(self) -> Summer | None:
-        """The synthetic summer, or None if the demo runs files."""
-        return None if self.files else Summer(self.first)
-
-    def messages(self) -> Iterator[Message]:
-        """All messages of the windows."""
-        if self.summer:
-            yield from self.summer.messages(self.first, self.last + WINDOW_LENGTH)
-        for file in self.files:
-            yield from read_file(file)
-
-    def save(self, path: Path) -> None:
-        """Write the plan to ``path``, for ``dagster dev``."""
-        files = [str(file) for file in self.files]
-        times = {"first": self.first.isoformat(), "last": self.last.isoformat()}
-        path.write_text(json.dumps({**times, "files": files, "topic": self.topic}))
-
-    @classmethod
-    def load(cls, path: Path) -> "Plan":
-        """The plan that :meth:`save` wrote."""
-        plan = json.loads(path.read_text())
-        first, last = (datetime.fromisoformat(plan[name]) for name in ("first", "last"))
-        return cls(first, last, [Path(file) for file in plan["files"]], plan["topic"])
+    Raises ``InputFileError`` if none of ``files`` holds a reading, and in the end if something is wrong with them.
+    """
+    if not files:
+        plan = Plan.of_summer()
+        _show(plan, Summer(plan.first).messages(plan.first, plan.last + WINDOW_LENGTH))
+        return
+    with summarized_feed(files, sensor_lists, load_settings().future_allowance) as feed:
+        _show(Plan.of_feed(feed, files, sensor_lists), feed.messages())
 
 
-def run_demo(files: Sequence[Path]) -> None:
-    """Fill a topic, run all its windows through Dagster, send the alerts, and print verdicts and messages."""
-    plan = Plan.make(files)
+def _show(plan: Plan, messages: Iterator[Message]) -> None:
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     plan.save(FOLDER / "demo.json")
@@ -117,8 +68,8 @@ def run_demo(files: Sequence[Path]) -> None:
         config = librdkafka_settings(settings)
         create_topic(config, settings.kafka_topic, PARTITIONS)
         click.echo(f"Sending readings to topic {settings.kafka_topic} at {servers} ...")
-        with delivery_bar("readings") as on_delivered:
-            produce(config, settings.kafka_topic, plan.messages(), on_delivered)
+        with delivery_bar("readings") as delivered:
+            produce(config, settings.kafka_topic, messages, delivered)
         first, last = window_key(plan.first), window_key(plan.last)
         click.echo(f"Running the windows {first} to {last} through Dagster ...")
         run_windows(first, last)
@@ -152,10 +103,11 @@ def serve_demo(port: int) -> None:
         )
 
         def send() -> None:
-            if plan.summer:
-                simulate(plan.summer, config, settings.kafka_topic, plan.first, stop)
-            else:
-                produce(config, settings.kafka_topic, plan.messages())
+            with plan.feed() as feed:
+                if feed is None:
+                    simulate(Summer(plan.first), config, settings.kafka_topic, plan.first, stop)
+                else:
+                    produce(config, settings.kafka_topic, feed.messages())
 
         sensors = threading.Thread(target=send, name="simulated-sensors")
         sensors.start()
@@ -191,23 +143,6 @@ def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
         SLACK_WEBHOOK_URL=webhook_url,
         DAGSTER_HOME=str((FOLDER / "dagster").absolute()),
     )
-
-
-def _time_span(files: Sequence[Path]) -> tuple[datetime, datetime]:
-    """Earliest and latest ``created_at`` of the readings in ``files``."""
-    earliest: datetime | None = None
-    latest: datetime | None = None
-    for file in files:
-        for message in read_file(file):
-            try:
-                created_at = decode_value(message.value, utc_now(), timedelta(0)).created_at
-            except RejectedMessageError:
-                continue
-            earliest = min(earliest or created_at, created_at)
-            latest = max(latest or created_at, created_at)
-    if earliest is None or latest is None:
-        raise InputFileError(f"{', '.join(map(str, files))}: no line is a reading")
-    return earliest, latest
 
 
 def _print_windows(plan: Plan) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from aqi_dagster.demo.episodes import SCHEDULE, SENSORS, Floats, Kind
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.feeds.files import Message, encode_message
+from aqi_dagster.feeds.messages import Message, encode_message
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 DAYS = 42

@@ -1,4 +1,4 @@
 """Ways into the topic: files of readings, and the producer that sends them.
 
-Others use :mod:`files` and :mod:`producer`.
+Others use :mod:`feed`, which reads files of every kind, :mod:`summary`, :mod:`messages` and :mod:`producer`.
 """

@@ -10,7 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 from tqdm import tqdm
 
 from aqi_dagster.errors import ConfigurationError, KafkaError, KafkaUnavailableError, TopicMissingError
-from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.topic.admin import REFUSALS, await_answer, refusal
 
 logger = logging.getLogger(__name__)

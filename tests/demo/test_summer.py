@@ -13,7 +13,7 @@ from scipy.stats import variation
 from aqi_dagster.demo.episodes import Kind
 from aqi_dagster.demo.summer import CADENCE, DAYS, Summer
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.windows import WINDOW_LENGTH, window_start
 
 START = datetime(2022, 7, 18, 12)  # noqa: DTZ001 (naive UTC by the package's convention)

@@ -1,13 +1,10 @@
-"""Reading files of readings, and sending them to a real broker, at once or as time goes by."""
+"""Sending messages to a real broker, at once or as time goes by."""
 
-import gzip
 import itertools
-import json
 import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
@@ -18,16 +15,10 @@ from aqi_dagster.demo import simulator
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.feeds import producer
-from aqi_dagster.feeds.files import Message, read_file, read_ndjson, read_purpleair_csv
+from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import TopicWriter, create_topic, produce
 from tests.support.waiting import LIMIT_SECONDS
 
-CSV_NAME = "Blue (hill) house (outside) (38.75 -120.930) Primary Real Time 07_01_2022 09_18_2022.csv"
-CSV_HEADER = (
-    "created_at,entry_id,PM1.0_CF1_ug/m3,PM2.5_CF1_ug/m3,PM10.0_CF1_ug/m3,UptimeMinutes,RSSI_dbm,Temperature_F,"
-    "Humidity_%,PM2.5_ATM_ug/m3,\n"
-)
-CSV_ROW = "2022-07-01 00:00:51 UTC,42,1.10,2.20,3.30,552.00,-70.00,80.00,37.00,2.20,\n"
 NOWHERE = {"bootstrap.servers": "127.0.0.1:1"}
 
 
@@ -53,89 +44,6 @@ def read_topic(config: dict[str, str], topic: str) -> list[Received]:
                 open_partitions.discard(message.partition())
     consumer.close()
     return received
-
-
-def write(path: Path, text: str) -> Path:
-    data = text.encode()
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-    return path
-
-
-@pytest.mark.parametrize("name", ["a.ndjson", "a.jsonl", "a.ndjson.gz", "A.JSONL.GZ"])
-def test_ndjson_becomes_messages(tmp_path: Path, name: str) -> None:
-    path = tmp_path / name
-    text = '{"key": "45.5, -122.60", "value": {"created_at": "ü", "PM2.5_CF1_ug/m3": 1.50}}\n\n{"key": "", "value": {}}'
-    path.write_bytes(gzip.compress(text.encode()) if name.lower().endswith(".gz") else text.encode())
-    assert list(read_file(path)) == [
-        Message(b'"45.5, -122.60"', '{"created_at":"ü","PM2.5_CF1_ug/m3":1.5}'.encode()),
-        Message(b'""', b"{}"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (b'{"key": "1, 2", "value": {}', "not JSON"),
-        (b'{"key": "\xff", "value": {}}', "not JSON"),
-        (b"[1, 2]", "expected an object, found list"),
-        (b'{"value": {}}', '"key" must be the text'),
-        (b'{"key": [1, 2], "value": {}}', '"key" must be the text'),
-        (b'{"key": "1, 2", "value": "{}"}', '"value" must be an object'),
-    ],
-)
-def test_bad_line_of_ndjson_is_named(tmp_path: Path, line: bytes, problem: str) -> None:
-    path = tmp_path / "readings.ndjson"
-    path.write_bytes(b'{"key": "1, 2", "value": {}}\n' + line + b"\n")
-    messages = read_ndjson(path)
-    next(messages)
-    with pytest.raises(errors.InputFileError, match=rf"readings\.ndjson, line 2: {problem}"):
-        next(messages)
-
-
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_purpleair_download_becomes_messages(tmp_path: Path, suffix: str) -> None:
-    path = write(tmp_path / (CSV_NAME + suffix), "\ufeff" + CSV_HEADER + CSV_ROW + CSV_ROW.replace("2.20", ""))
-    first, second = read_file(path)
-    assert first.key == b'"38.75, -120.930"'
-    assert json.loads(first.value) == {
-        "created_at": "2022-07-01 00:00:51 UTC",
-        "entry_id": "42",
-        "PM1.0_CF1_ug/m3": "1.10",
-        "PM2.5_CF1_ug/m3": "2.20",
-        "PM10.0_CF1_ug/m3": "3.30",
-        "UptimeMinutes": "552.00",
-        "RSSI_dbm": "-70.00",
-        "Temperature_F": "80.00",
-        "Humidity_%": "37.00",
-        "PM2.5_ATM_ug/m3": "2.20",
-    }
-    assert json.loads(second.value)["PM2.5_CF1_ug/m3"] == ""
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "problem"),
-    [
-        ("Blue house.csv", CSV_HEADER, "name has no coordinates"),
-        (CSV_NAME, "", "line 1: the header lacks created_at, PM2.5_CF1_ug/m3"),
-        (CSV_NAME, CSV_HEADER.replace("PM2.5_CF1", "0.3um"), "line 1: the header lacks PM2.5_CF1_ug/m3"),
-        (CSV_NAME, CSV_HEADER + CSV_ROW + "2022-07-01 00:02:51 UTC,43\n", "line 3: 2 values for the header's 10"),
-        (CSV_NAME, CSV_HEADER + CSV_ROW.replace("\n", "7\n"), "line 2: 11 values for the header's 10"),
-    ],
-)
-def test_bad_purpleair_download_is_named(tmp_path: Path, name: str, text: str, problem: str) -> None:
-    with pytest.raises(errors.InputFileError, match=problem):
-        list(read_purpleair_csv(write(tmp_path / name, text)))
-
-
-def test_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(errors.InputFileError, match=r"missing\.ndjson: cannot be read"):
-        list(read_file(tmp_path / "missing.ndjson"))
-    cut = tmp_path / "cut.ndjson.gz"
-    cut.write_bytes(gzip.compress(b'{"key": "1, 2", "value": {}}\n' * 100)[:-12])
-    with pytest.raises(errors.InputFileError, match=r"cut\.ndjson\.gz: cannot be read"):
-        list(read_file(cut))
-    with pytest.raises(errors.InputFileError, match=r"readings\.parquet: unknown kind of file"):
-        read_file(tmp_path / "readings.parquet")
 
 
 def test_topic_is_created_once(config: dict[str, str]) -> None:

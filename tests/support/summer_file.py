@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from aqi_dagster.demo.summer import Summer
-from aqi_dagster.feeds.files import Message
+from aqi_dagster.feeds.messages import Message
 from tests.support.messages import FIRST_WINDOW
 
 SUMMER = Summer(FIRST_WINDOW)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from aqi_dagster.feeds.files import read_file
+from aqi_dagster.feeds.feed import opened_feed
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
@@ -59,10 +59,11 @@ def shared_file(*parts: str) -> Path:
 
 def take_in_file(connection: Writer, path: Path) -> list[datetime]:
     """Take in the messages of a file as one chunk; returns the windows (starts) with readings."""
-    keys, values = zip(*read_file(path), strict=True)
+    now = at("2026-01-01")
+    with opened_feed([path], now) as feed:
+        keys, values = zip(*feed.messages(), strict=True)
     numbers = range(len(keys))
     messages = pa.table([[0] * len(keys), [*numbers], [*keys], [*values]], schema=MESSAGES_SCHEMA)
-    now = at("2026-01-01")
     ingest(connection, decode(messages, now, ALLOWANCE), generation=1, now=now)
     return [start for (start,) in rows(connection, "SELECT window_start FROM windows ORDER BY window_start")]
 

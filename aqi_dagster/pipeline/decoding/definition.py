@@ -54,7 +54,9 @@ MOST_NAME_CHARACTERS = 200
 _BLANKS = " \t\n\r\v\f"
 _TIME = re.compile(r"(\d{4}-\d{2}-\d{2})[ T](\d{2}:\d{2}:\d{2})(\.\d+)?(.*)", re.ASCII)
 _UTC = (" UTC", "Z", "+00:00")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+"""A number as text; whether float64 holds it is another question."""
+
 _WHOLE_NUMBER = re.compile(r"([+-]?\d{1,18})(?:\.0*)?", re.ASCII)
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 
@@ -136,6 +138,14 @@ def decode_value(
     return Reading(created_at, pm25, entry_id, optional, index, name, location, tuple(fields.emptied))
 
 
+def time_of(value: bytes, names: FieldNames = OWN_NAMES) -> datetime | None:
+    """When ``value`` says that it was measured, whatever else is wrong with it; None if it does not say."""
+    try:
+        return _Fields(_json_object(value, names), names).required(TIME_FIELD, _time)
+    except RejectedMessageError:
+        return None
+
+
 class _Fields:
     """The fields of one value, to be read by the names that we know them by."""
 
@@ -214,7 +224,7 @@ def _time(field: str, text: str) -> datetime:
 
 
 def _number(field: str, text: str) -> float:
-    if _NUMBER.fullmatch(text) is None:
+    if NUMBER.fullmatch(text) is None:
         raise RejectedMessageError(f"{field} is not a number")
     number = float(text)
     if not math.isfinite(number):
