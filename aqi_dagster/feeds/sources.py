@@ -66,7 +66,7 @@ class Report:
         for path, problems in self._faults.items():
             told += problems
             if self._further[path]:
-                told.append(f"{path}: {self._further[path]:,} more lines like these")
+                told.append(f"{path}: {counted(self._further[path], 'more line')} like these")
         return told
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds.lines import read_lines
-from aqi_dagster.feeds.sources import Report
+from aqi_dagster.feeds.sources import Report, counted
 
 _LFS_POINTER = "version https://git-lfs.github.com/spec/"
 
@@ -48,9 +48,11 @@ def read_rows(path: Path, report: Report, last_is_named: bool = True) -> Iterato
         elif not header or cells[0].strip() == header[0]:
             header = _header(cells) if last_is_named else tuple(cell.strip() for cell in cells)
             _require_distinct(path, line.number, header)
+        elif not any(cell.strip() for cell in cells):
+            continue
         elif len(cells) < len(header) or any(cells[len(header) :]):
-            report.bad_line(path, line.number, f"{len(cells)} values for the header's {len(header)} columns")
-        elif any(cell.strip() for cell in cells):
+            report.bad_line(path, line.number, f"{counted(len(cells), 'value')} for the header's {len(header)} columns")
+        else:
             yield Row(line.number, header, cells[: len(header)])
 
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
 
 _ISO = re.compile(
-    r"(\d{4})[-/](\d{2})[-/](\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.0+)?(?: ?UTC|[Zz]|([+-])(\d{2}):?(\d{2}))", re.ASCII
+    r"(\d{4})[-/](\d{2})[-/](\d{2})[ T](\d{2}):(\d{2}):(\d{2})(?:\.0+)?(?: ?UTC|[Zz]|([+-])([01]\d|2[0-3]):?([0-5]\d))",
+    re.ASCII,
 )
 _SECONDS = re.compile(r"(\d{10})(?:\.0*)?", re.ASCII)
 """From 2001 to 2286: fewer digits may be a date, and more of them milliseconds."""
@@ -25,7 +26,7 @@ def canonical_time(text: str) -> str | None:
     try:
         seconds = _SECONDS.fullmatch(text)
         if seconds:
-            return datetime.fromtimestamp(int(seconds[1]), UTC).strftime(TIME_FORMAT)
+            return _written(datetime.fromtimestamp(int(seconds[1]), UTC))
         match = _ISO.fullmatch(text)
         if match is None:
             return None
@@ -33,7 +34,7 @@ def canonical_time(text: str) -> str | None:
         if match[7]:
             ahead = timedelta(hours=int(match[8]), minutes=int(match[9]))
             moment -= ahead if match[7] == "+" else -ahead
-        return moment.strftime(TIME_FORMAT)
+        return _written(moment)
     except (ValueError, OverflowError, OSError):
         return None
 
@@ -42,3 +43,8 @@ def seconds_of(text: str) -> int | None:
     """Seconds from 1970 to the moment that ``text`` names; None if it names none."""
     time = canonical_time(text)
     return None if time is None else timegm(datetime.strptime(time, TIME_FORMAT).timetuple())  # noqa: DTZ007 (UTC)
+
+
+def _written(moment: datetime) -> str:
+    # Not by strftime, which leaves out the zeros of years before 1000.
+    return f"{moment.replace(tzinfo=None).isoformat(' ')} UTC"

@@ -183,7 +183,7 @@ def test_the_terminal_is_told_first_and_what_is_wrong_last(tmp_path: Path, capsy
 
     with pytest.raises(InputFileError, match="One thing is wrong with the files; all else was sent") as refused:
         send()
-    assert f"{path}, line 3: 1 values for the header's 10 columns" in str(refused.value)
+    assert f"{path}, line 3: 1 value for the header's 10 columns" in str(refused.value)
 
 
 def test_without_a_reading_nothing_is_sent_and_every_reason_is_told(tmp_path: Path) -> None:

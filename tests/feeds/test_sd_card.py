@@ -100,7 +100,7 @@ def test_a_line_that_broke_off_when_the_power_went_is_named(tmp_path: Path, sens
         assert column(messages(feed), "PM2.5_CF1_ug/m3") == ["5", "60", None]
         assert [fault.rpartition(": ")[2] for fault in feed.report.faults] == [
             "2 values for the header's 17 columns",
-            "1 values for the header's 17 columns",
+            "1 value for the header's 17 columns",
         ]
 
 
