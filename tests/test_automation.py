@@ -68,8 +68,8 @@ def finish(store: Store, keys: Sequence[str], **further: str) -> None:
     """Have the store hold finished windows with these ``keys``; ``further`` SQL values of single ones by key."""
     with store.exclusive() as connection:
         connection.executemany(
-            "INSERT INTO windows (window_start, readings, scored, revision, selected, classified) "
-            "VALUES (?, 5, 5, 1, 1, 1)",
+            "INSERT INTO windows (window_start, readings, scored, revision, selected, classified, "
+            "health_readings, health_revision, classified_health) VALUES (?, 5, 5, 1, 1, 1, 5, 1, 1)",
             [[parse_key(key)] for key in keys],
         )
         for key, assignment in further.items():

@@ -14,6 +14,7 @@ from aqi_dagster.pipeline.regions.polygons import PolygonRegions
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
+from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import window_key
 from tests.support.messages import FIRST_WINDOW
@@ -126,6 +127,7 @@ def materialize(store: Store, instance: dg.DagsterInstance, regions: RegionsReso
             "warehouse": WarehouseResource(data_dir=data_dir),
             "regions": regions,
             "thresholds": ThresholdsResource(),
+            "rules": RulesResource(),
         },
         instance=instance,
         partition_key=window_key(FIRST_WINDOW),

@@ -71,24 +71,24 @@ def test_the_others_are_told_by_their_median_around_the_anomalies(connection: Du
     read(connection, BROKEN, lambda minute: 500.0 + minute)
     assert neighbours(connection) == Neighbours([], [])
     # The only anomaly is at the window's start: what others read hours later is another matter.
-    read(connection, "45.2, -122", lambda minute: 9.0 if minute <= 30 else 300.0 + minute)
-    read(connection, "45.3, -122", lambda minute: 7.0 + minute / 100)
-    read(connection, "39.5, -119.8", lambda minute: 80.0 + minute)
-    assert neighbours(connection, OfTahoe()).others_pm25 == pytest.approx([7.15, 9.0])
+    read(connection, "45.2, -122", lambda minute: 9.0 if minute <= 30 else 20.0 + minute / 100)
+    read(connection, "45.3, -122", lambda minute: 17.0 + minute / 100)
+    read(connection, "39.5, -119.8", lambda minute: 18.0 + minute / 100)
+    assert neighbours(connection, OfTahoe()).others_pm25 == pytest.approx([9.0, 17.15])
     assert len(neighbours(connection).others_pm25) == 3
 
 
 def test_who_is_not_to_be_believed_is_told_and_no_witness(connection: DuckDBPyConnection) -> None:
     find(connection, WINDOW, MALFUNCTION)
     read(connection, BROKEN, lambda _: 5000.0)
-    read(connection, "45.2, -122", lambda _: 0.0)
+    read(connection, "45.2, -122", lambda _: 4.0)
     read(connection, "45.3, -122", lambda minute: 7.0 + minute)
     read(connection, "39.5, -119.8", lambda _: 3.0)
     found = neighbours(connection, OfTahoe())
     assert found.others_pm25 == [22.0]
     assert [fault.split(" ug/m3")[0] for fault in found.implausible] == [
-        f"{BROKEN}: impossible values such as 5000.00",
-        "45.2, -122: the same 0.00",
+        f"{BROKEN}: Read up to 5,000",
+        "45.2, -122: Read 4.00",
     ]
 
 
@@ -113,6 +113,7 @@ def test_an_alert_tells_the_surroundings_that_its_verdict_was_stored_with(store:
     later = WINDOW + timedelta(hours=12)
     with store.exclusive() as connection:
         read(connection, "45.2, -122", lambda minute: 7.0 + minute)
+        judge_windows(connection, WindowRange(WINDOW, WINDOW), WINDOW, REGION.known_region_of, "regions")
         find(connection, WINDOW, MALFUNCTION)
     assert dispatch(store, post, timedelta(days=36_500)) == DispatchReport(sent=1)
     assert "The region's other sensor read 22 ug/m3 meanwhile." in slack.shown(0)
