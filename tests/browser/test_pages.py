@@ -13,7 +13,15 @@ if TYPE_CHECKING:
 
 LOCATION = "/locations/aqi_dagster.definitions"
 
-ASSETS = ["sensor_data", "readings", "scored_readings", "anomalies", "regional_windows", "slack_alerts"]
+ASSETS = [
+    "sensor_data",
+    "readings",
+    "sensor_health",
+    "scored_readings",
+    "anomalies",
+    "regional_windows",
+    "slack_alerts",
+]
 
 
 BACKFILLS = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }"
@@ -33,7 +41,12 @@ def test_lineage(page: "Page", installation: Installation) -> None:
 
 def test_asset_page(page: "Page", installation: Installation) -> None:
     show(
-        page, installation, "/assets/regional_windows", "Anomalies gathered by region", "published_copy", "air_quality"
+        page,
+        installation,
+        "/assets/regional_windows",
+        "Smoke, a malfunction, or nothing",
+        "published_copy",
+        "air_quality",
     )
 
 

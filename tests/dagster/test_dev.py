@@ -58,7 +58,7 @@ def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
     assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
     expected = {"numMaterialized": len(KEYS), "numFailed": 0}
     assert server.partitions() == dict.fromkeys(
-        ["readings", "scored_readings", "anomalies", "regional_windows"], expected
+        ["readings", "sensor_health", "scored_readings", "anomalies", "regional_windows"], expected
     )
 
     assert wait_for("message to Slack", lambda: slack.messages)

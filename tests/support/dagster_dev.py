@@ -20,7 +20,8 @@ mutation ($keys: [String!]!) {
   launchPartitionBackfill(backfillParams: {
     partitionNames: $keys,
     assetSelection: [
-      {path: ["readings"]}, {path: ["scored_readings"]}, {path: ["anomalies"]}, {path: ["regional_windows"]}
+      {path: ["readings"]}, {path: ["sensor_health"]}, {path: ["scored_readings"]}, {path: ["anomalies"]},
+      {path: ["regional_windows"]}
     ]
   }) { __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } }
 }
