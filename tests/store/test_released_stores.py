@@ -18,6 +18,7 @@ from aqi_dagster.pipeline.store.outdated import (
     OutdatedVerdicts,
     outdated_scores,
     outdated_verdicts,
+    unscored_readings,
 )
 from aqi_dagster.pipeline.store.sql import Writer, scalar
 from aqi_dagster.pipeline.verdicts.classify import classify_windows, verdicts_hash
@@ -146,8 +147,14 @@ def first_window_to_score(connection: DuckDBPyConnection) -> datetime:
     # The states of the first two releases cannot be continued by any later one.
     if scalar(connection, "SELECT count(*) FROM detector_states WHERE format_version <> ?", [FORMAT_VERSION]):
         return FIRST_WINDOW
+    # Where two spellings of a sensor became one, its windows are to be scored anew.
+    unscored = unscored_readings(connection, WindowRange(FIRST_WINDOW, FURTHER_WINDOW))
     outdated = scores_to_mend(connection).windows
-    return FURTHER_WINDOW if outdated is None else outdated.first
+    return min(
+        found.first
+        for found in [WindowRange(FURTHER_WINDOW, FURTHER_WINDOW), outdated, unscored and unscored.windows]
+        if found
+    )
 
 
 def scores_to_mend(connection: DuckDBPyConnection) -> OutdatedScores:
