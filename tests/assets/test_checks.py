@@ -28,6 +28,7 @@ CHECKS = {
     "every_message_accounted_for",
     "few_messages_rejected",
     "sensors_report",
+    "places_spelled_once",
     "values_plausible",
     "health_up_to_date",
     "scores_up_to_date",

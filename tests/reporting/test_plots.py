@@ -148,7 +148,7 @@ def test_series_hold_both_windows_and_mark_only_the_newer_ones_anomalies(connect
 def test_a_regions_picture_leaves_out_sensors_whose_county_was_never_asked_for(connection: DuckDBPyConnection) -> None:
     for sensor in ("45.1, -122", "45.2, -122", "45.3, -122", "45.4, -122"):
         score(connection, sensor, 5, 500, 0.9)
-    regions = CountyRegions({"45.2, -122": "Tahoe", "45.3, -122": None}, "Elsewhere")
+    regions = CountyRegions({"45.2, -122": "Tahoe", "45.3, -122": None}, "Elsewhere", "county")
     shown = region_series(connection, regional_window(["45.1, -122"]), regions, LIMITS)
     assert {one.sensor for one in shown} == {"45.1, -122", "45.2, -122"}
     everyone = region_series(connection, regional_window(["45.1, -122"]), OneRegion("Tahoe"), LIMITS)

@@ -22,17 +22,19 @@ from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, store_st
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.sql import Writer, run_script
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify import NOTEBOOK_RULES, classify_windows
+from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
+from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage
 from tests.support.tables import rows
 
 REGION = RegionChoice("name", "Lake Tahoe", None, "", "", "Elsewhere")
 
-CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(score=0.5), REGION)
+CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(score=0.5), REGION, NOTEBOOK_RULES)
 """Settings by which few readings make anomalies."""
 
-STEPS = ("score", "select", "classify")
+STEPS = ("judge", "score", "select", "classify")
 
 
 @dataclass
@@ -59,13 +61,16 @@ class Pipeline:
     def run(self, windows: WindowRange, steps: Sequence[str] = STEPS) -> None:
         """What a run of some or all assets does for ``windows``; raises what it would raise."""
         choices = self.choices
+        regions = choices.regions.regions(self.connection)
+        if "judge" in steps:
+            sensors = sensors_to_judge(self.connection, regions)
+            judge_windows(self.connection, windows, choices.first_window, sensors, regions_hash(regions))
         if "score" in steps:
             list(score_windows(self.connection, windows, choices.first_window, choices.parameters))
         if "select" in steps:
             select_anomalies(self.connection, windows, choices.thresholds)
         if "classify" in steps:
-            regions = choices.regions.regions(self.connection)
-            classify_windows(self.connection, windows, regions, choices.thresholds)
+            classify_windows(self.connection, windows, regions, choices.thresholds, choices.rules)
 
     def tick(self, ended: WindowRange) -> None:
         """What the schedule does once the windows ``ended``."""
@@ -80,7 +85,7 @@ class Pipeline:
     def named(self) -> list[WindowRange]:
         """The ranges that ``aqi-dagster status`` names."""
         status = self.status
-        found = [status.unscored, status.outdated, status.outdated_verdicts, *status.misplaced]
+        found = [status.unscored, status.outdated, status.outdated_health, status.outdated_verdicts, *status.misplaced]
         return [one.windows for one in found if one is not None and one.windows is not None]
 
     def run_named(self, windows: WindowRange) -> None:
@@ -107,7 +112,9 @@ class Pipeline:
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
             "windows": rows(
-                self.connection, "SELECT * EXCLUDE (revision, selected, classified) FROM windows ORDER BY window_start"
+                self.connection,
+                "SELECT * EXCLUDE (revision, selected, classified, health_revision, classified_health) "
+                "FROM windows ORDER BY window_start",
             ),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),

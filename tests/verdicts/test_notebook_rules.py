@@ -64,6 +64,7 @@ def test_a_regional_window_tells_its_sensors_its_earliest_event_and_its_greatest
         max_pm25=800.0,
         variation=None,
         verdict="smoke",
+        broken_sensors=[],
     )
     assert judge_regions(WINDOW, found, OneRegion("Lake Tahoe")) == [expected]
     assert judge_regions(WINDOW, reversed(found), OneRegion("Lake Tahoe")) == [expected]
