@@ -85,7 +85,7 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
 
 
 @given(seed=st.integers(0, 2**32), events=st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES), max_size=10))
-@settings(max_examples=60)
+@settings(max_examples=15)
 def test_running_what_is_named_gives_the_tables_of_one_pass(seed: int, events: list[tuple[Any, ...]]) -> None:
     random = Random(seed)  # noqa: S311 (no secret)
     messages = readings(random)
