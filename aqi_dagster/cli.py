@@ -17,7 +17,9 @@ from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.setting_values import starts_window
@@ -130,7 +132,10 @@ def materialize(first: str, last: str) -> None:
 
 
 @main.command()
-def alert() -> None:
+@click.option(
+    "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
+)
+def alert(again: bool) -> None:
     """Send the alerts that are pending.
 
     A running Dagster does so by itself, within a minute.
@@ -138,6 +143,10 @@ def alert() -> None:
     from aqi_dagster.runs import run_alerts, use_dagster_home
 
     use_dagster_home()
+    if again:
+        with _writable_store().exclusive() as writer, transaction(writer):
+            number = send_again(writer)
+        click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
     run_alerts()
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
@@ -181,9 +190,7 @@ def retry_rejected() -> None:
     today's reasons. A run waits meanwhile.
     """
     settings = load_settings()
-    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
-    if not store.private.exists():
-        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
+    store = _writable_store()
     with store.exclusive() as writer:
         retaken = retake_all(writer, utc_now(), timedelta(minutes=settings.future_allowance_minutes))
     store.publish()
@@ -243,6 +250,15 @@ def dev(port: int) -> None:
         serve(port)
     else:
         serve_demo(port)
+
+
+def _writable_store() -> Store:
+    """The store of the settings; an error if there is none yet."""
+    settings = load_settings()
+    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
+    if not store.private.exists():
+        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
+    return store
 
 
 def _window(option: str, text: str) -> datetime:

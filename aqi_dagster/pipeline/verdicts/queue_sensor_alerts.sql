@@ -54,7 +54,7 @@ SET status = 'superseded', outcome = 'the health of the sensor was judged anew b
 WHERE
     kind IN ('sensor', 'weekly')
     AND window_start BETWEEN $first AND $last
-    AND status IN ('pending', 'not_sent')
+    AND status IN ('pending', 'not_sent', 'refused')
     AND NOT EXISTS (
         FROM sensor_events
         WHERE
