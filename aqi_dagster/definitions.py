@@ -2,10 +2,12 @@
 
 import os
 import warnings
+from datetime import timedelta
 
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.conditions import conditions
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
@@ -15,6 +17,8 @@ from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.automation import (
     classified_windows,
     lacking_windows,
+    look_now,
+    look_schedule,
     micro_batch,
     tell_slack,
     twice_a_day,
@@ -95,7 +99,10 @@ def defs() -> dg.Definitions:
         anomalies,
         regional_windows,
         slack_alerts,
+        conditions,
     ]
+    minutes = int(settings.look_minutes)
+    looks = [look_schedule(minutes, timedelta(days=settings.looks_kept_days))] if minutes else []
     assets_with_owners = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=settings.owners), assets)
     with warnings.catch_warnings():
         # Dagster warns that links to the source are beta; a reader of the log can do nothing about that.
@@ -103,8 +110,8 @@ def defs() -> dg.Definitions:
         assets_with_links = dg.with_source_code_references(assets_with_owners)
     return dg.Definitions(
         assets=assets_with_links,
-        jobs=[micro_batch, tell_slack],
-        schedules=[twice_a_day],
+        jobs=[micro_batch, tell_slack, look_now],
+        schedules=[twice_a_day, *looks],
         sensors=[classified_windows, lacking_windows, waiting_alerts],
         resources=resources(settings),
         # For backfills from an asset's page: they run in one process, as the jobs do.

@@ -152,6 +152,19 @@ class Settings(BaseModel):
         description="an anomaly reads more PM2.5, ug/m3",
     )
 
+    look_minutes: Literal["0", "5", "10", "15", "20", "30", "60"] = Field(
+        "15",
+        alias="AQI_LOOK_MINUTES",
+        description="how often the window that is still open is looked at; 0 never",
+    )
+    looks_kept_days: float = Field(
+        defaults.LOOKS_KEPT_DAYS,
+        ge=0,
+        le=36_500,
+        alias="AQI_LOOKS_KEPT_DAYS",
+        description="how long Dagster's records of looks are kept",
+    )
+
     max_rejected_share: float = Field(
         defaults.MAX_REJECTED_SHARE,
         ge=0,

@@ -341,6 +341,46 @@ COMMENT ON COLUMN regional_windows.broken_sensors     IS 'Sensors of the region 
 COMMENT ON COLUMN regional_windows.confidence         IS 'high or low, of smoke by the network rules; else NULL';
 COMMENT ON COLUMN regional_windows.reason             IS 'Why the verdict is what it is, in a sentence; NULL with the notebook rules';
 
+CREATE TABLE regional_hours (
+    region  VARCHAR   NOT NULL,
+    hour    TIMESTAMP NOT NULL,
+    level   DOUBLE    NOT NULL,
+    healthy INTEGER   NOT NULL
+);
+COMMENT ON TABLE  regional_hours         IS 'One row per region and hour in which a healthy sensor reported; of the window that is still open as the last look saw it';
+COMMENT ON COLUMN regional_hours.region  IS 'Name of the region';
+COMMENT ON COLUMN regional_hours.hour    IS 'Start of the hour, UTC';
+COMMENT ON COLUMN regional_hours.level   IS 'Median of the hour means of its healthy sensors, EPA-corrected, ug/m3';
+COMMENT ON COLUMN regional_hours.healthy IS 'Healthy sensors that reported in the hour';
+
+CREATE TABLE conditions (
+    region     VARCHAR   NOT NULL,
+    as_of      TIMESTAMP NOT NULL,
+    level      DOUBLE,
+    trend      DOUBLE,
+    state      VARCHAR   NOT NULL CHECK (state IN ('smoke', 'clear', 'unknown')),
+    since      TIMESTAMP NOT NULL,
+    healthy    VARCHAR[] NOT NULL,
+    broken     VARCHAR[] NOT NULL,
+    rules      VARCHAR   NOT NULL CHECK (rules IN ('notebook', 'network')),
+    nowcast    DOUBLE,
+    aqi_of_nowcast INTEGER,
+    reason     VARCHAR   NOT NULL
+);
+COMMENT ON TABLE  conditions         IS 'One row per region: its air as the last look at the open window saw it';
+COMMENT ON COLUMN conditions.region  IS 'Name of the region';
+COMMENT ON COLUMN conditions.as_of   IS 'Moment of the look, UTC';
+COMMENT ON COLUMN conditions.level   IS 'Median over healthy sensors of the mean of the last three blocks of 60 minutes, EPA-corrected, ug/m3; NULL without any';
+COMMENT ON COLUMN conditions.trend   IS 'level less the level of three hours before, ug/m3; NULL if one of them is not known';
+COMMENT ON COLUMN conditions.state   IS 'smoke, clear, or unknown for want of healthy sensors';
+COMMENT ON COLUMN conditions.since   IS 'Since when the state has been this one, UTC';
+COMMENT ON COLUMN conditions.healthy IS 'Sensors by which the region is judged now';
+COMMENT ON COLUMN conditions.broken  IS 'Sensors of the region that have a fault now';
+COMMENT ON COLUMN conditions.rules   IS 'Rules that say whether it is smoke: notebook or network';
+COMMENT ON COLUMN conditions.nowcast IS 'EPA''s NowCast of the last twelve hours of level, ug/m3; NULL unless two of the last three hours are known';
+COMMENT ON COLUMN conditions.aqi_of_nowcast IS 'US AQI of nowcast, what EPA shows as the present AQI';
+COMMENT ON COLUMN conditions.reason  IS 'Why the state is what it is, in a sentence';
+
 CREATE TABLE rule_changes (
     rules      VARCHAR   NOT NULL,
     changed_at TIMESTAMP NOT NULL

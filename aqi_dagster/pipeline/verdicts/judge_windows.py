@@ -1,4 +1,7 @@
-"""The health of the sensors of windows, judged and stored in order: each window's history is what was stored before."""
+"""The health of the sensors of windows, judged and stored in order: each window's history is what was stored before.
+
+With it come the levels of regions, hour by hour.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -14,6 +17,7 @@ from aqi_dagster.pipeline.store.window_ledger import record_health
 from aqi_dagster.pipeline.verdicts.health_rules import judge_health
 from aqi_dagster.pipeline.verdicts.history import REMEMBERED
 from aqi_dagster.pipeline.verdicts.hours import read_hours
+from aqi_dagster.pipeline.verdicts.regional_hours import overwrite_regional_hours
 from aqi_dagster.pipeline.verdicts.sensor_health import overwrite_health, read_history, windows_without_health
 from aqi_dagster.windows import WindowRange, window_key
 
@@ -45,8 +49,10 @@ def judge_windows(
             tables.append(health)
             history = _remember(history, health, window)
             progress.add(window)
+        judged = pa.concat_tables(tables)
         with transaction(writer):
-            overwrite_health(writer, group, pa.concat_tables(tables))
+            overwrite_health(writer, group, judged)
+            overwrite_regional_hours(writer, group, hours, judged)
             record_health(writer, progress.take_added(), regions_hash)
 
 
