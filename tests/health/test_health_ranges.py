@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 import pytest
 
 from aqi_dagster.errors import UnjudgedWindowsError
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.health import everywhere, report, window_at
 from tests.support.messages import FIRST_WINDOW

@@ -21,7 +21,7 @@ from aqi_dagster.pipeline.store.outdated import (
     unscored_readings,
 )
 from aqi_dagster.pipeline.store.sql import Writer, scalar
-from aqi_dagster.pipeline.verdicts.classify import classify_windows, verdicts_hash
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows, verdicts_hash
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import FIRST_WINDOW, take_in
 from tests.support.released import STORES, columns, contents, description, kept_columns, open_raw

@@ -8,13 +8,13 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import UnjudgedWindowsError
-from aqi_dagster.pipeline.store.health_progress import LOOK_BACK, HealthProgress
+from aqi_dagster.pipeline.health.health_rows import judge_health
+from aqi_dagster.pipeline.health.health_table import overwrite_health, read_history, windows_without_health
+from aqi_dagster.pipeline.health.history import REMEMBERED
+from aqi_dagster.pipeline.health.hours import read_hours
+from aqi_dagster.pipeline.health.progress import HealthProgress
 from aqi_dagster.pipeline.store.sql import Writer, transaction
-from aqi_dagster.pipeline.store.window_ledger import record_health
-from aqi_dagster.pipeline.verdicts.health_rules import judge_health
-from aqi_dagster.pipeline.verdicts.history import REMEMBERED
-from aqi_dagster.pipeline.verdicts.hours import read_hours
-from aqi_dagster.pipeline.verdicts.sensor_health import overwrite_health, read_history, windows_without_health
+from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, record_health
 from aqi_dagster.windows import WindowRange, window_key
 
 WINDOWS_AT_ONCE = 8

@@ -4,9 +4,9 @@ from functools import cache
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.health.judge_windows import RegionOf
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.window_ledger import settings_hash
-from aqi_dagster.pipeline.verdicts.judge_windows import RegionOf
 
 
 def sensors_to_judge(connection: DuckDBPyConnection, regions: Regions) -> RegionOf:

@@ -44,7 +44,7 @@ COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kaf
 COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
 COMMENT ON COLUMN readings.pm25_cf1_b       IS 'PM2.5 mass, CF=1, of the second laser, ug/m3; NULL where there is none';
 
--- The rules and their sources are those of verdicts/aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
+-- The rules and their sources are those of aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
 -- writer that made a table with generated columns and comments; without macros, because a macro is not found where this
 -- file is attached to another.
 CREATE VIEW corrected_readings AS
