@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -88,7 +88,7 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     if not files:
         raise click.UsageError("Name at least one file or folder of readings.")
     config, topic = librdkafka_settings(settings), settings.kafka_topic
-    with summarized_feed(files, sensor_lists, settings.future_allowance) as feed:
+    with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         if create_topic(config, topic, partitions):
             click.echo(f"Created topic {topic} with {partitions} partitions.")
         with delivery_bar("sending") as delivered:
@@ -185,7 +185,7 @@ def retry_rejected() -> None:
     if not store.private.exists():
         raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
     with store.exclusive() as writer:
-        retaken = retake_all(writer, utc_now(), timedelta(minutes=settings.future_allowance_minutes))
+        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
     store.publish()
     numbers = {
         "decoded again": retaken.messages,

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.message_fields import PM25_FIELD
 from tests.support.command_line import Site
 from tests.support.messages import FIRST_WINDOW, message
 from tests.support.sensor_files import SECOND_COLUMNS, classic, name, sensor_list, times, write
@@ -152,3 +153,25 @@ def test_a_key_without_quotes_is_a_reading(site: Site, broker: EmbeddedBroker) -
     topic.send([(b"45.5,-122.60", value)])
     site.run("materialize", *RANGE)
     assert asked(site, "SELECT sensor FROM readings") == [("45.5, -122.60",)]
+
+
+def test_a_topic_of_other_names_is_fed_and_read_by_them(site: Site, tmp_path: Path, broker: EmbeddedBroker) -> None:
+    names = "created_at=ts, PM2.5_CF1_ug/m3=pm25, PM2.5_CF1_B_ug/m3=pm25 b"
+    theirs = Site(site.folder, site.settings | {"KAFKA_FIELDS": names})
+    paths = [
+        write(tmp_path / name("Shed"), classic([5, 6, 7])),
+        write(tmp_path / name("Shed B", kind="(undefined)"), classic([8, 9, 10], columns=SECOND_COLUMNS)),
+    ]
+    assert "3 of 3 messages are readings" in theirs.run("produce", *map(str, paths)).stdout
+    further = [
+        {"ts": "2022-07-18T07:00:00Z", "pm25": 11, "created_at": "yesterday"},
+        {"when": "2022-07-18T05:00:00Z", PM25_FIELD: 4},
+    ]
+    topic = Topic(site.settings["KAFKA_TOPIC"], broker.bootstrap_servers)
+    topic.send([(b"45.5, -122.6", json.dumps(value).encode()) for value in further])
+    theirs.run("materialize", *RANGE)
+    both = "SELECT pm25_cf1, pm25_cf1_b FROM readings ORDER BY created_at"
+    assert asked(site, both) == [(5, 8), (6, 9), (7, 10), (11, None)]
+    assert asked(site, "SELECT reason FROM rejected_messages") == [("ts is missing",)]
+    Site(site.folder, site.settings | {"KAFKA_FIELDS": "created_at=when"}).run("retry-rejected")
+    assert asked(site, both) == [(4, None), (5, 8), (6, 9), (7, 10), (11, None)]
