@@ -80,8 +80,7 @@ def classify_windows(
     """
     require_scored(writer, windows)
     require_selected(writer, windows, thresholds.hash())
-    anomalies, health = _anomalies(writer, windows), health_by_window(writer, windows)
-    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    judged, health = judge_stored(writer, windows, regions, rules)
     judged = _with_neighbours(writer, judged, health)
     with transaction(writer):
         now = utc_now()
@@ -92,6 +91,15 @@ def classify_windows(
         if rules.name == NETWORK:
             queue_sensor_alerts(writer, windows, now)
     return judged
+
+
+def judge_stored(
+    connection: DuckDBPyConnection, windows: WindowRange, regions: Regions, rules: Rules
+) -> tuple[dict[datetime, list[RegionalWindow]], dict[datetime, list[SensorHealth]]]:
+    """What ``rules`` say of ``windows`` by what is stored, and the health it follows from, both by window (start)."""
+    anomalies, health = _anomalies(connection, windows), health_by_window(connection, windows)
+    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    return judged, health
 
 
 def judge_regions(
