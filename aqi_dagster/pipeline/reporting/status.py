@@ -16,14 +16,13 @@ from aqi_dagster.pipeline.store.outdated import (
     OutdatedScores,
     OutdatedVerdicts,
     UnscoredReadings,
-    outdated_health,
     outdated_scores,
     outdated_verdicts,
     unscored_readings,
 )
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.health import regions_hash
+from aqi_dagster.pipeline.verdicts.health import all_outdated_health
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
@@ -108,7 +107,7 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
             else None
         ),
         outdated=outdated_scores(connection, choices.first_window, choices.parameters.hash()),
-        outdated_health=outdated_health(connection, choices.first_window, regions_hash(regions)),
+        outdated_health=all_outdated_health(connection, choices.first_window, regions),
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )

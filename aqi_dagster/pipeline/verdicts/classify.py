@@ -15,7 +15,7 @@ from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, record_rules
+from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, supersede_sensor_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import (
     Anomaly,
     Evidence,
@@ -23,10 +23,9 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
     Rules,
     overwrite_regional_windows,
 )
+from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
 from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, health_by_window
 from aqi_dagster.windows import WindowRange, utc_now
-
-NETWORK = "network"
 
 NOTEBOOK_RULES = NotebookRules()
 NOTEBOOK_THRESHOLDS = Thresholds()
@@ -90,6 +89,8 @@ def classify_windows(
         queue_alerts(writer, windows, now)
         if rules.name == NETWORK:
             queue_sensor_alerts(writer, windows, now)
+        else:
+            supersede_sensor_alerts(writer)
     return judged
 
 
