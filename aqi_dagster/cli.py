@@ -9,15 +9,20 @@ import click
 from dotenv import load_dotenv
 from tabulate import tabulate
 
-from aqi_dagster.errors import AqiError, StoreError
+from aqi_dagster.command_options import own_store
+from aqi_dagster.errors import AqiError
+from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
+from aqi_dagster.label_command import label
 from aqi_dagster.pipeline.readings.retake import retake_all
+from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.setting_values import starts_window
@@ -161,8 +166,9 @@ def status() -> None:
     )
     with Store(settings.data_dir).reader() as connection:
         summary = store_status(connection, choices)
+        labels = label_rows(connection, settings.data_dir / LABELS)
         partitions, trouble = partition_status(connection, reader)
-    click.echo(tabulate(status_rows(summary), tablefmt="plain"))
+    click.echo(tabulate([*status_rows(summary), *labels], tablefmt="plain"))
     lags = [
         (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, time_in_words(p.updated_at))
         for p in partitions
@@ -180,10 +186,7 @@ def retry_rejected() -> None:
     What is a reading by today's definition becomes one, once, under its own offset. The rest stay rejected, with
     today's reasons. A run waits meanwhile.
     """
-    settings = load_settings()
-    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
-    if not store.private.exists():
-        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
+    settings, store = load_settings(), own_store()
     with store.exclusive() as writer:
         retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
     store.publish()
@@ -213,17 +216,9 @@ def demo(files: Sequence[Path], sensor_lists: Sequence[Path]) -> None:
     run_demo(files, sensor_lists)
 
 
-@main.command()
-@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-def evaluate(folder: Path | None) -> None:
-    """Try both rule sets on readings of which the truth is known.
+main.add_command(evaluate)
 
-    FOLDER holds files of readings, each with a file of truth of its name (docs/verdicts.md has the form). Without it
-    the demo's summer is taken. Nothing of your own store is read or written.
-    """
-    from aqi_dagster.demo.evaluate import evaluate_folder, evaluate_summer
-
-    click.echo(evaluate_summer() if folder is None else evaluate_folder(folder))
+main.add_command(label)
 
 
 @main.command()

@@ -6,11 +6,13 @@ import pytest
 
 from aqi_dagster.errors import UnjudgedWindowsError
 from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health, regions_hash, sensors_to_judge
+from aqi_dagster.pipeline.regions.base import CountyRegions, OneRegion, Regions
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.windows import WindowRange
-from tests.support.health import everywhere, report, window_at
+from tests.support.health import REGION_NAME, everywhere, report, window_at
 from tests.support.messages import FIRST_WINDOW
 from tests.support.tables import rows
 
@@ -106,3 +108,54 @@ def test_a_late_reading_makes_21_days_stale_and_the_range_named_mends_them(histo
 def test_other_regions_are_named(history: Writer) -> None:
     judge(history, ENDED.first, ENDED.last, "other regions")
     assert outdated(history) == OutdatedHealth(0, 0, COUNT, ENDED)
+
+
+@pytest.mark.parametrize("since", [0, 30])
+def test_a_region_that_becomes_known_later_is_named_from_the_sensors_first_window_on(
+    history: Writer, since: int
+) -> None:
+    """Its county was looked up after its windows were judged, so its neighbours were judged without it."""
+    late, first = "45.3, -122", window_at(since)
+    history.execute("DELETE FROM readings WHERE sensor = ? AND window_start < ?", [late, first])
+    history.execute(
+        "UPDATE windows SET readings = (FROM readings SELECT count(*) WHERE readings.window_start = "
+        "windows.window_start)"
+    )
+    looked_up: dict[str, str | None] = {"45.1, -122": "a", "45.2, -122": "a"}
+    before, now = (CountyRegions(counties, "b", "m") for counties in (looked_up, looked_up | {late: "a"}))
+    judge_in(history, before)
+    finish(history)
+    assert all_outdated_health(history, FIRST_WINDOW, before) == UP_TO_DATE
+    found = all_outdated_health(history, FIRST_WINDOW, now)
+    assert found == OutdatedHealth(0, 0, 0, WindowRange(first, LAST), moved_sensors=1)
+    judge_in(history, now, first)
+    assert all_outdated_health(history, FIRST_WINDOW, now) == UP_TO_DATE
+    # Verdicts follow from what was judged before: that the tick mends.
+    assert due_ranges(history, ENDED) == [WindowRange(first, LAST)]
+
+
+def test_a_sensor_that_says_later_that_it_is_inside_is_named(history: Writer) -> None:
+    regions = OneRegion(REGION_NAME)
+    judge_in(history, regions)
+    history.execute("UPDATE sensors SET location_type = 1 WHERE sensor = '45.2, -122'")
+    assert all_outdated_health(history, FIRST_WINDOW, regions) == OutdatedHealth(0, 0, 0, ENDED, moved_sensors=1)
+    judge_in(history, regions)
+    assert all_outdated_health(history, FIRST_WINDOW, regions) == UP_TO_DATE
+    assert rows(history, "SELECT DISTINCT sensor FROM sensor_health WHERE region IS NULL") == [("45.2, -122",)]
+
+
+def test_health_before_a_first_window_that_moved_is_named_and_dropped_by_running_it(history: Writer) -> None:
+    judge(history, ENDED.first, ENDED.last)
+    moved = window_at(50)
+    found = outdated_health(history, moved, "regions")
+    assert found == OutdatedHealth(10, 0, 50, WindowRange(moved, LAST))
+    assert found.windows is not None
+    judge_windows(history, found.windows, moved, everywhere, "regions")
+    assert outdated_health(history, moved, "regions") == UP_TO_DATE
+    assert health(history) == health(history, moved) != []
+
+
+def judge_in(connection: Writer, regions: Regions, first: datetime = FIRST_WINDOW) -> None:
+    """Judge all windows from ``first`` on in ``regions``."""
+    sensors = sensors_to_judge(connection, regions)
+    judge_windows(connection, WindowRange(first, LAST), FIRST_WINDOW, sensors, regions_hash(regions))

@@ -37,14 +37,7 @@ CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(sc
 STEPS = ("judge", "score", "select", "classify")
 
 WINDOWS = """
-SELECT
-    * EXCLUDE (revision, selected, classified, health_revision, classified_health)
-    REPLACE (
-        -- The health of windows before a first window that was moved later stays, and nothing reads it.
-        CASE WHEN window_start >= ? THEN health_readings END AS health_readings,
-        CASE WHEN window_start >= ? THEN health_hash END AS health_hash,
-        CASE WHEN window_start >= ? THEN health_since END AS health_since
-    )
+SELECT * EXCLUDE (revision, selected, classified, health_revision, classified_health)
 FROM windows
 ORDER BY window_start
 """
@@ -124,8 +117,9 @@ class Pipeline:
         """What must not depend on how it came about, with detectors as the numbers that they hold."""
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
-            "windows": self.connection.execute(WINDOWS, [self.choices.first_window] * 3).fetchall(),
+            "windows": self.connection.execute(WINDOWS).fetchall(),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
+            "sensor_health": rows(self.connection, "FROM sensor_health ORDER BY window_start, sensor"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
             "regional_windows": rows(self.connection, "FROM regional_windows ORDER BY window_start, region"),
             "detectors": {row[:2]: _numbers(StoredState(*row), self.choices.parameters) for row in states},

@@ -71,6 +71,8 @@ def reason(alert: Alert | RegionalWindow) -> str:
     """Why the verdict is what it is, by the rule that decided it."""
     if isinstance(alert, Alert) and alert.kind == "weekly":
         return _some(counted(len(alert.implausible or []), "sensor"), alert.implausible or [], WEEKLY_NAMED)
+    if alert.verdict == "withdrawn" and isinstance(alert, Alert) and alert.kind == "sensor":
+        return "judged anew, it neither broke nor was well again in this window"
     if alert.verdict == "well":
         return "no fault in the last two windows in which it took part"
     if alert.reason is not None:

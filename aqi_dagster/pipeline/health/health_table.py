@@ -38,6 +38,15 @@ HEALTH_SCHEMA = pa.schema(
 )
 """The columns of the table, in order."""
 
+_PROVENANCE = pa.schema([HEALTH_SCHEMA.field(name) for name in ("sensor", "window_start", "region")])
+
+_JUDGED_AS = """
+SELECT sensor, window_start, region
+FROM sensor_health
+WHERE window_start BETWEEN $first AND $last
+ORDER BY window_start, sensor
+"""
+
 _HISTORY = """
 SELECT sensor, window_start, hours, max_hour_pm25, fault, ratio_down, ratio_up
 FROM sensor_health
@@ -120,6 +129,22 @@ def windows_without_health(connection: DuckDBPyConnection, window: datetime, fir
     """Windows (starts) that :func:`read_history` looks back to, and that hold readings but were never judged."""
     parameters = {"window": window, "remembered": REMEMBERED, "first_window": first_window}
     return [start for (start,) in connection.execute(_MISSING, parameters).fetchall()]
+
+
+def judged_as(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table:
+    """How the stored health of ``windows`` was judged: what :func:`as_judged` returns of it, in the same order."""
+    rows = connection.sql(_JUDGED_AS, params=windows.bounds)
+    return rows.to_arrow_table().cast(_PROVENANCE)
+
+
+def as_judged(health: pa.Table) -> pa.Table:
+    """How the sensors of a table of :data:`HEALTH_SCHEMA` were judged, beside what they read: in which region."""
+    return health.select(_PROVENANCE.names)
+
+
+def drop_health_before(writer: Writer, first_window: datetime) -> None:
+    """Drop the health of windows before ``first_window``; the caller has begun a transaction."""
+    writer.execute("DELETE FROM sensor_health WHERE window_start < ?", [first_window])
 
 
 def overwrite_health(writer: Writer, windows: WindowRange, health: pa.Table) -> None:

@@ -9,12 +9,19 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import UnjudgedWindowsError
 from aqi_dagster.pipeline.health.health_rows import judge_health
-from aqi_dagster.pipeline.health.health_table import overwrite_health, read_history, windows_without_health
+from aqi_dagster.pipeline.health.health_table import (
+    as_judged,
+    drop_health_before,
+    judged_as,
+    overwrite_health,
+    read_history,
+    windows_without_health,
+)
 from aqi_dagster.pipeline.health.history import REMEMBERED
 from aqi_dagster.pipeline.health.hours import read_hours
 from aqi_dagster.pipeline.health.progress import HealthProgress
 from aqi_dagster.pipeline.store.sql import Writer, transaction
-from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, record_health
+from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
 from aqi_dagster.windows import WindowRange, window_key
 
 WINDOWS_AT_ONCE = 8
@@ -34,20 +41,33 @@ def judge_windows(
     windows that these look back to hold readings, but no health, unless the last one of ``windows`` does not look back
     that far.
     """
+    if windows.first == first_window:
+        _drop_health_before(writer, first_window)
     has_history = _require_history(writer, windows, first_window)
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
     history = read_history(writer, windows.first, first_window)
     for group in _groups(windows):
-        hours = read_hours(writer, group)
+        hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:
             health = judge_health(window, hours, history, region_of)
             tables.append(health)
             history = _remember(history, health, window)
-            progress.add(window)
+            progress.add(window, otherwise=not as_judged(health).equals(_of_window(before, window)))
         with transaction(writer):
             overwrite_health(writer, group, pa.concat_tables(tables))
             record_health(writer, progress.take_added(), regions_hash)
+
+
+def _drop_health_before(writer: Writer, first_window: datetime) -> None:
+    """Drop the health of windows before ``first_window``: nothing looks back to it any more."""
+    with transaction(writer):
+        drop_health_before(writer, first_window)
+        forget_health_before(writer, first_window)
+
+
+def _of_window(table: pa.Table, window: datetime) -> pa.Table:
+    return table.filter(pc.equal(table["window_start"], pa.scalar(window, pa.timestamp("us"))))
 
 
 def _groups(windows: WindowRange) -> Iterator[WindowRange]:

@@ -58,10 +58,11 @@ class HealthProgress:
         )
         return max(begins, default=first_window)
 
-    def add(self, start: datetime) -> None:
+    def add(self, start: datetime, otherwise: bool = False) -> None:
         """Note that the health in a window was judged, after all windows before it.
 
-        Its revision grows if anything differs that later windows build on.
+        Its revision grows if anything differs that later windows build on: its readings, the regions' settings, where
+        its history begins, or that its sensors were judged ``otherwise``, such as in another region.
         """
         if start not in self._rows:
             return
@@ -70,7 +71,7 @@ class HealthProgress:
         before = max(
             (known for window, known in self._revisions.items() if start - LOOK_BACK <= window < start), default=0
         )
-        if (judged, of_hash, of_since) != (readings, self._hash, since) or revision < before:
+        if (judged, of_hash, of_since) != (readings, self._hash, since) or revision < before or otherwise:
             self._newest += 1
             revision = self._newest
         self._revisions[start] = revision

@@ -9,7 +9,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
-from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
 from aqi_dagster.pipeline.readings.offsets import topic_generation
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.store.outdated import (
@@ -17,7 +17,6 @@ from aqi_dagster.pipeline.store.outdated import (
     OutdatedScores,
     OutdatedVerdicts,
     UnscoredReadings,
-    outdated_health,
     outdated_scores,
     outdated_verdicts,
     unscored_readings,
@@ -108,7 +107,7 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
             else None
         ),
         outdated=outdated_scores(connection, choices.first_window, choices.parameters.hash()),
-        outdated_health=outdated_health(connection, choices.first_window, regions_hash(regions)),
+        outdated_health=all_outdated_health(connection, choices.first_window, regions),
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )

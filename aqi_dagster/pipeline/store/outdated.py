@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import OutdatedAnomaliesError, UnscoredWindowsError
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.store.window_ledger import newest_scored
+from aqi_dagster.pipeline.store.window_ledger import newest_judged, newest_scored
 from aqi_dagster.windows import WindowRange
 
 _OUTDATED_SCORES = """
@@ -66,6 +66,12 @@ _SCORED_BEFORE = """
 SELECT count(*)
 FROM windows
 WHERE window_start < ? AND scored IS NOT NULL
+"""
+
+_JUDGED_BEFORE = """
+SELECT count(*)
+FROM windows
+WHERE window_start < ? AND health_readings IS NOT NULL
 """
 
 _OUTDATED_VERDICTS = """
@@ -126,13 +132,15 @@ class OutdatedHealth:
     """Windows whose sensors' health is not what one pass over all readings would give, and the range that mends it.
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
-    windows that did; ``other_settings`` were judged with other regions. ``windows`` is None exactly if all are 0.
+    windows that did; ``other_settings`` were judged with other regions, or lie before the first one. ``moved_sensors``
+    are sensors that belong to another region now than in a window, or to none. ``windows`` is None if all are 0.
     """
 
     unjudged: int
     stale: int
     other_settings: int
     windows: WindowRange | None
+    moved_sensors: int = 0
 
 
 @dataclass(frozen=True)
@@ -174,11 +182,15 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
 
 def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
     """What is outdated between ``first_window`` and the last window whose sensors were judged, with those regions."""
-    last = scalar(connection, "SELECT max(window_start) FROM windows WHERE health_readings > 0")
-    if last is None or last < first_window:
+    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), newest_judged(connection)
+    if last is None:
         return OutdatedHealth(0, 0, 0, None)
+    last = max(last, first_window)
     parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}
     ((unjudged, stale, other, first),) = connection.execute(_OUTDATED_HEALTH, parameters).fetchall()
+    if before:
+        # Running the first window drops them.
+        first, other = first_window, other + before
     windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
     return OutdatedHealth(unjudged, stale, other, windows)
 

@@ -1,8 +1,8 @@
--- Version 5 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 7 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (6);
+INSERT INTO schema_version VALUES (7);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -399,3 +399,22 @@ COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a
 COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';
 COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region, a sensor that broke or is well again, or the weekly list of broken ones';
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
+
+CREATE TABLE labels (
+    window_start TIMESTAMP NOT NULL,
+    region       VARCHAR,
+    sensor       VARCHAR,
+    truth        VARCHAR   NOT NULL CHECK (truth IN ('smoke', 'no smoke', 'broken', 'fine')),
+    judged       VARCHAR   NOT NULL,
+    note         VARCHAR,
+    labelled_at  TIMESTAMP NOT NULL,
+    CHECK ((region IS NULL) <> (sensor IS NULL))
+);
+COMMENT ON TABLE  labels              IS 'What somebody knows of a region or a sensor in a window, beside what was judged of it';
+COMMENT ON COLUMN labels.window_start IS 'Start of the window, UTC';
+COMMENT ON COLUMN labels.region       IS 'The region that it is about; NULL if it is about a sensor';
+COMMENT ON COLUMN labels.sensor       IS 'The sensor that it is about; NULL if it is about a region';
+COMMENT ON COLUMN labels.truth        IS 'smoke or no smoke in the region; of the sensor broken or fine';
+COMMENT ON COLUMN labels.judged       IS 'What was judged when it was labelled: the verdict or nothing; the fault, unlike neighbours, no fault or not judged';
+COMMENT ON COLUMN labels.note         IS 'How it is known; NULL if that was not said';
+COMMENT ON COLUMN labels.labelled_at  IS 'When it was labelled, UTC';

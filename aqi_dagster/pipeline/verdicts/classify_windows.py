@@ -16,7 +16,7 @@ from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, record_rules
+from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, supersede_sensor_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import (
     Anomaly,
     Evidence,
@@ -24,9 +24,8 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
     Rules,
     overwrite_regional_windows,
 )
+from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
 from aqi_dagster.windows import WindowRange, utc_now
-
-NETWORK = "network"
 
 NOTEBOOK_RULES = NotebookRules()
 NOTEBOOK_THRESHOLDS = Thresholds()
@@ -80,8 +79,7 @@ def classify_windows(
     """
     require_scored(writer, windows)
     require_selected(writer, windows, thresholds.hash())
-    anomalies, health = _anomalies(writer, windows), health_by_window(writer, windows)
-    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    judged, health = judge_stored(writer, windows, regions, rules)
     judged = _with_neighbours(writer, judged, health)
     with transaction(writer):
         now = utc_now()
@@ -91,7 +89,18 @@ def classify_windows(
         queue_alerts(writer, windows, now)
         if rules.name == NETWORK:
             queue_sensor_alerts(writer, windows, now)
+        else:
+            supersede_sensor_alerts(writer)
     return judged
+
+
+def judge_stored(
+    connection: DuckDBPyConnection, windows: WindowRange, regions: Regions, rules: Rules
+) -> tuple[dict[datetime, list[RegionalWindow]], dict[datetime, list[SensorHealth]]]:
+    """What ``rules`` say of ``windows`` by what is stored, and the health it follows from, both by window (start)."""
+    anomalies, health = _anomalies(connection, windows), health_by_window(connection, windows)
+    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    return judged, health
 
 
 def judge_regions(
