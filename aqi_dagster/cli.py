@@ -21,8 +21,10 @@ from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
+from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.setting_values import starts_window
@@ -135,7 +137,10 @@ def materialize(first: str, last: str) -> None:
 
 
 @main.command()
-def alert() -> None:
+@click.option(
+    "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
+)
+def alert(again: bool) -> None:
     """Send the alerts that are pending.
 
     A running Dagster does so by itself, within a minute.
@@ -143,6 +148,10 @@ def alert() -> None:
     from aqi_dagster.runs import run_alerts, use_dagster_home
 
     use_dagster_home()
+    if again:
+        with own_store().exclusive() as writer, transaction(writer):
+            number = send_again(writer)
+        click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
     run_alerts()
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
