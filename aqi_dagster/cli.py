@@ -18,6 +18,7 @@ from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.label_command import label
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
+from aqi_dagster.pipeline.reporting.pull_words import PullNumbers, pull_in_words
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
@@ -109,7 +110,7 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
 )
 @click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
 def materialize(first: str, last: str) -> None:
-    """Run a range of windows, and print them.
+    """Run a range of windows, and print them and what was pulled.
 
     They run through the Dagster instance as a backfill's do, and show in its pages.
     """
@@ -119,8 +120,14 @@ def materialize(first: str, last: str) -> None:
     first_key, last_key = window_key(_window("--from", first)), window_key(_window("--to", last))
     if first_key > last_key:
         raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
-    run_windows(first_key, last_key)
-    with Store(load_settings().data_dir).reader() as connection:
+    settings = load_settings()
+
+    def tell(numbers: PullNumbers) -> None:
+        for line in pull_in_words(numbers, settings.first_window):
+            click.echo(line)
+
+    run_windows(first_key, last_key, tell)
+    with Store(settings.data_dir).reader() as connection:
         rows = connection.execute(
             "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
             "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",

@@ -175,3 +175,31 @@ def test_a_topic_of_other_names_is_fed_and_read_by_them(site: Site, tmp_path: Pa
     assert asked(site, "SELECT reason FROM rejected_messages") == [("ts is missing",)]
     Site(site.folder, site.settings | {"KAFKA_FIELDS": "created_at=when"}).run("retry-rejected")
     assert asked(site, both) == [(4, None), (5, 8), (6, 9), (7, 10), (11, None)]
+
+
+def test_materialize_and_status_say_what_became_of_the_messages_also_where_a_run_fails(
+    site: Site, broker: EmbeddedBroker
+) -> None:
+    topic = Topic(site.settings["KAFKA_TOPIC"], broker.bootstrap_servers)
+    topic.create()
+    early = FIRST_WINDOW - timedelta(minutes=1)
+    here = "45.5, -122.6"
+    sent = [message(here, early, 5), message(here, FIRST_WINDOW, 6), message(here, FIRST_WINDOW, 7)]
+    sent += [message(here, FIRST_WINDOW + timedelta(minutes=2), 8, RSSI_dbm="nan"), (b"x", sent[0][1]), (None, b"")] * 2
+    topic.send(sent, partition=0)
+    before = "1 reading in the store lies before AQI_FIRST_WINDOW, 2022-07-18T00:00, and will never be scored."
+    behind = site.run("materialize", "--from", "2022-07-19", "--to", "2022-07-19", check=False)
+    assert behind.stdout.splitlines() == [
+        "Pulled 9 messages: 5 readings, 2 of them repeated, and 4 rejected.",
+        'Rejected: key is missing (2), key is not the text "latitude, longitude" (2). '
+        "The table rejected_messages has them.",
+        "Left empty, because it cannot be read: RSSI_dbm (2).",
+        before,
+    ]
+    assert "Materialize the range from 2022-07-18T00:00" in behind.stderr
+    assert site.run("materialize", *RANGE).stdout.splitlines() == [
+        "Nothing new in the topic.",
+        before,
+        "No window of the range holds an anomaly.",
+    ]
+    assert f"never scored            {before}" in site.run("status").stdout
