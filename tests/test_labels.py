@@ -10,10 +10,10 @@ from click.testing import CliRunner, Result
 
 from aqi_dagster.cli import main
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange, window_key
 from tests.support.health import REGION_NAME, everywhere, report, window_at

@@ -10,13 +10,13 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.assets.checks import named
 from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.pipeline.health.health_table import read_health
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
 from aqi_dagster.pipeline.readings.silent_sensors import sensors_reporting, texts_of_one_device
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.reporting.outdated_words import outdated_health_in_words
 from aqi_dagster.pipeline.store.window_ledger import newest_window
-from aqi_dagster.pipeline.verdicts.health import all_outdated_health
 from aqi_dagster.pipeline.verdicts.implausible import absurd_readings
-from aqi_dagster.pipeline.verdicts.sensor_health import read_health
 from aqi_dagster.windows import window_key
 
 SENSORS_REPORT = dg.AssetCheckSpec(

@@ -24,14 +24,14 @@ from aqi_dagster.feeds.sources import Report
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
 from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import TopicReader
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.label_files import read_label_file
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange, utc_now, window_key, window_start

@@ -7,13 +7,13 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.demo.evaluate import Result, text_of
 from aqi_dagster.demo.truth import Agreement, SensorWindow
 from aqi_dagster.errors import LabelError
+from aqi_dagster.pipeline.health.health_table import SensorHealth
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.verdicts.classify import judge_stored
+from aqi_dagster.pipeline.verdicts.classify_windows import judge_stored
 from aqi_dagster.pipeline.verdicts.labels import Label, Subject, judged_of, read_labels
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow, Rules
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
 from aqi_dagster.windows import WindowRange
 
 

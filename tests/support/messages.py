@@ -54,6 +54,8 @@ def chunk(messages: Sequence[RawMessage], partitions: Sequence[int] = (0,), firs
     return pa.Table.from_pylist(rows, MESSAGES_SCHEMA)
 
 
-def take_in(connection: DuckDBPyConnection, messages: Sequence[RawMessage], first_offset: int = 0) -> Ingested:
-    """Ingest ``messages`` as one chunk of partition 0."""
-    return ingest(connection, decode(chunk(messages, first_offset=first_offset), NOW, ALLOWANCE), 1, NOW)
+def take_in(
+    connection: DuckDBPyConnection, messages: Sequence[RawMessage], first_offset: int = 0, now: datetime = NOW
+) -> Ingested:
+    """Ingest ``messages`` as one chunk of partition 0 that is pulled at ``now``."""
+    return ingest(connection, decode(chunk(messages, first_offset=first_offset), now, ALLOWANCE), 1, now)

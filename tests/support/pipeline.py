@@ -16,15 +16,15 @@ from aqi_dagster.pipeline.detection.detector_states import StoredState
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.detection.state_pickles import load_state
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, store_status
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.sql import Writer, run_script
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import NOTEBOOK_RULES, classify_windows
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import NOTEBOOK_RULES, classify_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage
 from tests.support.tables import rows

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.outbox import due_ids, queue_sensor_alerts, record_sent
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS

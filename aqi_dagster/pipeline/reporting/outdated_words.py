@@ -1,7 +1,7 @@
 """Sentences on outdated results, which checks and ``aqi-dagster status`` share."""
 
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, OutdatedScores, OutdatedVerdicts
-from aqi_dagster.pipeline.verdicts.classify import Misplaced
+from aqi_dagster.pipeline.verdicts.classify_windows import Misplaced
 
 
 def outdated_scores_in_words(outdated: OutdatedScores) -> str:

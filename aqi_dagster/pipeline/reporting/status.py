@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
 from aqi_dagster.pipeline.readings.offsets import topic_generation
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.store.outdated import (
@@ -21,8 +22,7 @@ from aqi_dagster.pipeline.store.outdated import (
     unscored_readings,
 )
 from aqi_dagster.pipeline.topic.reader import TopicReader
-from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.health import all_outdated_health
+from aqi_dagster.pipeline.verdicts.classify_windows import Misplaced, misplaced_sensors, verdicts_hash
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start

@@ -1,8 +1,8 @@
--- Version 6 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 7 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (6);
+INSERT INTO schema_version VALUES (7);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -44,7 +44,7 @@ COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kaf
 COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
 COMMENT ON COLUMN readings.pm25_cf1_b       IS 'PM2.5 mass, CF=1, of the second laser, ug/m3; NULL where there is none';
 
--- The rules and their sources are those of verdicts/aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
+-- The rules and their sources are those of aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
 -- writer that made a table with generated columns and comments; without macros, because a macro is not found where this
 -- file is attached to another.
 CREATE VIEW corrected_readings AS
@@ -160,7 +160,9 @@ CREATE TABLE sensors (
     sensor_index  BIGINT,
     name          VARCHAR,
     place         VARCHAR,
-    location_type TINYINT
+    location_type TINYINT,
+    name_told_at  TIMESTAMP,
+    location_type_told_at TIMESTAMP
 );
 COMMENT ON TABLE  sensors               IS 'One row per sensor that ever reported';
 COMMENT ON COLUMN sensors.sensor        IS 'Identity: "latitude, longitude" in degrees, and " #index" if its messages have one';
@@ -171,6 +173,8 @@ COMMENT ON COLUMN sensors.sensor_index  IS 'Number that PurpleAir gave the devic
 COMMENT ON COLUMN sensors.name          IS 'Name that its messages last gave it';
 COMMENT ON COLUMN sensors.place         IS 'Where it is: "latitude, longitude" in degrees, the first part of its identity';
 COMMENT ON COLUMN sensors.location_type IS '0 outside, 1 inside: scored, but left out of verdicts; NULL if its messages do not say';
+COMMENT ON COLUMN sensors.name_told_at  IS 'Latest created_at of a message with a name, UTC; NULL if there is none, or a release told the name that did not record it';
+COMMENT ON COLUMN sensors.location_type_told_at IS 'Latest created_at of a message with a location type, UTC; NULL if there is none, or a release told it that did not record it';
 
 CREATE TABLE windows (
     window_start    TIMESTAMP NOT NULL,

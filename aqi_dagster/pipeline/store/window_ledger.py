@@ -9,13 +9,16 @@ step also records its settings. So :mod:`outdated` finds outdated results withou
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, registered, scalar
 from aqi_dagster.windows import WindowRange
+
+LOOK_BACK = timedelta(days=21)
+"""A change of a window's readings may change the health in windows that start up to so much later."""
 
 
 @dataclass(frozen=True)

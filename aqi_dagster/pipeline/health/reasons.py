@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import numpy as np
 
-from aqi_dagster.pipeline.verdicts.faults import DISAGREEING_PM25, DISAGREEING_SHARE, lasers
-from aqi_dagster.pipeline.verdicts.findings import Findings
-from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS
-from aqi_dagster.pipeline.verdicts.ratios import RATIOS
+from aqi_dagster.pipeline.health.findings import Findings
+from aqi_dagster.pipeline.health.hours import MIN_HOURS
+from aqi_dagster.pipeline.health.own_faults import DISAGREEING_PM25, DISAGREEING_SHARE, lasers
+from aqi_dagster.pipeline.health.ratios import RATIOS
 from aqi_dagster.windows import WINDOW_LENGTH
 
 _DAYS = ["no", "one", "two", "three", "four", "five", "six", "seven"]

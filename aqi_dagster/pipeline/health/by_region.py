@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aqi_dagster.pipeline.verdicts.hours import Counts, Flags, Floats
+from aqi_dagster.pipeline.health.hours import Counts, Flags, Floats
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,13 @@ The health of a window follows from its own readings, and from what was judged o
 the 7 days before these.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK
 from aqi_dagster.windows import WindowRange
-
-LOOK_BACK = timedelta(days=21)
-"""A change of a window's readings may change the health in windows that start up to so much later."""
 
 _LEDGER = pa.schema(
     [

@@ -7,9 +7,9 @@ from typing import Literal
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.health.history import REMEMBERED
+from aqi_dagster.pipeline.health.hours import MIN_HOURS
 from aqi_dagster.pipeline.store.sql import Writer, registered
-from aqi_dagster.pipeline.verdicts.history import REMEMBERED
-from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS
 from aqi_dagster.windows import WindowRange
 
 Fault = Literal["disagree", "impossible", "flat", "stuck", "dead", "low", "high"]

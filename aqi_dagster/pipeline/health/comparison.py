@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial import KDTree
 
-from aqi_dagster.pipeline.verdicts.faults import OwnFaults, lasers_agree
-from aqi_dagster.pipeline.verdicts.history import RECENT, History
-from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS, Flags, Floats, Hours
-from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
+from aqi_dagster.pipeline.health.by_region import Neighbourhoods
+from aqi_dagster.pipeline.health.history import RECENT, History
+from aqi_dagster.pipeline.health.hours import MIN_HOURS, Flags, Floats, Hours
+from aqi_dagster.pipeline.health.own_faults import OwnFaults, lasers_agree
 from aqi_dagster.sensors import coordinates
 
 LEAST_LOW_PM25 = 60.0

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aqi_dagster.pipeline.verdicts.comparison import Comparison, Votes
-from aqi_dagster.pipeline.verdicts.history import History
-from aqi_dagster.pipeline.verdicts.hours import Flags, Floats
-from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
+from aqi_dagster.pipeline.health.by_region import Neighbourhoods
+from aqi_dagster.pipeline.health.comparison import Comparison, Votes
+from aqi_dagster.pipeline.health.history import History
+from aqi_dagster.pipeline.health.hours import Flags, Floats
 
 MIN_HEALTHY = 3
 """Healthy sensors of a region, at least, in a window in which ratios are taken."""

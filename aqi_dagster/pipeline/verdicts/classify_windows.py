@@ -9,6 +9,7 @@ from itertools import chain
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.outdated import require_scored, require_selected
 from aqi_dagster.pipeline.store.sql import Writer, transaction
@@ -24,7 +25,6 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
     overwrite_regional_windows,
 )
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, health_by_window
 from aqi_dagster.windows import WindowRange, utc_now
 
 NOTEBOOK_RULES = NotebookRules()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from aqi_dagster.pipeline.verdicts.aqi import aqi, category, corrected_pm25
-from aqi_dagster.pipeline.verdicts.correction import SMOKE_PM25, correct_hours
+from aqi_dagster.pipeline.aqi import aqi, category, corrected_pm25
+from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25, correct_hours
 
 
 def test_it_is_the_correction_of_single_values_bit_for_bit() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aqi_dagster.pipeline.health.hours import read_hours
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.hours import read_hours
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.health import window_at
 from tests.support.messages import FIRST_WINDOW, message, take_in
@@ -23,7 +23,7 @@ def hours_of(connection: Writer, first: datetime = FIRST_WINDOW, last: datetime 
     return read_hours(connection, WindowRange(first, last)).to_pylist()
 
 
-def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(network: Writer) -> None:
+def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(connection: Writer) -> None:
     fields = [
         {"Humidity_%": "40", "PM1.0_CF1_ug/m3": "3", "PM10.0_CF1_ug/m3": "12"},
         {"Humidity_%": "", "PM1.0_CF1_ug/m3": "5", "PM10.0_CF1_ug/m3": ""},
@@ -31,9 +31,9 @@ def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(network: Write
     ]
     moments = [FIRST_WINDOW + timedelta(hours=3, minutes=20 * number) for number in range(3)]
     values = zip(moments, (7, 8, 15), fields, strict=True)
-    take_in(network, [message(SENSOR, moment, pm25, **those) for moment, pm25, those in values])
-    network.execute("UPDATE readings SET pm25_cf1_b = 9.5 WHERE created_at = ?", [moments[1]])
-    assert hours_of(network) == [
+    take_in(connection, [message(SENSOR, moment, pm25, **those) for moment, pm25, those in values])
+    connection.execute("UPDATE readings SET pm25_cf1_b = 9.5 WHERE created_at = ?", [moments[1]])
+    assert hours_of(connection) == [
         {
             "sensor": SENSOR,
             "window_start": FIRST_WINDOW,
@@ -48,27 +48,27 @@ def test_an_hour_is_summed_up_from_the_readings_that_have_a_value(network: Write
     ]
 
 
-def test_what_no_reading_has_is_missing(network: Writer) -> None:
-    take_in(network, [message(SENSOR, FIRST_WINDOW, 7)])
-    take_in(network, [message(SENSOR, FIRST_WINDOW + timedelta(hours=1), 7, **{"PM10.0_CF1_ug/m3": "0"})])
-    for hour in hours_of(network):
+def test_what_no_reading_has_is_missing(connection: Writer) -> None:
+    take_in(connection, [message(SENSOR, FIRST_WINDOW, 7)])
+    take_in(connection, [message(SENSOR, FIRST_WINDOW + timedelta(hours=1), 7, **{"PM10.0_CF1_ug/m3": "0"})])
+    for hour in hours_of(connection):
         assert (hour["humidity"], hour["fine_share"], hour["mean_pm25_b"]) == (None, None, None)
 
 
-def test_repeated_readings_count_once(network: Writer) -> None:
+def test_repeated_readings_count_once(connection: Writer) -> None:
     moment = FIRST_WINDOW + timedelta(minutes=5)
-    take_in(network, [message(SENSOR, moment, 7), message(SENSOR, moment, 900)])
-    take_in(network, [message(SENSOR, moment, 800), message(SENSOR, moment + timedelta(minutes=1), 9)])
-    (hour,) = hours_of(network)
+    take_in(connection, [message(SENSOR, moment, 7), message(SENSOR, moment, 900)])
+    take_in(connection, [message(SENSOR, moment, 800), message(SENSOR, moment + timedelta(minutes=1), 9)])
+    (hour,) = hours_of(connection)
     assert (hour["mean_pm25"], hour["least_pm25"], hour["greatest_pm25"]) == (8.0, 7.0, 9.0)
 
 
-def test_hours_are_clock_hours_of_the_windows_that_are_asked_for(network: Writer) -> None:
+def test_hours_are_clock_hours_of_the_windows_that_are_asked_for(connection: Writer) -> None:
     second = timedelta(seconds=1)
     moments = [FIRST_WINDOW - second, FIRST_WINDOW, FIRST_WINDOW + timedelta(hours=1) - second, window_at(1) - second]
     later = [window_at(1), window_at(2) - second, window_at(2)]
-    take_in(network, [message(SENSOR, moment, 7) for moment in (*moments, *later)])
-    found = [(hour["window_start"], hour["hour"]) for hour in hours_of(network, window_at(0), window_at(1))]
+    take_in(connection, [message(SENSOR, moment, 7) for moment in (*moments, *later)])
+    found = [(hour["window_start"], hour["hour"]) for hour in hours_of(connection, window_at(0), window_at(1))]
     assert found == [
         (window_at(0), window_at(0)),
         (window_at(0), window_at(1) - timedelta(hours=1)),
@@ -78,11 +78,11 @@ def test_hours_are_clock_hours_of_the_windows_that_are_asked_for(network: Writer
 
 
 @pytest.mark.parametrize(("value", "mean"), [(1e300, 1e18), (-1e300, -1e18)])
-def test_values_beyond_all_measure_are_borne(network: Writer, value: float, mean: float) -> None:
-    take_in(network, [message(SENSOR, FIRST_WINDOW + timedelta(minutes=n), 7) for n in range(60)])
+def test_values_beyond_all_measure_are_borne(connection: Writer, value: float, mean: float) -> None:
+    take_in(connection, [message(SENSOR, FIRST_WINDOW + timedelta(minutes=n), 7) for n in range(60)])
     columns = ["pm25_cf1", "pm25_cf1_b", "humidity", "pm1_cf1", "pm10_cf1"]
-    network.execute(f"UPDATE readings SET {', '.join(f'{column} = $value' for column in columns)}", {"value": value})
-    (hour,) = hours_of(network)
+    connection.execute(f"UPDATE readings SET {', '.join(f'{column} = $value' for column in columns)}", {"value": value})
+    (hour,) = hours_of(connection)
     assert (hour["mean_pm25"], hour["mean_pm25_b"], hour["humidity"], hour["fine_share"]) == (mean, mean, mean, 1.0)
     assert (hour["least_pm25"], hour["greatest_pm25"]) == (value, value)
 
@@ -115,9 +115,9 @@ def mean(rows: list[dict[str, Any]], column: str) -> float | None:
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=readings)
-def test_hours_are_those_that_plain_python_finds(network: Writer, drawn: list[dict[str, Any]]) -> None:
+def test_hours_are_those_that_plain_python_finds(connection: Writer, drawn: list[dict[str, Any]]) -> None:
     fixed = {"repeated": False, "topic_generation": 1, "kafka_partition": 0, "kafka_offset": 0}
-    network.execute("DELETE FROM readings")
+    connection.execute("DELETE FROM readings")
     by_hour = defaultdict(list)
     for reading in drawn:
         at = reading["created_at"]
@@ -126,9 +126,9 @@ def test_hours_are_those_that_plain_python_finds(network: Writer, drawn: list[di
         by_hour[reading["sensor"], window, at.replace(minute=0, second=0)].append(row)
     rows = pa.Table.from_pylist([row for those in by_hour.values() for row in those])
     if drawn:
-        network.register("drawn", rows)
-        network.execute("INSERT INTO readings BY NAME FROM drawn")
-    found = hours_of(network, window_at(0), window_at(1))
+        connection.register("drawn", rows)
+        connection.execute("INSERT INTO readings BY NAME FROM drawn")
+    found = hours_of(connection, window_at(0), window_at(1))
     assert [(hour["sensor"], hour["window_start"], hour["hour"]) for hour in found] == sorted(by_hour)
     for hour in found:
         those = by_hour[hour["sensor"], hour["window_start"], hour["hour"]]

@@ -8,13 +8,8 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import UnjudgedWindowsError
-from aqi_dagster.pipeline.store.health_progress import LOOK_BACK, HealthProgress
-from aqi_dagster.pipeline.store.sql import Writer, transaction
-from aqi_dagster.pipeline.store.window_ledger import forget_health_before, record_health
-from aqi_dagster.pipeline.verdicts.health_rules import judge_health
-from aqi_dagster.pipeline.verdicts.history import REMEMBERED
-from aqi_dagster.pipeline.verdicts.hours import read_hours
-from aqi_dagster.pipeline.verdicts.sensor_health import (
+from aqi_dagster.pipeline.health.health_rows import judge_health
+from aqi_dagster.pipeline.health.health_table import (
     as_judged,
     drop_health_before,
     judged_as,
@@ -22,6 +17,11 @@ from aqi_dagster.pipeline.verdicts.sensor_health import (
     read_history,
     windows_without_health,
 )
+from aqi_dagster.pipeline.health.history import REMEMBERED
+from aqi_dagster.pipeline.health.hours import read_hours
+from aqi_dagster.pipeline.health.progress import HealthProgress
+from aqi_dagster.pipeline.store.sql import Writer, transaction
+from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
 from aqi_dagster.windows import WindowRange, window_key
 
 WINDOWS_AT_ONCE = 8

@@ -7,7 +7,7 @@ that judges whole regions needs a value everywhere.
 import numpy as np
 from numpy.typing import NDArray
 
-from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES
+from aqi_dagster.pipeline.aqi import CATEGORIES
 
 Floats = NDArray[np.float64]
 

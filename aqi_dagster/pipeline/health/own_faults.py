@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from aqi_dagster.pipeline.verdicts.history import RECENT, History
-from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS, Counts, Flags, Floats, Hours
-from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
+from aqi_dagster.pipeline.health.by_region import Neighbourhoods
+from aqi_dagster.pipeline.health.history import RECENT, History
+from aqi_dagster.pipeline.health.hours import MIN_HOURS, Counts, Flags, Floats, Hours
 
 DISAGREEING_PM25 = 20.0
 """Two lasers of one sensor disagree if their hour means differ by more than this (ug/m3) ..."""

@@ -8,10 +8,10 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
+from aqi_dagster.pipeline.aqi import CATEGORIES, aqi, category, corrected_pm25
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES, aqi, category, corrected_pm25
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message, take_in
 from tests.support.slack_server import slack_server

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW
 from tests.support.tables import rows

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aqi_dagster.pipeline.verdicts.hours import MIN_HOURS, Flags, Floats, positions
+from aqi_dagster.pipeline.health.hours import MIN_HOURS, Flags, Floats, positions
 from aqi_dagster.windows import WINDOW_LENGTH
 
 REMEMBERED = timedelta(days=14)

@@ -6,10 +6,11 @@ from functools import cache
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.health.judge_windows import RegionOf
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.store.outdated import OutdatedHealth, first_window_to_run, outdated_health
+from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.window_ledger import newest_judged, settings_hash
-from aqi_dagster.pipeline.verdicts.judge_windows import RegionOf
 from aqi_dagster.windows import WindowRange
 
 _JUDGED_IN = """

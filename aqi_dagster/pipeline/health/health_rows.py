@@ -10,12 +10,12 @@ from datetime import datetime
 import numpy as np
 import pyarrow as pa
 
-from aqi_dagster.pipeline.verdicts.correction import SMOKE_PM25
-from aqi_dagster.pipeline.verdicts.findings import examine
-from aqi_dagster.pipeline.verdicts.history import History
-from aqi_dagster.pipeline.verdicts.hours import Hours
-from aqi_dagster.pipeline.verdicts.reasons import reasons
-from aqi_dagster.pipeline.verdicts.sensor_health import HEALTH_SCHEMA
+from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25
+from aqi_dagster.pipeline.health.findings import examine
+from aqi_dagster.pipeline.health.health_table import HEALTH_SCHEMA
+from aqi_dagster.pipeline.health.history import History
+from aqi_dagster.pipeline.health.hours import Hours
+from aqi_dagster.pipeline.health.reasons import reasons
 
 
 def judge_health(

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aqi_dagster.pipeline.health.health_table import SensorHealth, sensor_health
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import Judgement, judge
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, sensor_health
 from aqi_dagster.windows import WindowRange
 from tests.support.health import window_at
 from tests.support.messages import FIRST_WINDOW, RawMessage, message, take_in
@@ -76,9 +76,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def network(store: Store) -> Iterator[Writer]:
-    with store.exclusive() as connection:
-        yield connection
+def connection(store: Store) -> Iterator[Writer]:
+    with store.exclusive() as writer:
+        yield writer
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_season_has_something_of_everything(one_pass: Outcome) -> None:
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32), chunks=st.integers(1, 5), cuts=st.sets(st.integers(1, WINDOWS - 1), max_size=12))
 def test_order_repeats_and_runs_make_no_difference(
-    network: Writer,
+    connection: Writer,
     messages: Sequence[RawMessage],
     one_pass: Outcome,
     seed: int,
@@ -144,21 +144,21 @@ def test_order_repeats_and_runs_make_no_difference(
     random = Random(seed)  # noqa: S311 (no secret)
     shuffled = [*messages, *random.sample(messages, 200)]
     random.shuffle(shuffled)
-    start_anew(network)
-    ingest_all(network, [shuffled[number::chunks] for number in range(chunks)])
+    start_anew(connection)
+    ingest_all(connection, [shuffled[number::chunks] for number in range(chunks)])
     for first, end in pairwise([0, *sorted(cuts), WINDOWS]):
-        run(network, first, end)
-    assert outcome(network) == one_pass
+        run(connection, first, end)
+    assert outcome(connection) == one_pass
     # A range that is run again changes nothing.
     first = random.randrange(WINDOWS)
-    run(network, first, random.randrange(first, WINDOWS) + 1)
-    assert outcome(network) == one_pass
+    run(connection, first, random.randrange(first, WINDOWS) + 1)
+    assert outcome(connection) == one_pass
 
 
 @settings(deadline=None, max_examples=8)
 @given(seed=st.integers(0, 2**32), late_window=st.integers(0, WINDOWS - 1), late_windows=st.integers(1, 3))
 def test_late_readings_reach_no_farther_than_21_days(
-    network: Writer,
+    connection: Writer,
     messages: Sequence[RawMessage],
     one_pass: Outcome,
     seed: int,
@@ -169,12 +169,12 @@ def test_late_readings_reach_no_farther_than_21_days(
     begins, ends = (window_at(n).isoformat(" ") for n in (late_window, late_window + late_windows))
     sensors = random.sample(sorted(SENSORS), random.randrange(len(SENSORS)) + 1)
     late = [(k, v) for k, v in messages if begins <= created_at(v) < ends and json.loads(k or b"") in sensors]
-    start_anew(network)
-    ingest_all(network, [[each for each in messages if each not in late]])
-    run(network, 0, WINDOWS)
-    ingest_all(network, [late])
-    run(network, late_window, min(late_window + late_windows + LOOKED_BACK, WINDOWS))
-    assert outcome(network) == one_pass
+    start_anew(connection)
+    ingest_all(connection, [[each for each in messages if each not in late]])
+    run(connection, 0, WINDOWS)
+    ingest_all(connection, [late])
+    run(connection, late_window, min(late_window + late_windows + LOOKED_BACK, WINDOWS))
+    assert outcome(connection) == one_pass
 
 
 def created_at(value: bytes | None) -> str:

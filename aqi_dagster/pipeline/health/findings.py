@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aqi_dagster.pipeline.verdicts.comparison import Comparison, Votes, compare, sort_votes
-from aqi_dagster.pipeline.verdicts.correction import correct_hours
-from aqi_dagster.pipeline.verdicts.faults import Names, OwnFaults, find_own_faults
-from aqi_dagster.pipeline.verdicts.history import History
-from aqi_dagster.pipeline.verdicts.hours import Floats, Hours
-from aqi_dagster.pipeline.verdicts.neighbourhood import Neighbourhoods
-from aqi_dagster.pipeline.verdicts.ratios import Ratios, ratios
+from aqi_dagster.pipeline.health.by_region import Neighbourhoods
+from aqi_dagster.pipeline.health.comparison import Comparison, Votes, compare, sort_votes
+from aqi_dagster.pipeline.health.corrected_hours import correct_hours
+from aqi_dagster.pipeline.health.history import History
+from aqi_dagster.pipeline.health.hours import Floats, Hours
+from aqi_dagster.pipeline.health.own_faults import Names, OwnFaults, find_own_faults
+from aqi_dagster.pipeline.health.ratios import Ratios, ratios
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 import pytest
 
 from aqi_dagster.errors import UnjudgedWindowsError
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health, regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.regions.base import CountyRegions, OneRegion, Regions
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.health import all_outdated_health, regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.health import REGION_NAME, everywhere, report, window_at
 from tests.support.messages import FIRST_WINDOW
