@@ -15,7 +15,7 @@ from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
-from tests.support.pipeline import REGION, STEPS, Pipeline, pipeline
+from tests.support.pipeline import REGION, STEPS, Pipeline, known, one_pass, pipeline
 
 WINDOWS = [FIRST_WINDOW + number * WINDOW_LENGTH for number in range(6)]
 
@@ -43,20 +43,6 @@ def readings(random: Random) -> list[RawMessage]:
         for sensor in SENSORS
         for minute in sorted(random.sample(moments, min(len(moments), 60)))
     ]
-
-
-def one_pass(messages: Sequence[RawMessage], choices: Any) -> dict[str, Any]:
-    """The tables of one pull and one run of all windows by the settings ``choices``."""
-    with pipeline(choices) as straight:
-        straight.pull(messages)
-        straight.run(WindowRange(choices.first_window, WINDOWS[-1]))
-        return known(straight)
-
-
-def known(ran: Pipeline) -> dict[str, Any]:
-    """All tables; of windows those that hold readings, since others may never have been asked for."""
-    tables = ran.tables()
-    return tables | {"windows": [row for row in tables["windows"] if row[1]]}
 
 
 RUNS = st.tuples(
@@ -95,4 +81,4 @@ def test_running_what_is_named_gives_the_tables_of_one_pass(seed: int, events: l
         for event in [("pull",), *events, *[("pull",)] * 3]:
             happen(ran, event, arriving)
         ran.mend()
-        assert known(ran) == one_pass(messages, ran.choices)
+        assert known(ran) == one_pass(messages, ran.choices, WINDOWS[-1])

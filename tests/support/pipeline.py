@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -37,14 +38,7 @@ CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(sc
 STEPS = ("judge", "score", "select", "classify")
 
 WINDOWS = """
-SELECT
-    * EXCLUDE (revision, selected, classified, health_revision, classified_health)
-    REPLACE (
-        -- The health of windows before a first window that was moved later stays, and nothing reads it.
-        CASE WHEN window_start >= ? THEN health_readings END AS health_readings,
-        CASE WHEN window_start >= ? THEN health_hash END AS health_hash,
-        CASE WHEN window_start >= ? THEN health_since END AS health_since
-    )
+SELECT * EXCLUDE (revision, selected, classified, health_revision, classified_health)
 FROM windows
 ORDER BY window_start
 """
@@ -124,7 +118,8 @@ class Pipeline:
         """What must not depend on how it came about, with detectors as the numbers that they hold."""
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
-            "windows": self.connection.execute(WINDOWS, [self.choices.first_window] * 3).fetchall(),
+            "windows": rows(self.connection, WINDOWS),
+            "sensor_health": rows(self.connection, "FROM sensor_health ORDER BY window_start, sensor"),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
             "regional_windows": rows(self.connection, "FROM regional_windows ORDER BY window_start, region"),
@@ -138,6 +133,20 @@ def _numbers(stored: StoredState, parameters: DetectorParameters) -> tuple[Any, 
     fields = {name: value for name, value in vars(detector).items() if name not in ("rng", "trees", "_tree_nodes")}
     nodes = [(n.l_mass, n.r_mass, getattr(n, "threshold", None)) for tree in detector._tree_nodes for n in tree]
     return fields, detector.rng.getstate(), nodes
+
+
+def known(ran: Pipeline) -> dict[str, Any]:
+    """All tables; of windows those that hold readings, since others may never have been asked for."""
+    tables = ran.tables()
+    return tables | {"windows": [row for row in tables["windows"] if row[1]]}
+
+
+def one_pass(messages: Sequence[RawMessage], choices: Choices, last: datetime) -> dict[str, Any]:
+    """The tables of one pull and one run of all windows up to ``last`` by the settings ``choices``."""
+    with pipeline(choices) as straight:
+        straight.pull(messages)
+        straight.run(WindowRange(choices.first_window, last))
+        return known(straight)
 
 
 @contextmanager

@@ -147,6 +147,18 @@ def record_health(writer: Writer, judged: pa.Table, regions_hash: str) -> None:
         )
 
 
+def forget_health_before(writer: Writer, first_window: datetime) -> None:
+    """Record that the health in windows before ``first_window`` is not judged: what was judged there was dropped."""
+    writer.execute(
+        """
+        UPDATE windows
+        SET health_readings = NULL, health_revision = NULL, health_hash = NULL, health_since = NULL
+        WHERE window_start < ? AND health_readings IS NOT NULL
+        """,
+        [first_window],
+    )
+
+
 def newest_scored(connection: DuckDBPyConnection) -> datetime | None:
     """Start of the newest window of which readings were scored, or None."""
     newest: datetime | None = scalar(connection, "SELECT max(window_start) FROM windows WHERE scored > 0")

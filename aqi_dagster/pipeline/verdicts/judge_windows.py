@@ -10,11 +10,16 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import UnjudgedWindowsError
 from aqi_dagster.pipeline.store.health_progress import LOOK_BACK, HealthProgress
 from aqi_dagster.pipeline.store.sql import Writer, transaction
-from aqi_dagster.pipeline.store.window_ledger import record_health
+from aqi_dagster.pipeline.store.window_ledger import forget_health_before, record_health
 from aqi_dagster.pipeline.verdicts.health_rules import judge_health
 from aqi_dagster.pipeline.verdicts.history import REMEMBERED
 from aqi_dagster.pipeline.verdicts.hours import read_hours
-from aqi_dagster.pipeline.verdicts.sensor_health import overwrite_health, read_history, windows_without_health
+from aqi_dagster.pipeline.verdicts.sensor_health import (
+    drop_health_before,
+    overwrite_health,
+    read_history,
+    windows_without_health,
+)
 from aqi_dagster.windows import WindowRange, window_key
 
 WINDOWS_AT_ONCE = 8
@@ -29,12 +34,17 @@ def judge_windows(
 ) -> None:
     """Judge and store the health of the sensors in ``windows``, some windows to a transaction.
 
-    Windows before ``first_window`` are no part of the history. A sensor whose ``region_of`` is None is not judged;
+    Windows before ``first_window`` are no part of the history; a range that begins with it drops the health that
+    another first window left in them. A sensor whose ``region_of`` is None is not judged;
     ``regions_hash`` is that of the settings by which regions are found. Raises :class:`UnjudgedWindowsError` if the
     windows that these look back to hold readings, but no health, unless the last one of ``windows`` does not look back
     that far.
     """
     has_history = _require_history(writer, windows, first_window)
+    if windows.first == first_window:
+        with transaction(writer):
+            drop_health_before(writer, first_window)
+            forget_health_before(writer, first_window)
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
     history = read_history(writer, windows.first, first_window)
     for group in _groups(windows):

@@ -122,6 +122,11 @@ def windows_without_health(connection: DuckDBPyConnection, window: datetime, fir
     return [start for (start,) in connection.execute(_MISSING, parameters).fetchall()]
 
 
+def drop_health_before(writer: Writer, first_window: datetime) -> None:
+    """Drop the rows of windows before ``first_window``: no later window looks back to them."""
+    writer.execute("DELETE FROM sensor_health WHERE window_start < ?", [first_window])
+
+
 def overwrite_health(writer: Writer, windows: WindowRange, health: pa.Table) -> None:
     """Have ``sensor_health`` hold for ``windows`` just the rows of ``health``; the caller has begun a transaction."""
     writer.execute("DELETE FROM sensor_health WHERE window_start BETWEEN $first AND $last", windows.bounds)
