@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 
-from aqi_dagster.errors import AqiError, ChangedFirstWindowError, DetectorStateError, UnjudgedWindowsError
+from aqi_dagster.errors import (
+    AqiError,
+    ChangedFirstWindowError,
+    DetectorStateError,
+    OutdatedAnomaliesError,
+    UnjudgedWindowsError,
+)
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
@@ -50,6 +56,18 @@ def run_of_the_newest_window(ran: Pipeline) -> type[Exception] | None:
     except AqiError as error:
         return type(error)
     return None
+
+
+def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
+    """As a backfill of the last asset alone would."""
+    with pipeline() as ran:
+        ran.pull(readings())
+        ran.run(WindowRange(CHOICES.first_window, LAST.last))
+        ran.change(thresholds=Thresholds(score=0.3))
+        with pytest.raises(OutdatedAnomaliesError) as refused:
+            ran.run(WindowRange(WINDOWS[2], WINDOWS[3]), ["classify"])
+        assert refused.value.windows == WindowRange(WINDOWS[2], WINDOWS[3])
+        ran.run(refused.value.windows, ["select", "classify"])
 
 
 @pytest.mark.parametrize(("setting", "refused_by"), [change[1:] for change in CHANGES], ids=[one[0] for one in CHANGES])

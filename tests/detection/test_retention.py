@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import ThinnedStatesError
+from aqi_dagster.errors import ThinnedStatesError, UnscoredWindowsError
 from aqi_dagster.pipeline.detection import retention
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.retention import thin_states
@@ -174,6 +174,20 @@ def judged(windows: WindowRange) -> pa.Table:
     return pa.table(
         {"window_start": [*windows], "readings": numbers, "revision": numbers, "since": [FIRST] * len(windows)}
     )
+
+
+def test_a_gap_within_a_thinned_week_is_named_from_where_scoring_can_begin(connection: DuckDBPyConnection) -> None:
+    bring(connection)
+    gap = at("2022-07-27T12:00")
+    connection.execute("DELETE FROM readings WHERE window_start = ?", [gap])
+    connection.execute("DELETE FROM windows WHERE window_start = ?", [gap])
+    score(connection, WINDOWS[0], WINDOWS[-1])
+    thin_states(connection, FIRST, KEEP)
+    take_in(connection, [message("45.1, -122", gap, 20.0)], first_offset=10**6)
+    with pytest.raises(UnscoredWindowsError, match=f"the windows from {gap:%Y-%m-%dT%H:%M} to") as refused:
+        score(connection, WINDOWS[-1], WINDOWS[-1])
+    assert refused.value.windows == WindowRange(MONDAYS[0], WINDOWS[-1])
+    score(connection, MONDAYS[0], WINDOWS[-1])
 
 
 def test_nothing_is_dropped_before_anything_was_scored(connection: DuckDBPyConnection) -> None:

@@ -1,16 +1,20 @@
 """Pulls while our clock is wrong, and readings that lie in the future by a clock that is right."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ClockError
 from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.readings.retake import Retaken
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.topic.batches import Batch
+from aqi_dagster.pipeline.topic.reader import TopicReader
 from tests.support.clocks import Clock
 from tests.support.kafka_topics import kept
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
@@ -114,6 +118,30 @@ def test_sensors_whose_own_clock_runs_ahead_stop_no_pull(
     topic.send(reported(START + 6 * DAY, START + 6 * DAY + HOUR, SENSORS[1:]))
     assert pull(connection, topic.reader(), POLICY).accepted == 4
     assert len(kept(connection)) == 3 * 48 + 100 + 4
+
+
+def test_what_is_past_when_a_long_pull_ends_is_taken_in_by_it(
+    topic: Topic, connection: DuckDBPyConnection, clock: Clock
+) -> None:
+    """In its order: the first of two that say something of one moment comes before this pull, the other during it."""
+    topic.send([message(SENSORS[0], START + HOUR, 1), message(SENSORS[1], START, 2)], partition=0)
+    assert pull(connection, topic.reader(), POLICY).rejected == 1
+    topic.send(
+        [message(SENSORS[0], START + HOUR, 3), message(SENSORS[1], START + timedelta(minutes=1), 4)], partition=0
+    )
+
+    class Slow(TopicReader):
+        """Takes two hours for each batch."""
+
+        def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
+            for batch in super().batches(consumer, starts):
+                clock.go_on(2 * HOUR)
+                yield batch
+
+    report = pull(connection, topic.reader(Slow), POLICY)
+    assert (report.accepted, report.rejected, report.retaken) == (1, 1, Retaken(2, 2, 1))
+    found = rows(connection, "SELECT kafka_offset, pm25_cf1, repeated FROM readings ORDER BY ALL")
+    assert found == [(0, 1.0, False), (1, 2.0, False), (2, 3.0, True), (3, 4.0, False)]
 
 
 def minutes_ahead(number: int) -> list[RawMessage]:
