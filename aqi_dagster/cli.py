@@ -2,23 +2,29 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import click
 from dotenv import load_dotenv
 from tabulate import tabulate
 
-from aqi_dagster.errors import AqiError, StoreError
+from aqi_dagster.command_options import own_store
+from aqi_dagster.errors import AqiError
+from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
+from aqi_dagster.label_command import label
 from aqi_dagster.pipeline.readings.retake import retake_all
+from aqi_dagster.pipeline.reporting.label_words import label_rows
+from aqi_dagster.pipeline.reporting.pull_words import PullNumbers, pull_in_words
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
 from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
@@ -90,7 +96,7 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     if not files:
         raise click.UsageError("Name at least one file or folder of readings.")
     config, topic = librdkafka_settings(settings), settings.kafka_topic
-    with summarized_feed(files, sensor_lists, settings.future_allowance) as feed:
+    with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         if create_topic(config, topic, partitions):
             click.echo(f"Created topic {topic} with {partitions} partitions.")
         with delivery_bar("sending") as delivered:
@@ -104,7 +110,7 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
 )
 @click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
 def materialize(first: str, last: str) -> None:
-    """Run a range of windows, and print them.
+    """Run a range of windows, and print them and what was pulled.
 
     They run through the Dagster instance as a backfill's do, and show in its pages.
     """
@@ -114,8 +120,14 @@ def materialize(first: str, last: str) -> None:
     first_key, last_key = window_key(_window("--from", first)), window_key(_window("--to", last))
     if first_key > last_key:
         raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
-    run_windows(first_key, last_key)
-    with Store(load_settings().data_dir).reader() as connection:
+    settings = load_settings()
+
+    def tell(numbers: PullNumbers) -> None:
+        for line in pull_in_words(numbers, settings.first_window):
+            click.echo(line)
+
+    run_windows(first_key, last_key, tell)
+    with Store(settings.data_dir).reader() as connection:
         rows = connection.execute(
             "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
             "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",
@@ -144,7 +156,7 @@ def alert(again: bool) -> None:
 
     use_dagster_home()
     if again:
-        with _writable_store().exclusive() as writer, transaction(writer):
+        with own_store().exclusive() as writer, transaction(writer):
             number = send_again(writer)
         click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
     run_alerts()
@@ -170,8 +182,9 @@ def status() -> None:
     )
     with Store(settings.data_dir).reader() as connection:
         summary = store_status(connection, choices)
+        labels = label_rows(connection, settings.data_dir / LABELS)
         partitions, trouble = partition_status(connection, reader)
-    click.echo(tabulate(status_rows(summary), tablefmt="plain"))
+    click.echo(tabulate([*status_rows(summary), *labels], tablefmt="plain"))
     lags = [
         (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, time_in_words(p.updated_at))
         for p in partitions
@@ -189,10 +202,9 @@ def retry_rejected() -> None:
     What is a reading by today's definition becomes one, once, under its own offset. The rest stay rejected, with
     today's reasons. A run waits meanwhile.
     """
-    settings = load_settings()
-    store = _writable_store()
+    settings, store = load_settings(), own_store()
     with store.exclusive() as writer:
-        retaken = retake_all(writer, utc_now(), timedelta(minutes=settings.future_allowance_minutes))
+        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
     store.publish()
     numbers = {
         "decoded again": retaken.messages,
@@ -220,17 +232,9 @@ def demo(files: Sequence[Path], sensor_lists: Sequence[Path]) -> None:
     run_demo(files, sensor_lists)
 
 
-@main.command()
-@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-def evaluate(folder: Path | None) -> None:
-    """Try both rule sets on readings of which the truth is known.
+main.add_command(evaluate)
 
-    FOLDER holds files of readings, each with a file of truth of its name (docs/verdicts.md has the form). Without it
-    the demo's summer is taken. Nothing of your own store is read or written.
-    """
-    from aqi_dagster.demo.evaluate import evaluate_folder, evaluate_summer
-
-    click.echo(evaluate_summer() if folder is None else evaluate_folder(folder))
+main.add_command(label)
 
 
 @main.command()
@@ -250,15 +254,6 @@ def dev(port: int) -> None:
         serve(port)
     else:
         serve_demo(port)
-
-
-def _writable_store() -> Store:
-    """The store of the settings; an error if there is none yet."""
-    settings = load_settings()
-    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
-    if not store.private.exists():
-        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
-    return store
 
 
 def _window(option: str, text: str) -> datetime:

@@ -67,6 +67,7 @@ def _kafka(settings: Settings) -> KafkaResource:
         bootstrap_servers=settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,
         librdkafka={setting: dg.EnvVar(name) for setting, name in librdkafka_variables().items()},
+        field_names=dict(settings.field_names.others),
         timeout_seconds=settings.kafka_timeout_seconds,
         chunk_messages=settings.kafka_chunk_messages,
         future_allowance_minutes=settings.future_allowance_minutes,

@@ -111,5 +111,9 @@ class InputFileError(AqiError):
     """A file of readings cannot be read."""
 
 
+class LabelError(AqiError):
+    """A label does not fit what is stored, or a file of labels cannot be used."""
+
+
 class RunFailedError(AqiError):
     """A Dagster run that the command line started did not succeed."""

@@ -103,12 +103,20 @@ def test_the_schedule_heals_ticks_that_were_missed(instance: dg.DagsterInstance,
     ("lacks", "first"),
     [
         ("scored = NULL, revision = NULL, selected = NULL, classified = NULL", 2),
+        ("scored = 0", 2),
         ("classified = NULL", 2),
         ("revision = 2", 2),
         ("readings = 0, scored = NULL, revision = NULL, selected = NULL, classified = NULL", 6),
         ("readings = 9", 6),
     ],
-    ids=["never scored", "never classified", "scored since", "never scored, but empty", "late readings"],
+    ids=[
+        "never scored",
+        "scored when it was empty",
+        "never classified",
+        "scored since",
+        "never scored, but empty",
+        "late readings",
+    ],
 )
 def test_the_store_says_what_a_tick_asks_for_whatever_dagster_has_recorded(
     instance: dg.DagsterInstance, store: Store, lacks: str, first: int

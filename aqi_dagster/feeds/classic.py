@@ -10,7 +10,7 @@ from aqi_dagster.feeds.context import Context, SourcedMessages
 from aqi_dagster.feeds.labels import Labels, read_labels
 from aqi_dagster.feeds.purpleair import SECOND_LASER, measured
 from aqi_dagster.feeds.tables import read_header, read_rows
-from aqi_dagster.pipeline.decoding.fields import LOCATION_FIELD, NAME_FIELD
+from aqi_dagster.message_fields import LOCATION_FIELD, NAME_FIELD
 from aqi_dagster.sensors import even_spelling
 
 KIND = "classic download"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from aqi_dagster.message_fields import KNOWN_FIELDS, PM25_FIELD, FieldNames
 from aqi_dagster.pipeline.decoding.definition import Reading, decode_value
-from aqi_dagster.pipeline.decoding.fields import KNOWN_FIELDS, PM25_FIELD, FieldNames
 from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
 from tests.support.messages import ALLOWANCE, NOW, at
 

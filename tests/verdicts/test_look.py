@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from aqi_dagster.pipeline.health.health_table import health_by_window
 from aqi_dagster.pipeline.verdicts.conditions import Condition
 from aqi_dagster.pipeline.verdicts.look import Judging, look
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
-from aqi_dagster.pipeline.verdicts.sensor_health import health_by_window
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
 from tests.support.pipeline import Pipeline, pipeline

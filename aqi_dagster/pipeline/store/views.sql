@@ -70,9 +70,9 @@ SELECT
     max(hour) AS last_hour,
     count(*) AS hours,
     max(level) AS peak,
-    count(DISTINCT time_bucket(INTERVAL 12 HOURS, hour, TIMESTAMP '1970-01-01')) AS windows
+    count(DISTINCT epoch_ms(hour) // 43200000) AS windows
 FROM (
-    SELECT *, count(*) FILTER (begins) OVER (PARTITION BY region ORDER BY hour) AS episode
+    SELECT *, sum(CASE WHEN begins THEN 1 ELSE 0 END) OVER (PARTITION BY region ORDER BY hour) AS episode
     FROM (
         SELECT *, hour - lag(hour) OVER (PARTITION BY region ORDER BY hour) > INTERVAL 6 HOURS AS begins
         FROM regional_hours

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.aqi import aqi, nowcast
+from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25
+from aqi_dagster.pipeline.health.present import HOUR, Present
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.aqi import aqi, nowcast
-from aqi_dagster.pipeline.verdicts.correction import SMOKE_PM25
-from aqi_dagster.pipeline.verdicts.present import HOUR, Present
 from aqi_dagster.windows import WINDOW_LENGTH
 
 State = Literal["smoke", "clear", "unknown"]

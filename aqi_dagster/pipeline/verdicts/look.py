@@ -13,6 +13,9 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.present import Present, judge_present
+from aqi_dagster.pipeline.health.regional_hours import overwrite_open_hours
+from aqi_dagster.pipeline.health.sensors_to_judge import sensors_to_judge
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.sql import Writer, scalar, transaction
 from aqi_dagster.pipeline.verdicts.conditions import (
@@ -22,13 +25,8 @@ from aqi_dagster.pipeline.verdicts.conditions import (
     read_conditions,
     silent,
 )
-from aqi_dagster.pipeline.verdicts.health import sensors_to_judge
-from aqi_dagster.pipeline.verdicts.hours import read_hours, read_hours_before
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
-from aqi_dagster.pipeline.verdicts.present import Present, judge_present
-from aqi_dagster.pipeline.verdicts.regional_hours import overwrite_open_hours
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
-from aqi_dagster.pipeline.verdicts.sensor_health import read_history
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 _LAST_JUDGED = "SELECT max(window_start) FROM windows WHERE health_readings IS NOT NULL AND window_start < ?"
@@ -55,7 +53,7 @@ def look(writer: Writer, as_of: datetime, judging: Judging) -> list[Condition]:
     open_windows = _open_windows(writer, as_of)
     with transaction(writer):
         overwrite_conditions(writer, conditions)
-        overwrite_open_hours(writer, open_windows.first, as_of, read_hours(writer, open_windows), health)
+        overwrite_open_hours(writer, open_windows, as_of, health)
     return conditions
 
 
@@ -63,8 +61,7 @@ def _judge(
     connection: DuckDBPyConnection, as_of: datetime, judging: Judging, before: Mapping[str, Condition]
 ) -> tuple[list[Present], pa.Table]:
     region_of = sensors_to_judge(connection, judging.regions)
-    history = read_history(connection, window_start(as_of), judging.first_window)
-    presents, health = judge_present(as_of, read_hours_before(connection, as_of), history, region_of)
+    presents, health = judge_present(connection, as_of, judging.first_window, region_of)
     if not judging.rules.judges_all_sensors:
         anomalies = find_open_anomalies(connection, as_of, judging.first_window, judging.parameters, judging.thresholds)
         smoke_since = {region: one.since for region, one in before.items() if one.state == "smoke"}

@@ -11,11 +11,11 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_in_memory
+from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25
+from aqi_dagster.pipeline.health.judge_windows import RegionOf
+from aqi_dagster.pipeline.health.present import BLOCKS, HOUR, Present
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.verdicts.correction import SMOKE_PM25
-from aqi_dagster.pipeline.verdicts.judge_windows import RegionOf
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.present import BLOCKS, HOUR, Present
 from aqi_dagster.pipeline.verdicts.regional_window import Anomaly, Evidence
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 

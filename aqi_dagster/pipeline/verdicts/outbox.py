@@ -12,7 +12,8 @@ from typing import NamedTuple
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
+from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules, told_from
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
 MOST_UNANSWERED = 3
 """Attempts in a row without a recorded outcome, after which nobody knows whether Slack has the alert."""
@@ -20,16 +21,16 @@ MOST_UNANSWERED = 3
 MOMENT = timedelta(minutes=30)
 """How long "now" is: an early warning and its kind that wait for longer are not told any more."""
 
-_LAST_JUDGED = "SELECT max(window_start) FROM windows WHERE classified IS NOT NULL"
-
-_BEFORE_ALL_WINDOWS = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC by convention)
-
 _DUE = """
 WITH earlier AS (
-    SELECT region, window_start, max(sent_at) AS told_at, arg_max(told, sent_at) AS told_before
+    SELECT
+        kind,
+        coalesce(subject, region) AS told_of,
+        window_start,
+        max(sent_at) AS told_at,
+        arg_max(told, sent_at) AS told_before
     FROM slack_alerts
-    WHERE kind = 'verdict'
-    GROUP BY region, window_start
+    GROUP BY kind, told_of, window_start
 ), broken AS (
     SELECT region, window_start, list(sensor || ': ' || reason ORDER BY sensor) AS sensors
     FROM sensor_health
@@ -54,30 +55,36 @@ SELECT
     aqi_of_max,
     aqi_category,
     others_pm25,
-    CASE WHEN kind = 'weekly' THEN broken.sensors ELSE implausible END AS implausible,
+    CASE WHEN slack_alerts.kind = 'weekly' THEN broken.sensors ELSE implausible END AS implausible,
     rules,
     level,
     healthy_sensors,
     broken_sensors,
     confidence,
-    coalesce(sensor_health.reason, regional_windows.reason) AS reason,
-    kind,
+    CASE
+        WHEN
+            slack_alerts.verdict = 'withdrawn'
+            AND slack_alerts.window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+            THEN 'The window lies before the first one now, and is not judged any more'
+        ELSE coalesce(sensor_health.reason, regional_windows.reason)
+    END AS reason,
+    slack_alerts.kind,
     subject
 FROM slack_alerts
 LEFT JOIN earlier
-    ON kind = 'verdict'
-    AND earlier.region = slack_alerts.region
+    ON earlier.kind = slack_alerts.kind
+    AND earlier.told_of = coalesce(subject, slack_alerts.region)
     AND earlier.window_start = slack_alerts.window_start
 LEFT JOIN regional_windows
-    ON kind = 'verdict'
+    ON slack_alerts.kind = 'verdict'
     AND regional_windows.region = slack_alerts.region
     AND regional_windows.window_start = slack_alerts.window_start
 LEFT JOIN sensor_health
-    ON kind = 'sensor'
+    ON slack_alerts.kind = 'sensor'
     AND sensor_health.sensor = subject
     AND sensor_health.window_start = slack_alerts.window_start
 LEFT JOIN broken
-    ON kind = 'weekly'
+    ON slack_alerts.kind = 'weekly'
     AND broken.region = slack_alerts.region
     AND broken.window_start = slack_alerts.window_start
 WHERE status IN ('pending', 'not_sent')
@@ -169,24 +176,53 @@ FROM (SELECT unnest($ids) AS alert_id, unnest($words) AS told) AS words
 WHERE slack_alerts.alert_id = words.alert_id
 """
 
-_SUPERSEDED_WINDOWS = """
-SELECT region, window_start
+_SUPERSEDED = """
+SELECT kind, coalesce(subject, region) AS told_of, window_start
 FROM slack_alerts
-WHERE kind = 'verdict' AND list_contains($ids, alert_id) AND status = 'superseded'
+WHERE kind IN ('verdict', 'sensor') AND list_contains($ids, alert_id) AND status = 'superseded'
 """
 
 _SUPERSEDE_WAITING = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'an older verdict was sent meanwhile'
-WHERE kind = 'verdict' AND region = $region AND window_start = $window AND status IN ('pending', 'not_sent')
+WHERE
+    kind = $kind
+    AND coalesce(subject, region) = $told_of
+    AND window_start = $window
+    AND status IN ('pending', 'not_sent')
 """
 
-_SUPERSEDE_UNSCORED = """
+_SUPERSEDE_SENSORS = """
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
+WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
+"""
+
+# What lies before all scored windows, scoring from a later first window has left out.
+_SUPERSEDE_LEFT_OUT = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'its window lies before the first one now'
 WHERE
     status IN ('pending', 'not_sent')
-    AND window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
+    AND verdict <> 'withdrawn'
+    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+"""
+
+_WITHDRAW_LEFT_OUT = """
+INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)
+SELECT
+    region,
+    window_start,
+    'withdrawn',
+    -- What may have been told counts as told.
+    arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told,
+    'pending',
+    $now
+FROM slack_alerts
+WHERE kind = 'verdict' AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+GROUP BY region, window_start
+HAVING told <> 'withdrawn' AND NOT bool_or(status IN ('pending', 'not_sent'))
+ORDER BY window_start, region
 """
 
 
@@ -248,40 +284,24 @@ class Untold(NamedTuple):
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
     """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC.
 
-    Of windows that another first window left out nothing more is told, and nothing is withdrawn.
+    What was told of windows that a later first window leaves out is withdrawn: nobody stands by it any more.
     """
-    writer.execute(_SUPERSEDE_UNSCORED)
-    told_from = _told_from(writer)
-    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from)
+    writer.execute(_SUPERSEDE_LEFT_OUT)
+    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now})
+    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
 def queue_sensor_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
-    """Queue what is news about sensors' health in ``windows``: who broke, who is well again, who is still broken."""
-    told_from = _told_from(writer)
-    run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from)
+    """Queue what is news about sensors' health in ``windows``: who broke, who is well again, who is still broken.
 
-
-def record_rules(writer: Writer, rules: str, now: datetime) -> None:
-    """Record that verdicts are reached by ``rules`` from ``now`` on, if they were reached by others before.
-
-    It is called before verdicts are. The newest window that has ended, which the tick at hand is about, counts as one
-    of the new rules unless the others judged it: else neither would tell of it.
+    What Slack was told of a sensor and window, and what is not so by its present health, is withdrawn.
     """
-    before = scalar(writer, "SELECT arg_max(rules, rowid) FROM rule_changes")
-    if before != rules:
-        # The first rules of a store may tell of any window.
-        changed_at = _BEFORE_ALL_WINDOWS
-        if before is not None:
-            newest = window_start(now) - WINDOW_LENGTH
-            last = scalar(writer, _LAST_JUDGED)
-            changed_at = newest if last is not None and last < newest else now
-        writer.execute("INSERT INTO rule_changes VALUES (?, ?)", [rules, changed_at])
+    run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
-def _told_from(connection: DuckDBPyConnection) -> datetime:
-    """When the present rules came: windows that had ended by then were told of, or not, by those before."""
-    changed_at: datetime | None = scalar(connection, "SELECT arg_max(changed_at, rowid) FROM rule_changes")
-    return changed_at or _BEFORE_ALL_WINDOWS
+def supersede_sensor_alerts(writer: Writer) -> None:
+    """Let go of what was queued about sensors and not sent yet: the rules that judge now tell nothing of them."""
+    writer.execute(_SUPERSEDE_SENSORS)
 
 
 def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:
@@ -295,12 +315,15 @@ def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: date
     Where a verdict changed while Slack took the old one, what is to follow becomes a correction of what was told.
     """
     ids = [*told]
-    superseded = writer.execute(_SUPERSEDED_WINDOWS, {"ids": ids}).fetchall()
+    superseded = writer.execute(_SUPERSEDED, {"ids": ids}).fetchall()
     _record_outcome(writer, ids, "sent", "Slack took it", digest, now)
     writer.execute(_RECORD_TOLD, {"ids": ids, "words": [*told.values()]})
-    for region, window in superseded:
-        writer.execute(_SUPERSEDE_WAITING, {"region": region, "window": window})
-        queue_alerts(writer, WindowRange(window, window), now)
+    for kind, told_of, window in superseded:
+        writer.execute(_SUPERSEDE_WAITING, {"kind": kind, "told_of": told_of, "window": window})
+        if kind == "verdict":
+            queue_alerts(writer, WindowRange(window, window), now)
+        elif present_rules(writer) == NETWORK:
+            queue_sensor_alerts(writer, WindowRange(window, window), now)
 
 
 def record_failure(writer: Writer, ids: list[int], status: str, outcome: str, now: datetime) -> None:
