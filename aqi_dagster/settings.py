@@ -16,7 +16,7 @@ from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
-from aqi_dagster.setting_values import Text, field_names_of, owners_of, starts_window, web_address
+from aqi_dagster.setting_values import Text, field_names_of, owners_of, starts_window, web_address, zone_name
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
@@ -190,6 +190,11 @@ class Settings(BaseModel):
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
+    )
+    time_zone: Annotated[str, AfterValidator(zone_name)] | None = Field(
+        None,
+        alias="AQI_TIME_ZONE",
+        description="zone of the local time in alerts, such as America/Los_Angeles; without it that of the sensors",
     )
     dagster_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"

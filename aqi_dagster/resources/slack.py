@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from aqi_dagster import defaults
-from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
+from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, Manner, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 
@@ -24,6 +24,10 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 
+    time_zone: str | None = Field(
+        default=None, description="Zone of the local time beside UTC; without one that of the sensors"
+    )
+
     @property
     def digest_after(self) -> timedelta:
         """``digest_after_hours`` as a duration."""
@@ -34,4 +38,4 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         post = None
         if self.webhook_url:
             post = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds).post
-        return dispatch(store, post, self.digest_after, self.dagster_url)
+        return dispatch(store, post, self.digest_after, Manner(self.dagster_url, self.time_zone))

@@ -6,7 +6,8 @@ import pytest
 
 from aqi_dagster.errors import SlackError
 from aqi_dagster.pipeline.alerts import dispatch as dispatching
-from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Post, dispatch
+from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Manner, Post, dispatch
+from aqi_dagster.pipeline.alerts.local_time import LocalTime
 from aqi_dagster.pipeline.alerts.slack_blocks import DIGEST_LINES
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
@@ -35,13 +36,13 @@ def test_each_window_is_told_once(store: Store, slack: Slack, post: Post) -> Non
 
 def test_a_message_tells_region_sensors_and_time(store: Store, slack: Slack, post: Post) -> None:
     classify(store, ended=SMOKE)
-    dispatch(store, post, DIGEST_AFTER, "https://dagster.example.org")
+    dispatch(store, post, DIGEST_AFTER, Manner("https://dagster.example.org"))
     window = f"{ENDED:%Y-%m-%d %H:%M} to {ENDED + WINDOW_LENGTH:%H:%M} UTC"
     why = f"2 sensors, 2 anomalies since {ENDED:%H:%M}, up to 501 ug/m3"
     assert slack.texts == [f"Suspected Smoke Event in Lake Tahoe, {window}: {why}"]
     assert slack.shown(0).splitlines() == [
         ":fire: Suspected Smoke Event",
-        f"*Lake Tahoe*, {window}",
+        f"*Lake Tahoe*, {LocalTime.of([], 'America/Los_Angeles').span(ENDED, ENDED + WINDOW_LENGTH)}",
         f"{why}.",
         "*Sensors*",
         "• <https://www.openstreetmap.org/?mlat=45.1&amp;mlon=-122.0|45.1, -122>",

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from aqi_dagster.pipeline.alerts.markup import MAX_TEXT, Block
 from aqi_dagster.pipeline.alerts.slack_blocks import (
     DIGEST_LINES,
-    MAX_TEXT,
     SENSORS_NAMED,
-    Block,
     digest_message,
     headline,
     message,

@@ -428,7 +428,15 @@ CREATE TABLE slack_alerts (
     ),
     subject          VARCHAR,
     unanswered       INTEGER   NOT NULL DEFAULT 0,
-    next_attempt_at  TIMESTAMP
+    next_attempt_at  TIMESTAMP,
+    as_of            TIMESTAMP,
+    level            DOUBLE,
+    trend            DOUBLE,
+    since            TIMESTAMP,
+    healthy          VARCHAR[],
+    broken           VARCHAR[],
+    aqi_of_nowcast   INTEGER,
+    reason           VARCHAR
 );
 COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
 COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
@@ -447,6 +455,14 @@ COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on 
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
 COMMENT ON COLUMN slack_alerts.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three the alert is unknown';
 COMMENT ON COLUMN slack_alerts.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';
+COMMENT ON COLUMN slack_alerts.as_of            IS 'Of the kinds early, ongoing and all_clear: the moment that it tells of, UTC. Like the columns below it is a fact of that moment and never rewritten';
+COMMENT ON COLUMN slack_alerts.level            IS 'Level of the region then, EPA-corrected, ug/m3; see conditions';
+COMMENT ON COLUMN slack_alerts.trend            IS 'level less that of three hours before, ug/m3';
+COMMENT ON COLUMN slack_alerts.since            IS 'Since when there had been smoke, or none, UTC';
+COMMENT ON COLUMN slack_alerts.healthy          IS 'Sensors by which the region was judged then';
+COMMENT ON COLUMN slack_alerts.broken           IS 'Sensors of the region that had a fault then';
+COMMENT ON COLUMN slack_alerts.aqi_of_nowcast   IS 'US AQI of EPA''s NowCast then';
+COMMENT ON COLUMN slack_alerts.reason           IS 'Why it was told, in a sentence';
 
 CREATE TABLE labels (
     window_start TIMESTAMP NOT NULL,

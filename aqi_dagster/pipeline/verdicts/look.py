@@ -1,7 +1,7 @@
 """A look at the window that is still open: the air of each region now.
 
-It reads what was pulled and writes ``conditions`` and the open hours of ``regional_hours``, nothing that windows are
-made from: closed windows come to the same whether anybody looked or not.
+It reads what was pulled and writes ``conditions``, the open hours of ``regional_hours`` and what is to be told of now,
+nothing that windows are made from: closed windows come to the same whether anybody looked or not.
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,9 @@ from aqi_dagster.pipeline.verdicts.conditions import (
     read_conditions,
     silent,
 )
+from aqi_dagster.pipeline.verdicts.episodes import moments_of
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
+from aqi_dagster.pipeline.verdicts.outbox import last_moments, queue_moments
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
@@ -44,7 +46,10 @@ class Judging:
 
 
 def look(writer: Writer, as_of: datetime, judging: Judging) -> list[Condition]:
-    """Judge each region at ``as_of`` (naive UTC), store its condition, and return all of them, in order of region."""
+    """Judge each region at ``as_of`` (naive UTC), store its condition, and return all of them, in order of region.
+
+    What is to be told of them is queued in the same transaction.
+    """
     before = read_conditions(writer)
     presents, health = _judge(writer, as_of, judging, before)
     conditions = [condition(present, judging.rules.name, before.get(present.region)) for present in presents]
@@ -54,6 +59,7 @@ def look(writer: Writer, as_of: datetime, judging: Judging) -> list[Condition]:
     with transaction(writer):
         overwrite_conditions(writer, conditions)
         overwrite_open_hours(writer, open_windows, as_of, health)
+        queue_moments(writer, moments_of(conditions, last_moments(writer)))
     return conditions
 
 
