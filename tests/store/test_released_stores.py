@@ -22,7 +22,7 @@ from aqi_dagster.pipeline.store.outdated import (
     unscored_readings,
 )
 from aqi_dagster.pipeline.store.sql import Writer, scalar
-from aqi_dagster.pipeline.verdicts.classify import classify_windows, verdicts_hash
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows, verdicts_hash
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, message, take_in
 from tests.support.released import STORES, columns, contents, description, kept_columns, open_raw, store_id

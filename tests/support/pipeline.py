@@ -16,15 +16,15 @@ from aqi_dagster.pipeline.detection.detector_states import StoredState
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.detection.state_pickles import load_state
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, store_status
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.sql import Writer, run_script
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import NOTEBOOK_RULES, classify_windows
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import NOTEBOOK_RULES, classify_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage
 from tests.support.tables import rows
@@ -37,14 +37,7 @@ CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(sc
 STEPS = ("judge", "score", "select", "classify")
 
 WINDOWS = """
-SELECT
-    * EXCLUDE (revision, selected, classified, health_revision, classified_health)
-    REPLACE (
-        -- The health of windows before a first window that was moved later stays, and nothing reads it.
-        CASE WHEN window_start >= ? THEN health_readings END AS health_readings,
-        CASE WHEN window_start >= ? THEN health_hash END AS health_hash,
-        CASE WHEN window_start >= ? THEN health_since END AS health_since
-    )
+SELECT * EXCLUDE (revision, selected, classified, health_revision, classified_health)
 FROM windows
 ORDER BY window_start
 """
@@ -124,8 +117,9 @@ class Pipeline:
         """What must not depend on how it came about, with detectors as the numbers that they hold."""
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
-            "windows": self.connection.execute(WINDOWS, [self.choices.first_window] * 3).fetchall(),
+            "windows": self.connection.execute(WINDOWS).fetchall(),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
+            "sensor_health": rows(self.connection, "FROM sensor_health ORDER BY window_start, sensor"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
             "regional_windows": rows(self.connection, "FROM regional_windows ORDER BY window_start, region"),
             "detectors": {row[:2]: _numbers(StoredState(*row), self.choices.parameters) for row in states},

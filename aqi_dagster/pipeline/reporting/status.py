@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
 from aqi_dagster.pipeline.readings.accounting import readings_before
 from aqi_dagster.pipeline.readings.offsets import topic_generation
 from aqi_dagster.pipeline.regions.choice import RegionChoice
@@ -17,14 +18,12 @@ from aqi_dagster.pipeline.store.outdated import (
     OutdatedScores,
     OutdatedVerdicts,
     UnscoredReadings,
-    outdated_health,
     outdated_scores,
     outdated_verdicts,
     unscored_readings,
 )
 from aqi_dagster.pipeline.topic.reader import TopicReader
-from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.health import regions_hash
+from aqi_dagster.pipeline.verdicts.classify_windows import Misplaced, misplaced_sensors, verdicts_hash
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
@@ -116,7 +115,7 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
             else None
         ),
         outdated=outdated_scores(connection, choices.first_window, choices.parameters.hash()),
-        outdated_health=outdated_health(connection, choices.first_window, regions_hash(regions)),
+        outdated_health=all_outdated_health(connection, choices.first_window, regions),
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )
