@@ -12,6 +12,7 @@ from aqi_dagster.command_options import own_store
 from aqi_dagster.errors import AqiError
 from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.label_command import label
@@ -99,7 +100,7 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
             click.echo(f"Created topic {topic} with {partitions} partitions.")
         with delivery_bar("sending") as delivered:
             sent = produce(config, topic, feed.messages(), delivered)
-        click.echo(f"Sent {sent:,} messages to topic {topic}.")
+        click.echo(f"Sent {counted(sent, 'message')} to topic {topic}.")
 
 
 main.add_command(materialize)
