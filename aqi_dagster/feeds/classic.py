@@ -42,7 +42,7 @@ class Download:
     @property
     def device(self) -> str:
         """What tells its messages from those of others at the same place."""
-        return f"{self.name}, {self.average}" if self.average else self.name
+        return ", ".join(filter(None, [self.name, "inside" if self.type == "inside" else "", self.average]))
 
     @property
     def fields(self) -> dict[str, str | None]:
