@@ -17,15 +17,15 @@ from aqi_dagster.pipeline.detection.detector_states import StoredState
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.detection.state_pickles import load_state
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, store_status
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.sql import Writer, run_script
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import NOTEBOOK_RULES, classify_windows
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import NOTEBOOK_RULES, classify_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage
 from tests.support.tables import rows
@@ -119,8 +119,8 @@ class Pipeline:
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
             "windows": rows(self.connection, WINDOWS),
-            "sensor_health": rows(self.connection, "FROM sensor_health ORDER BY window_start, sensor"),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
+            "sensor_health": rows(self.connection, "FROM sensor_health ORDER BY window_start, sensor"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
             "regional_windows": rows(self.connection, "FROM regional_windows ORDER BY window_start, region"),
             "detectors": {row[:2]: _numbers(StoredState(*row), self.choices.parameters) for row in states},
@@ -141,10 +141,20 @@ def known(ran: Pipeline) -> dict[str, Any]:
     return tables | {"windows": [row for row in tables["windows"] if row[1]]}
 
 
-def one_pass(messages: Sequence[RawMessage], choices: Choices, last: datetime) -> dict[str, Any]:
-    """The tables of one pull and one run of all windows up to ``last`` by the settings ``choices``."""
+def one_pass(
+    messages: Sequence[RawMessage], choices: Choices, last: datetime, ran: Pipeline | None = None
+) -> dict[str, Any]:
+    """The tables of one pull and one run of all windows up to ``last`` by the settings ``choices``.
+
+    Where sensors are is taken from another pipeline, which ``ran``.
+    """
     with pipeline(choices) as straight:
         straight.pull(messages)
+        if ran is not None:
+            for sensor, inside in rows(ran.connection, "SELECT sensor, location_type FROM sensors"):
+                straight.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [inside, sensor])
+            for looked_up in rows(ran.connection, "SELECT * FROM sensor_regions"):
+                straight.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", list(looked_up))
         straight.run(WindowRange(choices.first_window, last))
         return known(straight)
 
