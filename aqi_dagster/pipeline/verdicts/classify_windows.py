@@ -37,18 +37,6 @@ GROUP BY sensor, region
 ORDER BY sensor, region
 """
 
-_INSIDE = """
-SELECT sensor, region, min(window_start), max(window_start)
-FROM (
-    SELECT region, window_start, unnest(sensors) AS sensor FROM regional_windows
-    UNION ALL
-    SELECT region, window_start, sensor FROM sensor_health WHERE region IS NOT NULL
-)
-WHERE sensor IN (SELECT sensor FROM sensors WHERE location_type = 1)
-GROUP BY sensor, region
-ORDER BY sensor, region
-"""
-
 _ANOMALIES = """
 SELECT window_start, sensor, created_at, anomalies.pm25_cf1, pm25_corrected
 FROM anomalies
@@ -143,13 +131,14 @@ def judge_regions(
 def misplaced_sensors(connection: DuckDBPyConnection, regions: Regions) -> list[Misplaced]:
     """Sensors that a stored verdict counts to another region than the one they belong to now, as far as that is known.
 
-    A geocoder may have named a sensor's county only after its window was classified, or a later message may have said
-    that the sensor is inside a building: then it belongs to none.
+    A geocoder may have named a sensor's county only after its window was classified.
     """
-    placed = connection.execute(_PLACED).fetchall()
-    misplaced = [row for row in placed if regions.known_region_of(row[0]) not in (None, row[1])]
-    inside = [row for row in connection.execute(_INSIDE).fetchall() if row not in misplaced]
-    return [Misplaced(sensor, region, WindowRange(first, last)) for sensor, region, first, last in misplaced + inside]
+    rows = connection.execute(_PLACED).fetchall()
+    return [
+        Misplaced(sensor, region, WindowRange(first, last))
+        for sensor, region, first, last in rows
+        if regions.known_region_of(sensor) not in (None, region)
+    ]
 
 
 def _with_neighbours(
