@@ -25,7 +25,7 @@ from aqi_dagster.pipeline.reporting.outdated_words import (
     outdated_verdicts_in_words,
 )
 from aqi_dagster.pipeline.store.outdated import outdated_scores, outdated_verdicts
-from aqi_dagster.pipeline.verdicts.classify import misplaced_sensors, verdicts_hash
+from aqi_dagster.pipeline.verdicts.classify_windows import misplaced_sensors, verdicts_hash
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 
 MOST_NAMED = 20

@@ -18,7 +18,7 @@ from aqi_dagster.pipeline.alerts.slack_blocks import (
     message,
 )
 from aqi_dagster.pipeline.alerts.wording import Alert, reason
-from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES
+from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.support.alert_examples import DOCUMENT, MALFUNCTION, SMOKE, WITHDRAWN, render
 from tests.support.slack_server import block_texts, headlines

@@ -23,8 +23,8 @@ from aqi_dagster.pipeline.alerts.wording import (
     surroundings,
     title,
 )
-from aqi_dagster.pipeline.verdicts.aqi import CATEGORIES
-from aqi_dagster.pipeline.verdicts.numbers import rounded
+from aqi_dagster.pipeline.aqi import CATEGORIES
+from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import window_key

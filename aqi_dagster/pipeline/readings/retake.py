@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
-from aqi_dagster.pipeline.decoding.fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.readings.insert import drop_rejected, ingest
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA

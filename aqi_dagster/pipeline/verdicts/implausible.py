@@ -2,7 +2,7 @@
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.decoding.fields import MOST_MASS
+from aqi_dagster.message_fields import MOST_MASS
 
 _ABSURD = """
 SELECT sensor, count(*)
