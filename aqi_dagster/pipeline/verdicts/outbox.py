@@ -61,7 +61,13 @@ SELECT
     healthy_sensors,
     broken_sensors,
     confidence,
-    coalesce(sensor_health.reason, regional_windows.reason) AS reason,
+    CASE
+        WHEN
+            slack_alerts.verdict = 'withdrawn'
+            AND slack_alerts.window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+            THEN 'The window lies before the first one now, and is not judged any more'
+        ELSE coalesce(sensor_health.reason, regional_windows.reason)
+    END AS reason,
     slack_alerts.kind,
     subject
 FROM slack_alerts
@@ -192,12 +198,35 @@ SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
 WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
 """
 
-_SUPERSEDE_UNSCORED = """
+# What lies before all scored windows, scoring from a later first window has left out.
+_SUPERSEDE_LEFT_OUT = """
 UPDATE slack_alerts
-SET status = 'superseded', outcome = 'its window lies before the first one now'
+SET status = 'superseded', outcome = 'its window lies before the first one now', next_attempt_at = NULL
 WHERE
-    status IN ('pending', 'not_sent')
-    AND window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
+    status IN ('pending', 'not_sent', 'refused')
+    AND verdict <> 'withdrawn'
+    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+"""
+
+_WITHDRAW_LEFT_OUT = """
+INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at, kind, subject)
+SELECT
+    arg_max(region, alert_id),
+    window_start,
+    'withdrawn',
+    -- What may have been told counts as told.
+    arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told,
+    'pending',
+    $now,
+    kind,
+    subject
+FROM slack_alerts
+WHERE
+    (kind = 'verdict' OR (kind = 'sensor' AND $tells_of_sensors))
+    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+GROUP BY kind, subject, coalesce(subject, region), window_start
+HAVING told IS NOT NULL AND arg_max(verdict, alert_id) FILTER (status <> 'superseded') <> 'withdrawn'
+ORDER BY window_start, kind, subject, 1
 """
 
 
@@ -259,9 +288,10 @@ class Untold(NamedTuple):
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
     """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC.
 
-    Of windows that another first window left out nothing more is told, and nothing is withdrawn.
+    What was told of windows that a later first window leaves out is withdrawn: nobody stands by it any more.
     """
-    writer.execute(_SUPERSEDE_UNSCORED)
+    writer.execute(_SUPERSEDE_LEFT_OUT)
+    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now, "tells_of_sensors": present_rules(writer) == NETWORK})
     run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
