@@ -1,7 +1,11 @@
-"""The command line: ``aqi-dagster``."""
+"""The command line: ``aqi-dagster``.
+
+Commands import what they need themselves: a feed runs for months and needs a fifth of the memory of a run.
+"""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -10,19 +14,18 @@ from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.errors import AqiError, StoreError
-from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
-from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
-from aqi_dagster.pipeline.readings.retake import retake_all
-from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
-from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
-from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.topic.reader import TopicReader
-from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
-from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
+from aqi_dagster.polling.commands import feed
+from aqi_dagster.polling.supervisor import fed, feeds_of
 from aqi_dagster.setting_values import starts_window
-from aqi_dagster.settings import librdkafka_settings, load_settings
+from aqi_dagster.settings import Settings, librdkafka_settings, load_settings
 from aqi_dagster.windows import parse_key, utc_now, window_key
+
+PARTITIONS = 4
+"""Of a topic on the embedded broker."""
+
+KEPT_DAYS = 3
+"""Of readings that are sent again to an embedded broker that has forgotten them; a run takes them in twice a day."""
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 SENSOR_LISTS = click.option(
@@ -55,6 +58,9 @@ def main() -> None:
     leave_out_python_warnings()
 
 
+main.add_command(feed)
+
+
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="TCP port on 127.0.0.1.")
 def broker(port: int) -> None:
@@ -84,6 +90,9 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     PurpleAir's downloads and API answers, and what its sensors write themselves; plain or .gz. They are checked before
     anything is sent, and sent in order of time. The topic is created if need be. docs/feeding.md says more.
     """
+    from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+    from aqi_dagster.feeds.summary import summarized_feed
+
     settings = load_settings()
     if not files:
         raise click.UsageError("Name at least one file or folder of readings.")
@@ -106,6 +115,7 @@ def materialize(first: str, last: str) -> None:
 
     They run through the Dagster instance as a backfill's do, and show in its pages.
     """
+    from aqi_dagster.pipeline.store.connections import Store
     from aqi_dagster.runs import run_windows, use_dagster_home
 
     use_dagster_home()
@@ -135,6 +145,7 @@ def alert() -> None:
 
     A running Dagster does so by itself, within a minute.
     """
+    from aqi_dagster.pipeline.store.connections import Store
     from aqi_dagster.runs import run_alerts, use_dagster_home
 
     use_dagster_home()
@@ -150,6 +161,13 @@ def status() -> None:
 
     They are read from the published copy and asked of the broker; nothing runs.
     """
+    from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
+    from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
+    from aqi_dagster.pipeline.store.connections import Store
+    from aqi_dagster.pipeline.topic.reader import TopicReader
+    from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+    from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
+
     settings = load_settings()
     reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
     choices = Choices(
@@ -180,6 +198,9 @@ def retry_rejected() -> None:
     What is a reading by today's definition becomes one, once, under its own offset. The rest stay rejected, with
     today's reasons. A run waits meanwhile.
     """
+    from aqi_dagster.pipeline.readings.retake import retake_all
+    from aqi_dagster.pipeline.store.connections import Store
+
     settings = load_settings()
     store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
     if not store.private.exists():
@@ -231,18 +252,41 @@ def evaluate(folder: Path | None) -> None:
 def dev(port: int) -> None:
     """Serve Dagster's pages on 127.0.0.1.
 
-    With KAFKA_BOOTSTRAP_SERVERS set it serves your own settings; otherwise the demo's readings, with the embedded
-    broker beside it and the simulated sensors going on to send.
+    With KAFKA_BOOTSTRAP_SERVERS or AQI_FEED set it serves your own settings, with the feeds that AQI_FEED names, and
+    without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
     from aqi_dagster.runs import require_free, serve, use_dagster_home
 
     require_free(port)
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        use_dagster_home()
-        serve(port)
-    else:
+    settings = load_settings()
+    feeds = feeds_of(settings.feed)
+    if not feeds and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         serve_demo(port)
+        return
+    with _kafka_of_feeds(settings, feeds) as kept:
+        use_dagster_home()
+        with fed(kept):
+            serve(port)
+
+
+@contextmanager
+def _kafka_of_feeds(settings: Settings, feeds: list[list[str]]) -> Iterator[list[list[str]]]:
+    """The feeds to run on the Kafka that KAFKA_BOOTSTRAP_SERVERS names, or on an embedded broker where the default is.
+
+    That broker forgets everything when it ends, so the feeds then keep what they have sent, and send it again.
+    """
+    from aqi_dagster.demo.broker import EmbeddedBroker
+    from aqi_dagster.feeds.producer import create_topic
+
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield feeds
+        return
+    with EmbeddedBroker(int(settings.kafka_bootstrap_servers.rpartition(":")[2])) as broker:
+        click.echo(f"No KAFKA_BOOTSTRAP_SERVERS is set: an embedded broker listens at {broker.bootstrap_servers}.")
+        os.environ.setdefault("KAFKA_ON_RECREATED_TOPIC", "reread")
+        create_topic(librdkafka_settings(settings), settings.kafka_topic, PARTITIONS)
+        yield [[*feed, "--keep-days", str(KEPT_DAYS)] for feed in feeds]
 
 
 def _window(option: str, text: str) -> datetime:

@@ -107,5 +107,13 @@ class InputFileError(AqiError):
     """A file of readings cannot be read."""
 
 
+class FeedError(AqiError):
+    """A feed cannot begin or go on."""
+
+
+class PurpleAirRefusedError(FeedError):
+    """PurpleAir's API refuses a request, and will refuse it until somebody does something."""
+
+
 class RunFailedError(AqiError):
     """A Dagster run that the command line started did not succeed."""

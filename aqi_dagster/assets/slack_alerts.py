@@ -28,7 +28,7 @@ def slack_alerts(
     """
     stages = Stages()
     with stages.stage("send"):
-        report = slack.dispatch(warehouse.store)
+        report = slack.dispatch(warehouse.store, warehouse.source)
     with stages.stage("publish"):
         warehouse.store.publish()
     with warehouse.store.reader() as copy:
