@@ -1,31 +1,37 @@
-"""The command line: ``aqi-dagster``.
-
-Commands import what they need themselves: a feed runs for months and needs a fifth of the memory of a run.
-"""
+"""The command line: ``aqi-dagster``."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 from dotenv import load_dotenv
 from tabulate import tabulate
 
-from aqi_dagster.errors import AqiError, StoreError
+from aqi_dagster.command_options import own_store
+from aqi_dagster.dev_command import dev
+from aqi_dagster.errors import AqiError
+from aqi_dagster.evaluate_command import evaluate
+from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.sources import counted
+from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
-from aqi_dagster.polling.commands import feed
-from aqi_dagster.polling.supervisor import fed, feeds_of
-from aqi_dagster.setting_values import starts_window
-from aqi_dagster.settings import Settings, librdkafka_settings, load_settings
-from aqi_dagster.windows import parse_key, utc_now, window_key
-
-PARTITIONS = 4
-"""Of a topic on the embedded broker."""
-
-KEPT_DAYS = 3
-"""Of readings that are sent again to an embedded broker that has forgotten them; a run takes them in twice a day."""
+from aqi_dagster.label_command import label
+from aqi_dagster.materialize_command import materialize
+from aqi_dagster.pipeline.readings.retake import retake_all
+from aqi_dagster.pipeline.reporting.label_words import label_rows
+from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
+from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
+from aqi_dagster.pipeline.verdicts.outbox import send_again
+from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
+from aqi_dagster.settings import librdkafka_settings, load_settings
+from aqi_dagster.windows import utc_now
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 SENSOR_LISTS = click.option(
@@ -58,9 +64,6 @@ def main() -> None:
     leave_out_python_warnings()
 
 
-main.add_command(feed)
-
-
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=9092, show_default=True, help="TCP port on 127.0.0.1.")
 def broker(port: int) -> None:
@@ -90,65 +93,45 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     PurpleAir's downloads and API answers, and what its sensors write themselves; plain or .gz. They are checked before
     anything is sent, and sent in order of time. The topic is created if need be. docs/feeding.md says more.
     """
-    from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
-    from aqi_dagster.feeds.summary import summarized_feed
-
     settings = load_settings()
     if not files:
         raise click.UsageError("Name at least one file or folder of readings.")
     config, topic = librdkafka_settings(settings), settings.kafka_topic
-    with summarized_feed(files, sensor_lists, settings.future_allowance) as feed:
+    with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         if create_topic(config, topic, partitions):
             click.echo(f"Created topic {topic} with {partitions} partitions.")
         with delivery_bar("sending") as delivered:
             sent = produce(config, topic, feed.messages(), delivered)
-        click.echo(f"Sent {sent:,} messages to topic {topic}.")
+        click.echo(f"Sent {counted(sent, 'message')} to topic {topic}.")
+
+
+main.add_command(materialize)
+
+
+@main.command("feed", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run_feed(arguments: Sequence[str]) -> None:
+    """Ask PurpleAir's API, or sensors on the local network, for readings, and send them to the topic."""
+    # In the place of this process: a feed runs for months, and needs none of what is imported here.
+    os.execv(sys.executable, [sys.executable, "-m", "aqi_dagster.polling", *arguments])  # noqa: S606
 
 
 @main.command()
 @click.option(
-    "--from", "first", required=True, metavar="ISO", help="Start of the first window, such as 2022-07-18T00:00."
+    "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
 )
-@click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
-def materialize(first: str, last: str) -> None:
-    """Run a range of windows, and print them.
-
-    They run through the Dagster instance as a backfill's do, and show in its pages.
-    """
-    from aqi_dagster.pipeline.store.connections import Store
-    from aqi_dagster.runs import run_windows, use_dagster_home
-
-    use_dagster_home()
-    first_key, last_key = window_key(_window("--from", first)), window_key(_window("--to", last))
-    if first_key > last_key:
-        raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
-    run_windows(first_key, last_key)
-    with Store(load_settings().data_dir).reader() as connection:
-        rows = connection.execute(
-            "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
-            "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",
-            [parse_key(first_key), parse_key(last_key)],
-        ).fetchall()
-        pending = connection.execute("SELECT count(*) FROM slack_alerts WHERE status = 'pending'").fetchall()[0][0]
-    headers = ["region", "window (UTC)", "verdict", "sensors", "anomalies", "first event (UTC)", "max PM2.5, ug/m3"]
-    click.echo(tabulate(rows, headers, floatfmt=".2f") if rows else "No window of the range holds an anomaly.")
-    if pending:
-        alerts = "1 alert is pending" if pending == 1 else f"{pending} alerts are pending"
-        click.echo(
-            f"{alerts}: a running `make dev` sends what is pending within a minute, `aqi-dagster alert` at once."
-        )
-
-
-@main.command()
-def alert() -> None:
+def alert(again: bool) -> None:
     """Send the alerts that are pending.
 
     A running Dagster does so by itself, within a minute.
     """
-    from aqi_dagster.pipeline.store.connections import Store
     from aqi_dagster.runs import run_alerts, use_dagster_home
 
     use_dagster_home()
+    if again:
+        with own_store().exclusive() as writer, transaction(writer):
+            number = send_again(writer)
+        click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
     run_alerts()
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
@@ -161,13 +144,6 @@ def status() -> None:
 
     They are read from the published copy and asked of the broker; nothing runs.
     """
-    from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
-    from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
-    from aqi_dagster.pipeline.store.connections import Store
-    from aqi_dagster.pipeline.topic.reader import TopicReader
-    from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
-    from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
-
     settings = load_settings()
     reader = TopicReader(librdkafka_settings(settings), settings.kafka_topic, min(settings.kafka_timeout_seconds, 10.0))
     choices = Choices(
@@ -179,8 +155,9 @@ def status() -> None:
     )
     with Store(settings.data_dir).reader() as connection:
         summary = store_status(connection, choices)
+        labels = label_rows(connection, settings.data_dir / LABELS)
         partitions, trouble = partition_status(connection, reader)
-    click.echo(tabulate(status_rows(summary), tablefmt="plain"))
+    click.echo(tabulate([*status_rows(summary), *labels], tablefmt="plain"))
     lags = [
         (p.partition, p.next_offset, "unknown" if p.lag is None else p.lag, time_in_words(p.updated_at))
         for p in partitions
@@ -198,15 +175,9 @@ def retry_rejected() -> None:
     What is a reading by today's definition becomes one, once, under its own offset. The rest stay rejected, with
     today's reasons. A run waits meanwhile.
     """
-    from aqi_dagster.pipeline.readings.retake import retake_all
-    from aqi_dagster.pipeline.store.connections import Store
-
-    settings = load_settings()
-    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
-    if not store.private.exists():
-        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
+    settings, store = load_settings(), own_store()
     with store.exclusive() as writer:
-        retaken = retake_all(writer, utc_now(), timedelta(minutes=settings.future_allowance_minutes))
+        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
     store.publish()
     numbers = {
         "decoded again": retaken.messages,
@@ -234,63 +205,8 @@ def demo(files: Sequence[Path], sensor_lists: Sequence[Path]) -> None:
     run_demo(files, sensor_lists)
 
 
-@main.command()
-@click.argument("folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-def evaluate(folder: Path | None) -> None:
-    """Try both rule sets on readings of which the truth is known.
+main.add_command(evaluate)
 
-    FOLDER holds files of readings, each with a file of truth of its name (docs/verdicts.md has the form). Without it
-    the demo's summer is taken. Nothing of your own store is read or written.
-    """
-    from aqi_dagster.demo.evaluate import evaluate_folder, evaluate_summer
+main.add_command(label)
 
-    click.echo(evaluate_summer() if folder is None else evaluate_folder(folder))
-
-
-@main.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
-def dev(port: int) -> None:
-    """Serve Dagster's pages on 127.0.0.1.
-
-    With KAFKA_BOOTSTRAP_SERVERS or AQI_FEED set it serves your own settings, with the feeds that AQI_FEED names, and
-    without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
-    """
-    from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import require_free, serve, use_dagster_home
-
-    require_free(port)
-    settings = load_settings()
-    feeds = feeds_of(settings.feed)
-    if not feeds and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        serve_demo(port)
-        return
-    with _kafka_of_feeds(settings, feeds) as kept:
-        use_dagster_home()
-        with fed(kept):
-            serve(port)
-
-
-@contextmanager
-def _kafka_of_feeds(settings: Settings, feeds: list[list[str]]) -> Iterator[list[list[str]]]:
-    """The feeds to run on the Kafka that KAFKA_BOOTSTRAP_SERVERS names, or on an embedded broker where the default is.
-
-    That broker forgets everything when it ends, so the feeds then keep what they have sent, and send it again.
-    """
-    from aqi_dagster.demo.broker import EmbeddedBroker
-    from aqi_dagster.feeds.producer import create_topic
-
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        yield feeds
-        return
-    with EmbeddedBroker(int(settings.kafka_bootstrap_servers.rpartition(":")[2])) as broker:
-        click.echo(f"No KAFKA_BOOTSTRAP_SERVERS is set: an embedded broker listens at {broker.bootstrap_servers}.")
-        os.environ.setdefault("KAFKA_ON_RECREATED_TOPIC", "reread")
-        create_topic(librdkafka_settings(settings), settings.kafka_topic, PARTITIONS)
-        yield [[*feed, "--keep-days", str(KEPT_DAYS)] for feed in feeds]
-
-
-def _window(option: str, text: str) -> datetime:
-    try:
-        return starts_window(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None
+main.add_command(dev)

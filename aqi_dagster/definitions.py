@@ -19,6 +19,7 @@ from aqi_dagster.automation import (
     micro_batch,
     tell_slack,
     twice_a_day,
+    waiting_alerts,
     watched_feeds,
 )
 from aqi_dagster.polling.supervisor import feeds_of
@@ -69,6 +70,7 @@ def _kafka(settings: Settings) -> KafkaResource:
         bootstrap_servers=settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,
         librdkafka={setting: dg.EnvVar(name) for setting, name in librdkafka_variables().items()},
+        field_names=dict(settings.field_names.others),
         timeout_seconds=settings.kafka_timeout_seconds,
         chunk_messages=settings.kafka_chunk_messages,
         future_allowance_minutes=settings.future_allowance_minutes,
@@ -112,7 +114,7 @@ def defs() -> dg.Definitions:
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
         asset_checks=[feed_is_alive],
-        sensors=[classified_windows, lacking_windows, watched_feeds],
+        sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds],
         resources=resources(settings),
         # For backfills from an asset's page: they run in one process, as the jobs do.
         executor=dg.in_process_executor,

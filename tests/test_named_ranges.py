@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from aqi_dagster.errors import DetectorStateError, RangeRequiredError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.regions.geocoding import NearestTown
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
-from tests.support.pipeline import REGION, STEPS, Pipeline, pipeline
+from tests.support.pipeline import REGION, STEPS, Pipeline, known, one_pass, pipeline
 
 WINDOWS = [FIRST_WINDOW + number * WINDOW_LENGTH for number in range(6)]
 
@@ -45,20 +46,6 @@ def readings(random: Random) -> list[RawMessage]:
     ]
 
 
-def one_pass(messages: Sequence[RawMessage], choices: Any) -> dict[str, Any]:
-    """The tables of one pull and one run of all windows by the settings ``choices``."""
-    with pipeline(choices) as straight:
-        straight.pull(messages)
-        straight.run(WindowRange(choices.first_window, WINDOWS[-1]))
-        return known(straight)
-
-
-def known(ran: Pipeline) -> dict[str, Any]:
-    """All tables; of windows those that hold readings, since others may never have been asked for."""
-    tables = ran.tables()
-    return tables | {"windows": [row for row in tables["windows"] if row[1]]}
-
-
 RUNS = st.tuples(
     st.just("run"),
     st.integers(0, len(WINDOWS) - 1),
@@ -66,6 +53,7 @@ RUNS = st.tuples(
     st.sampled_from([STEPS, STEPS, STEPS, ("score",), ("select",), ("classify",), ("score", "select")]),
 )
 PULLS = st.tuples(st.just("pull"))
+MOVES = st.tuples(st.sampled_from(["looked up", "inside", "outside"]), st.sampled_from(SENSORS))
 CHANGES = st.tuples(st.just("change"), st.sampled_from(OTHER_SETTINGS))
 
 
@@ -77,6 +65,13 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
                 ran.pull(arriving.pop())
         case ("change", other):
             ran.change(**other)
+        case ("looked up", sensor):
+            answer = [sensor, NearestTown.method, f"County {sensor[:4]}", FIRST_WINDOW]
+            ran.connection.execute("DELETE FROM sensor_regions WHERE sensor = ?", [sensor])
+            ran.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", answer)
+        case (("inside" | "outside") as place, sensor):
+            location = int(place == "inside")
+            ran.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [location, sensor])
         case ("run", first, length, steps):
             windows = [start for start in WINDOWS[first : first + length + 1] if start >= ran.choices.first_window]
             if windows:
@@ -84,7 +79,7 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
                     ran.run(WindowRange.of(windows), steps)
 
 
-@given(seed=st.integers(0, 2**32), events=st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES), max_size=10))
+@given(seed=st.integers(0, 2**32), events=st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES), max_size=12))
 @settings(max_examples=15)
 def test_running_what_is_named_gives_the_tables_of_one_pass(seed: int, events: list[tuple[Any, ...]]) -> None:
     random = Random(seed)  # noqa: S311 (no secret)
@@ -95,4 +90,4 @@ def test_running_what_is_named_gives_the_tables_of_one_pass(seed: int, events: l
         for event in [("pull",), *events, *[("pull",)] * 3]:
             happen(ran, event, arriving)
         ran.mend()
-        assert known(ran) == one_pass(messages, ran.choices)
+        assert known(ran) == one_pass(messages, ran.choices, WINDOWS[-1], ran)

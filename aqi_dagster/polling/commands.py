@@ -125,7 +125,7 @@ def purpleair(
     with opened_memory(settings.data_dir, "purpleair") as memory:
         clock = FeedClock(SystemClock(), memory.number("latest"))
         poller = PurpleAirFeed(
-            *(api, selections, memory, _context(lists), clock, options),
+            *(api, selections, memory, _context(settings, lists), clock, options),
             lambda now: local_sensors(settings.data_dir, now),
         )
         if listing:
@@ -157,7 +157,7 @@ def local(
     settings = load_settings()
     with opened_memory(settings.data_dir, "local") as memory:
         poller = LocalFeed(
-            *(addresses, memory, _context(lists), MachineTime(SystemClock())),
+            *(addresses, memory, _context(settings, lists), MachineTime(SystemClock())),
             interval=every * 60,
             future_allowance=settings.future_allowance,
         )
@@ -201,11 +201,11 @@ def history(
         clock = FeedClock(SystemClock(), memory.number("latest"))
         span = history_span(first, days, last, first_polled(settings.data_dir) or clock.now(), int(average) * 60 or 60)
         options = Options(points_a_day=ANY_POINTS, indoors=indoors)
-        finder = PurpleAirFeed(api, selections, memory, _context(lists), clock, options)
+        finder = PurpleAirFeed(api, selections, memory, _context(settings, lists), clock, options)
         sensors = finder.list_sensors(max_age=0)
         if sensors is None:
             raise click.ClickException("PurpleAir's API does not answer now; try again.")
-        filler = History(api, sensors, memory, _context(lists), clock)
+        filler = History(api, sensors, memory, _context(settings, lists), clock)
         missing = filler.missing(span, int(average))
         click.echo(history_line(sensors, missing, span))
         if missing and not yes:
@@ -241,8 +241,9 @@ def _api(settings: Settings) -> PurpleAir:
     return PurpleAir(api_key(os.environ.get(PURPLEAIR_API_KEY, "")), settings.purpleair_url)
 
 
-def _context(lists: Sequence[Path]) -> Context:
-    context = Context()
+def _context(settings: Settings, lists: Sequence[Path]) -> Context:
+    """What makes messages: the names of the topic's fields, and what ``lists`` say of sensors."""
+    context = Context(names=settings.field_names)
     for path in lists:
         context.sensors.add(path)
     return context

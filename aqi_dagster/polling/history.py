@@ -18,7 +18,7 @@ from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.sensor_list import Sensor, SensorList
 from aqi_dagster.feeds.sources import Report
 from aqi_dagster.feeds.times import seconds_of
-from aqi_dagster.pipeline.decoding.fields import TIME_FIELD
+from aqi_dagster.message_fields import TIME_FIELD
 from aqi_dagster.polling.api import PassingFaultError, PurpleAir
 from aqi_dagster.polling.clock import FeedClock, day_of, in_words
 from aqi_dagster.polling.delivery import Delivery

@@ -19,7 +19,7 @@ from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.sensor_list import device_id
 from aqi_dagster.feeds.sources import Report
 from aqi_dagster.feeds.times import seconds_of
-from aqi_dagster.pipeline.decoding.fields import INDEX_FIELD, PM25_FIELD, TIME_FIELD
+from aqi_dagster.message_fields import INDEX_FIELD, PM25_FIELD, TIME_FIELD
 from aqi_dagster.polling.asking import NoReplyError, ask
 from aqi_dagster.polling.clock import FeedClock, in_words
 from aqi_dagster.polling.memory import Memory, Reading

@@ -10,8 +10,8 @@ from aqi_dagster.feeds.context import Context
 from aqi_dagster.feeds.purpleair import measured
 from aqi_dagster.feeds.sensor_list import Sensor
 from aqi_dagster.feeds.times import seconds_of
+from aqi_dagster.message_fields import INDEX_FIELD, PM25_FIELD
 from aqi_dagster.pipeline.decoding.definition import NUMBER
-from aqi_dagster.pipeline.decoding.fields import INDEX_FIELD, PM25_FIELD
 from aqi_dagster.polling.api import Table
 from aqi_dagster.polling.memory import Reading
 from aqi_dagster.sensors import even_spelling, identity

@@ -1,6 +1,7 @@
 """Feeds beside the pipeline: a process for each, started again when it dies, as AQI_FEED names them."""
 
 import logging
+import os
 import shlex
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.polling.exits import GIVEN_UP
+from aqi_dagster.polling.exits import GIVEN_UP, SUPERVISOR
 
 KINDS = ("purpleair", "local")
 
@@ -88,8 +89,9 @@ class _Watcher:
             with self._lock:
                 if self._ending.is_set():
                     return
+                environment = os.environ | {SUPERVISOR: str(os.getpid())}
                 # A group of its own: Ctrl-C reaches this process alone, which ends the feed.
-                self._process = subprocess.Popen(self._command, process_group=0)  # noqa: S603 (the operator's words)
+                self._process = subprocess.Popen(self._command, env=environment, process_group=0)  # noqa: S603
             status = self._process.wait()
             if self._ending.is_set():
                 return

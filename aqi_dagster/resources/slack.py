@@ -27,6 +27,11 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 
+    @property
+    def digest_after(self) -> timedelta:
+        """``digest_after_hours`` as a duration."""
+        return timedelta(hours=self.digest_after_hours)
+
     def dispatch(self, store: Store, source: Source | None = None) -> DispatchReport:
         """Send the alerts of ``store`` that are due; each names the ``source`` of the readings, if there is one."""
         post: Post | None = None
@@ -36,4 +41,4 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             def post(payload: dict[str, Any]) -> None:
                 webhook.post(credited(payload, *source) if source else payload)
 
-        return dispatch(store, post, timedelta(hours=self.digest_after_hours), self.dagster_url)
+        return dispatch(store, post, self.digest_after, self.dagster_url)

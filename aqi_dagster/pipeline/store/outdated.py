@@ -9,17 +9,18 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import OutdatedAnomaliesError, UnscoredWindowsError
+from aqi_dagster.errors import OutdatedAnomaliesError, UnjudgedWindowsError, UnscoredWindowsError
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.store.window_ledger import newest_scored, thinned_before
-from aqi_dagster.windows import WindowRange, week_start
+from aqi_dagster.pipeline.store.window_ledger import newest_judged, newest_scored
+from aqi_dagster.windows import WindowRange
 
 _OUTDATED_SCORES = """
 WITH judged AS (
     SELECT
         window_start,
-        CASE WHEN scored IS NULL THEN readings ELSE 0 END AS unscored,
-        greatest(readings - scored, 0) AS late,
+        CASE WHEN coalesce(scored, 0) = 0 THEN readings ELSE 0 END AS unscored,
+        CASE WHEN scored > 0 THEN greatest(readings - scored, 0) ELSE 0 END AS late,
         coalesce(revision < max(revision) OVER (ORDER BY window_start), false) AS stale,
         coalesce(
             scored > 0 AND (chain_start < $first_window OR parameters_hash <> $parameters_hash), false
@@ -67,6 +68,12 @@ FROM windows
 WHERE window_start < ? AND scored IS NOT NULL
 """
 
+_JUDGED_BEFORE = """
+SELECT count(*)
+FROM windows
+WHERE window_start < ? AND health_readings IS NOT NULL
+"""
+
 _OUTDATED_VERDICTS = """
 SELECT
     count(*) FILTER (classified IS DISTINCT FROM revision OR classified_health IS DISTINCT FROM health_revision),
@@ -87,21 +94,6 @@ WHERE
     )
 """
 
-_MISSING_STATES = """
-WITH needed AS (
-    SELECT sensor, max(window_start) AS window_start
-    FROM scored_readings
-    WHERE window_start >= $week AND window_start < $start
-    GROUP BY sensor
-), stored AS (
-    SELECT sensor, window_start
-    FROM detector_states
-    WHERE window_start >= $week AND window_start < $start
-)
-SELECT count(*)
-FROM needed ANTI JOIN stored USING (sensor, window_start)
-"""
-
 _UNSELECTED = """
 SELECT min(window_start), max(window_start)
 FROM windows
@@ -111,10 +103,17 @@ WHERE
     AND (selected IS DISTINCT FROM revision OR coalesce(selection_hash <> $selection_hash, false))
 """
 
+# A window that was scored before it held any reading left the detectors no more than one that was never scored.
 _UNSCORED = """
 SELECT min(window_start), max(window_start), sum(readings)
 FROM windows
-WHERE scored IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
+WHERE coalesce(scored, 0) = 0 AND readings > 0 AND window_start BETWEEN $first AND $last
+"""
+
+_UNJUDGED = """
+SELECT min(window_start), max(window_start)
+FROM windows
+WHERE health_readings IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
 """
 
 
@@ -123,9 +122,10 @@ class OutdatedScores:
     """Numbers of outdated scores by their kind, and the range of windows that mends them.
 
     ``late_readings`` came after their window was scored; ``stale_windows`` build on windows scored anew since;
-    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` are windows that were scored by
-    detectors that had learned readings from before the first window, or with other parameters, and windows before the
-    first one that are scored at all. ``windows`` is None exactly if all of these are 0.
+    ``unscored_readings`` lie in windows of which no reading was scored, passed over or run before they held any;
+    ``other_settings`` are windows that were scored by detectors that had learned readings from before the first window,
+    or with other parameters, and windows before the first one that are scored at all. ``windows`` is None exactly if
+    all of these are 0.
     """
 
     late_readings: int
@@ -140,13 +140,15 @@ class OutdatedHealth:
     """Windows whose sensors' health is not what one pass over all readings would give, and the range that mends it.
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
-    windows that did; ``other_settings`` were judged with other regions. ``windows`` is None exactly if all are 0.
+    windows that did; ``other_settings`` were judged with other regions, or lie before the first one. ``moved_sensors``
+    are sensors that belong to another region now than in a window, or to none. ``windows`` is None if all are 0.
     """
 
     unjudged: int
     stale: int
     other_settings: int
     windows: WindowRange | None
+    moved_sensors: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class OutdatedVerdicts:
 
 @dataclass(frozen=True)
 class UnscoredReadings:
-    """How many readings lie in windows that were never scored, and the range of these windows."""
+    """How many readings lie in windows of which no reading was ever scored, and the range of these windows."""
 
     readings: int
     windows: WindowRange
@@ -188,11 +190,15 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
 
 def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
     """What is outdated between ``first_window`` and the last window whose sensors were judged, with those regions."""
-    last = scalar(connection, "SELECT max(window_start) FROM windows WHERE health_readings > 0")
-    if last is None or last < first_window:
+    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), newest_judged(connection)
+    if last is None:
         return OutdatedHealth(0, 0, 0, None)
+    last = max(last, first_window)
     parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}
     ((unjudged, stale, other, first),) = connection.execute(_OUTDATED_HEALTH, parameters).fetchall()
+    if before:
+        # Running the first window drops them.
+        first, other = first_window, other + before
     windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
     return OutdatedHealth(unjudged, stale, other, windows)
 
@@ -212,7 +218,7 @@ def outdated_verdicts(
 
 
 def unscored_readings(connection: DuckDBPyConnection, windows: WindowRange) -> UnscoredReadings | None:
-    """Readings of those ``windows`` that were never scored; None if there are none."""
+    """Readings in those of ``windows`` of which no reading was ever scored; None if there are none."""
     ((first, last, readings),) = connection.execute(_UNSCORED, windows.bounds).fetchall()
     return None if first is None else UnscoredReadings(int(readings), WindowRange(first, last))
 
@@ -244,15 +250,13 @@ def require_selected(connection: DuckDBPyConnection, windows: WindowRange, selec
         )
 
 
-def first_window_to_run(connection: DuckDBPyConnection, start: datetime, first_window: datetime) -> datetime:
-    """The window from which scoring has to begin in order to reach ``start``: itself, or the first one of its week.
-
-    The detector states of every window are kept for some weeks, then only the last ones of each week. This looks up
-    which states exist, because a wrong clock may have thinned out too many or too few.
-    """
-    before = thinned_before(connection)
-    if before is None or start >= before:
-        return start
-    begin = max(week_start(start), first_window)
-    missing = scalar(connection, _MISSING_STATES, {"week": begin, "start": start})
-    return begin if missing else start
+def require_judged(connection: DuckDBPyConnection, windows: WindowRange) -> None:
+    """Raise :class:`UnjudgedWindowsError` if one of ``windows`` holds readings whose sensors were never judged."""
+    ((first, last),) = connection.execute(_UNJUDGED, windows.bounds).fetchall()
+    if first is not None:
+        required = WindowRange(first, last)
+        raise UnjudgedWindowsError(
+            f"Windows {windows} cannot be classified by the health of their sensors: that of {required} was never "
+            "judged. Materialize sensor_health and regional_windows of that range in one run.",
+            required,
+        )
