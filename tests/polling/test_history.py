@@ -53,11 +53,11 @@ def test_a_range_is_filled_in_pieces_that_the_api_allows_and_in_order_of_time(to
 
 def test_a_range_that_was_broken_off_is_gone_on_with(topic: Topic, tmp_path: Path) -> None:
     clock = StandingClock(NOW)
-    span = (BEGIN, BEGIN + 130 * DAY)
+    span = (BEGIN, BEGIN + 61 * DAY)
     with purpleair_server(Device(30_001), Device(30_002, 45.6), now=clock.time) as server:
         with filling(server, topic, tmp_path, clock) as (history, delivery, _):
             missing = history.missing(span, 10)
-            assert len(missing) == 6
+            assert len(missing) == 4
             server.faults = [None, None, *[Fault(503)] * 20]
             with pytest.raises(FeedError, match="the same command goes on"):
                 history.fill_all(missing, delivery)
@@ -66,7 +66,7 @@ def test_a_range_that_was_broken_off_is_gone_on_with(topic: Topic, tmp_path: Pat
             assert history.missing(span, 10) == missing[2:]
             history.fill_all(history.missing(span, 10), delivery)
         assert sent(topic) == server.served
-        assert len(server.served) == 2 * 130 * 144
+        assert len(server.served) == 2 * 61 * 144
 
 
 def test_the_range_is_named_in_one_way() -> None:

@@ -79,7 +79,7 @@ def lived_through(topic: Topic, folder: Path, hours: int, kills: int, seed: int)
     devices[3].silent = (BEGIN + 15_000, BEGIN + 40_000)
     with purpleair_server(*devices, now=clock.monotonic) as server:
         polls = hours * 6
-        when = {3 + (number + 1) * polls // (kills + 1) for number in range(kills)}
+        when = {3 + (number + 1) * polls // (kills + 2) for number in range(kills)}
         killer = Killer(server, clock, when, random.Random(seed))  # noqa: S311
         server.meanwhile = killer.before_answer
         deaths = 0
@@ -111,7 +111,7 @@ def start(server: PurpleAirServer, topic: Topic, folder: Path, end: float) -> su
 
 
 def test_a_feed_that_is_killed_among_faults_sends_each_reading_and_it_counts_once(topic: Topic, tmp_path: Path) -> None:
-    lived_through(topic, tmp_path, hours=2, kills=2, seed=1)
+    lived_through(topic, tmp_path, hours=3, kills=2, seed=1)
 
 
 @pytest.mark.long
