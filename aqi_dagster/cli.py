@@ -1,8 +1,8 @@
 """The command line: ``aqi-dagster``."""
 
 import os
+import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import click
@@ -10,15 +10,17 @@ from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.command_options import own_store
+from aqi_dagster.dev_command import dev
 from aqi_dagster.errors import AqiError
 from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.label_command import label
+from aqi_dagster.materialize_command import materialize
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
-from aqi_dagster.pipeline.reporting.pull_words import PullNumbers, pull_in_words
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
@@ -28,9 +30,8 @@ from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
 from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
-from aqi_dagster.setting_values import starts_window
 from aqi_dagster.settings import librdkafka_settings, load_settings
-from aqi_dagster.windows import parse_key, utc_now, window_key
+from aqi_dagster.windows import utc_now
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 SENSOR_LISTS = click.option(
@@ -101,46 +102,18 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
             click.echo(f"Created topic {topic} with {partitions} partitions.")
         with delivery_bar("sending") as delivered:
             sent = produce(config, topic, feed.messages(), delivered)
-        click.echo(f"Sent {sent:,} messages to topic {topic}.")
+        click.echo(f"Sent {counted(sent, 'message')} to topic {topic}.")
 
 
-@main.command()
-@click.option(
-    "--from", "first", required=True, metavar="ISO", help="Start of the first window, such as 2022-07-18T00:00."
-)
-@click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
-def materialize(first: str, last: str) -> None:
-    """Run a range of windows, and print them and what was pulled.
+main.add_command(materialize)
 
-    They run through the Dagster instance as a backfill's do, and show in its pages.
-    """
-    from aqi_dagster.runs import run_windows, use_dagster_home
 
-    use_dagster_home()
-    first_key, last_key = window_key(_window("--from", first)), window_key(_window("--to", last))
-    if first_key > last_key:
-        raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
-    settings = load_settings()
-
-    def tell(numbers: PullNumbers) -> None:
-        for line in pull_in_words(numbers, settings.first_window):
-            click.echo(line)
-
-    run_windows(first_key, last_key, tell)
-    with Store(settings.data_dir).reader() as connection:
-        rows = connection.execute(
-            "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
-            "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",
-            [parse_key(first_key), parse_key(last_key)],
-        ).fetchall()
-        pending = connection.execute("SELECT count(*) FROM slack_alerts WHERE status = 'pending'").fetchall()[0][0]
-    headers = ["region", "window (UTC)", "verdict", "sensors", "anomalies", "first event (UTC)", "max PM2.5, ug/m3"]
-    click.echo(tabulate(rows, headers, floatfmt=".2f") if rows else "No window of the range holds an anomaly.")
-    if pending:
-        alerts = "1 alert is pending" if pending == 1 else f"{pending} alerts are pending"
-        click.echo(
-            f"{alerts}: a running `make dev` sends what is pending within a minute, `aqi-dagster alert` at once."
-        )
+@main.command("feed", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run_feed(arguments: Sequence[str]) -> None:
+    """Ask PurpleAir's API, or sensors on the local network, for readings, and send them to the topic."""
+    # In the place of this process: a feed runs for months, and needs none of what is imported here.
+    os.execv(sys.executable, [sys.executable, "-m", "aqi_dagster.polling", *arguments])  # noqa: S606
 
 
 @main.command()
@@ -236,28 +209,4 @@ main.add_command(evaluate)
 
 main.add_command(label)
 
-
-@main.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
-def dev(port: int) -> None:
-    """Serve Dagster's pages on 127.0.0.1.
-
-    With KAFKA_BOOTSTRAP_SERVERS set it serves your own settings; otherwise the demo's readings, with the embedded
-    broker beside it and the simulated sensors going on to send.
-    """
-    from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import require_free, serve, use_dagster_home
-
-    require_free(port)
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        use_dagster_home()
-        serve(port)
-    else:
-        serve_demo(port)
-
-
-def _window(option: str, text: str) -> datetime:
-    try:
-        return starts_window(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None
+main.add_command(dev)

@@ -125,6 +125,13 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     return payload(f"{heading}, {span}: {summary}", heading, GREY, details)
 
 
+def credited(message: Block, source: str, address: str) -> Block:
+    """``message`` with a last line that says where the readings are from."""
+    shown, *others = message["attachments"]
+    line = context(f"Data from <{html.escape(address)}|{name(source)}>")
+    return {**message, "attachments": [{**shown, "blocks": [*shown["blocks"], line]}, *others]}
+
+
 def _correction(alert: Alert) -> str:
     told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
     why = "" if alert.told_before is None else f": {plain(alert.told_before)}"
