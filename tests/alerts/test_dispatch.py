@@ -5,7 +5,6 @@ from datetime import timedelta
 import pytest
 
 from aqi_dagster.errors import SlackError, SlackRefusedError
-from aqi_dagster.pipeline.alerts import dispatch as dispatching
 from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Manner, Post, dispatch
 from aqi_dagster.pipeline.alerts.local_time import LocalTime
 from aqi_dagster.pipeline.alerts.slack_blocks import DIGEST_LINES
@@ -81,23 +80,23 @@ def test_a_correction_mentions_what_was_told_before(store: Store, slack: Slack, 
     [(timedelta(), DispatchReport(sent=1)), (timedelta(microseconds=1), DispatchReport(digested=1))],
 )
 def test_a_window_that_ended_as_long_ago_as_digests_begin_is_told_by_itself(
-    store: Store, slack: Slack, post: Post, monkeypatch: pytest.MonkeyPatch, beyond: timedelta, report: DispatchReport
+    store: Store, slack: Slack, post: Post, beyond: timedelta, report: DispatchReport
 ) -> None:
     classify(store, ended=SMOKE)
-    monkeypatch.setattr(dispatching, "utc_now", lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER + beyond)
-    assert dispatch(store, post, DIGEST_AFTER) == report
+    then = Manner(clock=lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER + beyond)
+    assert dispatch(store, post, DIGEST_AFTER, then) == report
     assert len(slack.payloads) == 1
     assert outbox(store, "status, digest") == [("sent", bool(report.digested))]
 
 
 def test_a_window_at_that_border_that_slack_refuses_is_not_told_by_the_digest_either(
-    store: Store, slack: Slack, post: Post, monkeypatch: pytest.MonkeyPatch
+    store: Store, slack: Slack, post: Post
 ) -> None:
     classify(store, ended=SMOKE)
-    monkeypatch.setattr(dispatching, "utc_now", lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER)
+    then = Manner(clock=lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER)
     slack.answers = [Answer(400, "invalid_blocks"), Answer()]
     with pytest.raises(SlackRefusedError):
-        dispatch(store, post, DIGEST_AFTER)
+        dispatch(store, post, DIGEST_AFTER, then)
     assert len(slack.payloads) == 1
     assert outbox(store) == [("smoke", "pending")]
 

@@ -201,4 +201,5 @@ def _above(value: float, limit: float) -> str:
 def _some(title: str, things: Sequence[str], most: int = NAMED_IN_SENTENCE) -> str:
     """The first ``most`` of ``things`` in a line, which hold commas themselves."""
     more = [f"and {len(things) - most} more"] if len(things) > most else []
-    return f"{title}: {'; '.join([*map(in_one_line, things[:most]), *more])}"
+    named = [in_one_line(thing).rstrip(".") for thing in things[:most]]
+    return f"{title}: {'; '.join([*named, *more])}"
