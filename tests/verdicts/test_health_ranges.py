@@ -106,3 +106,19 @@ def test_a_late_reading_makes_21_days_stale_and_the_range_named_mends_them(histo
 def test_other_regions_are_named(history: Writer) -> None:
     judge(history, ENDED.first, ENDED.last, "other regions")
     assert outdated(history) == OutdatedHealth(0, 0, COUNT, ENDED)
+
+
+def test_windows_that_were_scored_but_never_judged_are_named(history: Writer) -> None:
+    """As a backfill of scores and verdicts alone leaves them, or an older release."""
+    assert outdated(history) == OutdatedHealth(COUNT, 0, 0, ENDED)
+    judge(history, ENDED.first, window_at(COUNT - 3))
+    assert outdated(history) == OutdatedHealth(2, 0, 0, WindowRange(window_at(COUNT - 2), LAST))
+
+
+def test_what_lies_before_a_later_first_window_is_named_until_that_drops_it(history: Writer) -> None:
+    judge(history, ENDED.first, LAST)
+    later = window_at(COUNT + 50)
+    assert outdated_health(history, later, "regions") == OutdatedHealth(0, 0, COUNT, WindowRange(later, later))
+    judge_windows(history, WindowRange(later, later), later, everywhere, "regions")
+    assert health(history) == []
+    assert outdated_health(history, later, "regions") == UP_TO_DATE

@@ -22,7 +22,7 @@ def outdated_health_in_words(outdated: OutdatedHealth) -> str:
         {
             "windows without health, or without what it looks back to": outdated.unjudged,
             "windows with health from before later readings": outdated.stale,
-            "windows with health by other regions": outdated.other_settings,
+            "windows with health by other settings": outdated.other_settings,
         }
     )
 

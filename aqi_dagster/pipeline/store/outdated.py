@@ -61,6 +61,18 @@ SELECT
 FROM judged
 """
 
+_LAST_JUDGED = """
+SELECT max(window_start)
+FROM windows
+WHERE readings > 0 AND (scored > 0 OR health_readings > 0)
+"""
+
+_JUDGED_BEFORE = """
+SELECT count(*)
+FROM windows
+WHERE window_start < ? AND health_readings > 0
+"""
+
 _SCORED_BEFORE = """
 SELECT count(*)
 FROM windows
@@ -148,7 +160,8 @@ class OutdatedHealth:
     """Windows whose sensors' health is not what one pass over all readings would give, and the range that mends it.
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
-    windows that did; ``other_settings`` were judged with other regions. ``windows`` is None exactly if all are 0.
+    windows that did; ``other_settings`` were judged with other regions, or lie before the first window. ``windows`` is
+    None exactly if all are 0.
     """
 
     unjudged: int
@@ -195,12 +208,17 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
 
 
 def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
-    """What is outdated between ``first_window`` and the last window whose sensors were judged, with those regions."""
-    last = scalar(connection, "SELECT max(window_start) FROM windows WHERE health_readings > 0")
-    if last is None or last < first_window:
+    """What is outdated between ``first_window`` and the last window that was judged or scored, with those regions."""
+    before = scalar(connection, _JUDGED_BEFORE, [first_window])
+    last = scalar(connection, _LAST_JUDGED)
+    if last is None or (last < first_window and not before):
         return OutdatedHealth(0, 0, 0, None)
+    last = max(last, first_window)
     parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}
     ((unjudged, stale, other, first),) = connection.execute(_OUTDATED_HEALTH, parameters).fetchall()
+    if before:
+        # Running the first window drops it.
+        first, other = first_window, other + before
     windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
     return OutdatedHealth(unjudged, stale, other, windows)
 
