@@ -4,7 +4,8 @@
 #                 PORT=3001 for another port
 # make test       format, lint, types and tests, in less than ten minutes
 # make test-long  the tests that take long: kills, spoilt messages and full readers in large numbers; an hour at most
-# make stress     those of `make test-long` that docs/guarantees.md has the figures of, and prints them
+# make stress     kills, spoilt messages, broken Kafka and whole lives of installations, in larger numbers; prints the
+#                 figures of docs/guarantees.md
 # make format     rewrite the code in its one format
 # make bench      measure against other ways to do the same
 # make setup      make .venv with what the pipeline and the demo need (the other targets do it when needed)
