@@ -99,12 +99,20 @@ class SlackRefusedError(SlackError):
     """Slack will never accept this message as it is."""
 
 
+class SlackAnswerError(SlackRefusedError):
+    """What answers in Slack's place says that all is well, but not as Slack does: it may have the message or not."""
+
+
 class BrokerMissingError(AqiError):
     """The embedded broker is not installed or did not start."""
 
 
 class InputFileError(AqiError):
     """A file of readings cannot be read."""
+
+
+class LabelError(AqiError):
+    """A label does not fit what is stored, or a file of labels cannot be used."""
 
 
 class RunFailedError(AqiError):

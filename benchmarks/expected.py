@@ -10,7 +10,7 @@ from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
 from aqi_dagster.pipeline.regions.base import OneRegion
-from aqi_dagster.pipeline.verdicts.classify import judge_regions
+from aqi_dagster.pipeline.verdicts.classify_windows import judge_regions
 from aqi_dagster.pipeline.verdicts.regional_window import Anomaly
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import utc_now, window_start

@@ -12,7 +12,7 @@ from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import WindowRange, parse_key
 from benchmarks.pipeline import results

@@ -1,5 +1,6 @@
 """What the schedule asks for, and when the sensor has Slack told."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,22 +11,25 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from aqi_dagster.assets.regional_windows import regional_windows
-from aqi_dagster.automation import classified_windows, lacking_windows, twice_a_day
+from aqi_dagster.automation import classified_windows, lacking_windows, twice_a_day, waiting_alerts
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.partitions import FIRST_WINDOW, range_tags
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.verdicts.outbox import due_alerts, record_attempt, record_failure, record_sent
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, utc_now, window_key
 from tests.support.jobs import MicroBatch
 from tests.support.messages import message, take_in
+from tests.support.outbox import classify as classify_recent
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.verdicts import SMOKE
 from tests.support.waiting import LIMIT_SECONDS
 from tests.support.window_readings import readings
 
@@ -215,6 +219,34 @@ def test_the_sensor_requests_one_alert_run_for_each_run_that_classified_windows(
     assert [request.run_key for request in observe(instance, seen.cursor).run_requests or []] == [run_id]
 
 
+def wait(instance: dg.DagsterInstance) -> SensorExecutionData:
+    resources = defs().resources or {}
+    with dg.build_sensor_context(
+        instance=instance, resources={name: resources[name] for name in ("slack", "warehouse")}
+    ) as context:
+        return waiting_alerts.evaluate_tick(context)
+
+
+def test_alerts_that_wait_are_tried_again_once_their_pause_is_over(instance: dg.DagsterInstance, store: Store) -> None:
+    assert waiting_alerts.default_status == dg.DefaultSensorStatus.RUNNING
+    assert "no published copy" in (wait(instance).skip_message or "")
+    classify_recent(store, ended=SMOKE)
+    store.publish()
+    assert "is tried again at" in (wait(instance).skip_message or "")
+    with store.exclusive() as writer:
+        (alert,) = due_alerts(writer)
+        record_attempt(writer, [alert.alert_id], utc_now() - timedelta(minutes=5))
+        record_failure(writer, [alert.alert_id], "pending", "HTTP 503", utc_now())
+    store.publish()
+    (request,) = wait(instance).run_requests or []
+    # One request for each attempt, however often the sensor looks.
+    assert (wait(instance).run_requests or [])[0].run_key == request.run_key
+    with store.exclusive() as writer:
+        record_sent(writer, {alert.alert_id: "smoke"}, False, utc_now())
+    store.publish()
+    assert wait(instance).skip_message == "No alert of a recent window waits."
+
+
 NEWEST = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in (500, 501)]
 
 SCHEDULED = {"dagster/schedule_name": twice_a_day.name}
@@ -265,6 +297,19 @@ def test_a_scheduled_run_that_pulls_an_old_reading_is_answered_by_the_old_window
         assert rows(connection, "SELECT count(*) FROM windows WHERE classified IS NULL OR classified <> revision") == [
             (0,)
         ]
+
+
+def test_a_wiped_store_is_made_again_although_its_copy_and_dagsters_records_are_still_there(job: MicroBatch) -> None:
+    """As one from a backup is brought up to date: the tick sees the copy, and its run what the store lacks."""
+    job.topic.send([message("45.1, -122", FIRST_WINDOW + timedelta(minutes=5), 5.0)])
+    job.run(KEYS[0], KEYS[0])
+    job.run(*NEWEST)
+    before = answer(job, None)
+    shutil.rmtree(job.store.private.parent)
+    fail(job, SCHEDULED)
+    requests = answer(job, before.cursor).run_requests or []
+    ranges = [WindowRange.of_keys(*requested(request)) for request in requests]
+    assert [start for windows in ranges for start in windows] == [*WindowRange.of_keys(KEYS[0], NEWEST[1])]
 
 
 def test_a_run_that_no_schedule_started_is_not_answered(job: MicroBatch) -> None:

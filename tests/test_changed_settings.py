@@ -58,6 +58,18 @@ def run_of_the_newest_window(ran: Pipeline) -> type[Exception] | None:
     return None
 
 
+def test_a_sensor_of_which_it_is_said_later_that_it_is_inside_is_named_where_it_was_counted() -> None:
+    with pipeline() as ran:
+        inside = message(SENSORS[0], LAST.last + timedelta(hours=11, minutes=59), 9.0, location_type="1")
+        ran.pull(readings())
+        ran.run(WindowRange(CHOICES.first_window, LAST.last))
+        ran.pull([inside])
+        ran.run(LAST)
+        assert WindowRange(FIRST_WINDOW, LAST.last) in ran.named()
+        ran.mend()
+        assert known(ran) == one_pass([*readings(), inside], ran.choices, LAST.last)
+
+
 def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
     """As a backfill of the last asset alone would."""
     with pipeline() as ran:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from aqi_dagster.errors import ClockError, DetectorStateError, RangeRequiredError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.regions.geocoding import NearestTown
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
@@ -58,6 +59,7 @@ RUNS = st.tuples(
     st.sampled_from([STEPS, STEPS, STEPS, ("judge",), ("score",), ("select",), ("classify",), ("score", "select")]),
 )
 PULLS = st.tuples(st.just("pull"), st.one_of(st.none(), st.integers(-2, len(WINDOWS) * 12)))
+MOVES = st.tuples(st.sampled_from(["looked up", "inside", "outside"]), st.sampled_from(SENSORS))
 CHANGES = st.tuples(st.just("change"), st.sampled_from(OTHER_SETTINGS))
 STORES = st.tuples(st.sampled_from(["back up", "restore", "wipe", "mend", "mend"]))
 
@@ -72,6 +74,13 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
                 ran.pull() if hour is None else ran.pull_at(FIRST_WINDOW + timedelta(hours=hour))
         case ("change", other):
             ran.change(**other)
+        case ("looked up", sensor):
+            answer = [sensor, NearestTown.method, f"County {sensor[:4]}", FIRST_WINDOW]
+            ran.connection.execute("DELETE FROM sensor_regions WHERE sensor = ?", [sensor])
+            ran.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", answer)
+        case (("inside" | "outside") as place, sensor):
+            location = int(place == "inside")
+            ran.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [location, sensor])
         case ("back up",):
             backup.unlink(missing_ok=True)
             ran.back_up(backup)
@@ -103,12 +112,13 @@ def live(seed: int, events: Sequence[tuple[Any, ...]], backup: Path) -> None:
         ran.mend()
         straight.choices = ran.choices
         straight.pull(shuffled[2::3] + shuffled[1::3] + shuffled[::3])
+        straight.place_sensors(ran)
         straight.run(WindowRange(ran.choices.first_window, WINDOWS[-1]))
         assert differences(ran.tables(), straight.tables()) == {}
         assert pulled(ran.connection) == pulled(straight.connection)
 
 
-EVENTS = st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, STORES), max_size=12)
+EVENTS = st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES, STORES), max_size=12)
 
 
 @given(seed=st.integers(0, 2**32), events=EVENTS)

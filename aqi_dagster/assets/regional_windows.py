@@ -15,7 +15,7 @@ from aqi_dagster.assets.window_stories import log_verdicts, plot_metadata, serie
 from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.reporting.window_numbers import alert_numbers
 from aqi_dagster.pipeline.store.comparing import differences
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource

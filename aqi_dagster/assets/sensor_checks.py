@@ -10,14 +10,13 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.assets.checks import named
 from aqi_dagster.partitions import FIRST_WINDOW
+from aqi_dagster.pipeline.health.health_table import read_health
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
 from aqi_dagster.pipeline.readings.silent_sensors import sensors_reporting, texts_of_one_device
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.reporting.outdated_words import outdated_health_in_words
-from aqi_dagster.pipeline.store.outdated import outdated_health
 from aqi_dagster.pipeline.store.window_ledger import newest_window
-from aqi_dagster.pipeline.verdicts.health import regions_hash
 from aqi_dagster.pipeline.verdicts.implausible import absurd_readings
-from aqi_dagster.pipeline.verdicts.sensor_health import read_health
 from aqi_dagster.windows import window_key
 
 SENSORS_REPORT = dg.AssetCheckSpec(
@@ -106,7 +105,7 @@ def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg
 
 def health_up_to_date(connection: DuckDBPyConnection, regions: Regions) -> dg.AssetCheckResult:
     """Evaluate :data:`HEALTH_UP_TO_DATE` for these ``regions``."""
-    outdated = outdated_health(connection, FIRST_WINDOW, regions_hash(regions))
+    outdated = all_outdated_health(connection, FIRST_WINDOW, regions)
     description = "The health of all sensors is as one pass over all readings gives it."
     if outdated.windows is not None:
         description = f"{outdated_health_in_words(outdated)}: materialize {outdated.windows} in one run."
@@ -119,6 +118,7 @@ def health_up_to_date(connection: DuckDBPyConnection, regions: Regions) -> dg.As
             "unjudged_windows": outdated.unjudged,
             "stale_windows": outdated.stale,
             "windows_of_other_settings": outdated.other_settings,
+            "moved_sensors": outdated.moved_sensors,
         },
     )
 

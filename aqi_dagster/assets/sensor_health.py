@@ -15,9 +15,9 @@ from aqi_dagster.assets.sensor_checks import (
     values_plausible,
 )
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, health_numbers
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource

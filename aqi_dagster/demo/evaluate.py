@@ -6,7 +6,7 @@ detector and thresholds. All sensors of a set are taken as one region.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,18 +21,21 @@ from aqi_dagster.feeds.finding import LINES, TABLE, ending, find_files
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, produce
 from aqi_dagster.feeds.sources import Report
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
 from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import TopicReader
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
+from aqi_dagster.pipeline.verdicts.label_files import read_label_file
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import WindowRange, utc_now, window_key, window_start
 
 TOPIC = "evaluation"
@@ -63,7 +66,7 @@ class Result:
 
     name: str
     rules: str
-    smoke: Agreement[datetime]
+    smoke: Agreement[str]
     pairs: Agreement[SensorWindow]
 
     @property
@@ -84,8 +87,8 @@ class Result:
     def details(self) -> Iterator[str]:
         """What was missed and what was false, by name."""
         things = {
-            "smoke windows missed": sorted(map(window_key, self.smoke.missed)),
-            "smoke verdicts false": sorted(map(window_key, self.smoke.false)),
+            "smoke windows missed": sorted(self.smoke.missed),
+            "smoke verdicts false": sorted(self.smoke.false),
             "broken sensors missed, in windows": by_sensor(self.pairs.missed),
             "sensors named that are not known to be broken, in windows": by_sensor(self.pairs.false),
         }
@@ -98,22 +101,24 @@ def evaluate_folder(folder: Path) -> str:
     """The table and the details of all readings in ``folder`` of which there is a truth.
 
     The truth of ``NAME.ndjson.gz`` is ``NAME.json``, or a file whose name is the beginning of that name up to a ``_``:
-    in the same folder, or in one named ``truth`` in it or beside it. Raises ``InputFileError`` if no file has one.
+    in the same folder, or in one named ``truth`` in it or beside it. Exported labels, ``NAME.labels.json``, correct it,
+    or stand in its place: then only what is labelled counts. Raises ``InputFileError`` if no file has one.
     """
     results, without = [], []
+    names = load_settings().field_names
     for file in find_files([folder], Report()):
         if ending(file) not in (*LINES, *TABLE):
             continue
         name = file.name.partition(".")[0]
-        if (path := _truth_of(name, folder)) is None:
+        if (truth := _truth_of(name, folder)) is None:
             without.append(file.name)
         else:
-            with opened_feed([file], utc_now()) as feed:
-                results += _evaluate(name, feed.messages(), Truth.read(path))
+            with opened_feed([file], utc_now(), names=names) as feed:
+                results += _evaluate(name, feed.messages(), truth, names)
     if not results:
         raise InputFileError(f"{folder}: no file of truth beside {', '.join(without)}; docs/verdicts.md has the form.")
     passed_over = [f"Passed over, as there is no truth of them: {', '.join(without)}"] if without else []
-    return "\n".join([_text(results), *passed_over])
+    return "\n".join([text_of(results), *passed_over])
 
 
 def evaluate_summer() -> str:
@@ -121,16 +126,16 @@ def evaluate_summer() -> str:
     end = window_start(utc_now())
     begin = end - timedelta(days=DAYS)
     summer = Summer(begin)
-    return _text(_evaluate("summer", summer.messages(begin, end), Truth.of_summer(summer, end)))
+    return text_of(_evaluate("summer", summer.messages(begin, end), Truth.of_summer(summer, end)))
 
 
-def _evaluate(name: str, messages: Iterable[Message], truth: Truth) -> list[Result]:
-    """What each rule set finds in ``messages``."""
+def _evaluate(name: str, messages: Iterable[Message], truth: Truth, names: FieldNames = OWN_NAMES) -> list[Result]:
+    """What each rule set finds in ``messages``, whose fields have these ``names``."""
     with TemporaryDirectory() as folder, EmbeddedBroker() as broker, Store(Path(folder)).exclusive() as writer:
         config = {"bootstrap.servers": broker.bootstrap_servers}
         create_topic(config, TOPIC, 1)
         produce(config, TOPIC, messages)
-        pull(writer, TopicReader(config, TOPIC), PullPolicy())
+        pull(writer, TopicReader(config, TOPIC), PullPolicy(field_names=names))
         ((first, last),) = writer.execute("SELECT min(window_start), max(window_start) FROM windows").fetchall()
         if first is None:
             raise InputFileError(f"{name}: no line is a reading")
@@ -145,18 +150,34 @@ def _result(writer: Writer, name: str, rules: str, windows: WindowRange, truth: 
     classified = classify_windows(writer, windows, _REGION, rules=RULE_SETS[rules])
     smoke = {start for start, judged in classified.items() if any(row.verdict == "smoke" for row in judged)}
     named = set(writer.execute(_NAMED[rules]).fetchall())
-    return Result(name, rules, Agreement(smoke, truth.smoke_windows), Agreement(named, truth.broken))
+    windows_known = None if truth.windows is None else set(map(window_key, truth.windows))
+    found, true = set(map(window_key, smoke)), set(map(window_key, truth.smoke_windows))
+    return Result(
+        name,
+        rules,
+        Agreement.among(windows_known, found, true),
+        Agreement.among(truth.pairs, named, truth.broken),
+    )
 
 
-def _truth_of(name: str, folder: Path) -> Path | None:
-    """The file of truth with the longest name that fits."""
+def _truth_of(name: str, folder: Path) -> Truth | None:
+    """What the file of truth says whose name fits best, corrected by what the file of labels says."""
+    truth, labels = _file_of(name, folder, ".json"), _file_of(name, folder, ".labels.json")
+    if truth is None:
+        return None if labels is None else Truth.read(labels)
+    return Truth.read(truth) if labels is None else Truth.read(truth).corrected_by(read_label_file(labels))
+
+
+def _file_of(name: str, folder: Path, suffix: str) -> Path | None:
+    """The file of that ``suffix`` with the longest name that fits."""
     places = [folder, folder / "truth", folder.resolve().parent / "truth"]
     parts = name.split("_")
     names = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    paths = (place / f"{begin}.json" for begin in names for place in places)
+    paths = (place / f"{begin}{suffix}" for begin in names for place in places)
     return next((path for path in paths if path.is_file()), None)
 
 
-def _text(results: list[Result]) -> str:
+def text_of(results: list[Result]) -> str:
+    """The table of ``results``, and their details."""
     table = tabulate([result.row for result in results], _HEADERS)
     return "\n".join([table, "", *(line for result in results for line in result.details())])

@@ -2,14 +2,16 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Generic, Self, TypeVar
 
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.errors import InputFileError
+from aqi_dagster.pipeline.verdicts.label_files import parse_labels
+from aqi_dagster.pipeline.verdicts.labels import Label
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key, window_start
 
 Thing = TypeVar("Thing")
@@ -20,22 +22,29 @@ SensorWindow = tuple[str, datetime]
 
 @dataclass(frozen=True)
 class Truth:
-    """The windows (starts, naive UTC) with smoke, and the sensors that were broken in a window."""
+    """The windows (starts, naive UTC) with smoke, and the sensors that were broken in a window.
+
+    ``windows`` and ``pairs`` are those of which the truth is known at all; None stands for all there are.
+    """
 
     smoke_windows: frozenset[datetime]
     broken: frozenset[SensorWindow]
+    windows: frozenset[datetime] | None = None
+    pairs: frozenset[SensorWindow] | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """The truth in a JSON file: ``smoke_windows`` are starts, ``broken`` are pairs of a start and a sensor.
 
-        Raises ``InputFileError`` if it is of another form.
+        It may be a file of exported labels, too. Raises ``InputFileError`` if it is of another form.
         """
         try:
             content = json.loads(path.read_text())
+            if "labels" in content:
+                return cls(frozenset(), frozenset(), frozenset(), frozenset()).corrected_by(parse_labels(content))
             smoke = frozenset(map(_start, content["smoke_windows"]))
             broken = frozenset((str(sensor), _start(start)) for start, sensor in content["broken"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputFileError(f"{path} is no file of truth ({error!r}); docs/verdicts.md has the form.") from error
         return cls(smoke, broken)
 
@@ -53,6 +62,21 @@ class Truth:
         }
         return cls(frozenset(smoke), frozenset(broken))
 
+    def corrected_by(self, labels: Sequence[Label]) -> Self:
+        """The same with what ``labels`` say; there is smoke in a window if there is in one of its regions."""
+        starts = {label.subject.window_start for label in labels if label.subject.region}
+        smoke = {label.subject.window_start for label in labels if label.truth == "smoke"}
+        of_sensors = [label for label in labels if label.subject.sensor]
+        pairs = {(label.subject.sensor, label.subject.window_start): label.truth == "broken" for label in of_sensors}
+        broken = {pair for pair, is_broken in pairs.items() if is_broken}
+        return replace(
+            self,
+            smoke_windows=self.smoke_windows - starts | smoke,
+            broken=self.broken - pairs.keys() | broken,
+            windows=None if self.windows is None else self.windows | starts,
+            pairs=None if self.pairs is None else self.pairs | pairs.keys(),
+        )
+
 
 @dataclass(frozen=True)
 class Agreement(Generic[Thing]):
@@ -60,6 +84,11 @@ class Agreement(Generic[Thing]):
 
     found: Set[Thing]
     true: Set[Thing]
+
+    @classmethod
+    def among(cls, known: Set[Thing] | None, found: Set[Thing], true: Set[Thing]) -> Self:
+        """The same among what is ``known``; None stands for all."""
+        return cls(found if known is None else found & known, true)
 
     @property
     def recall(self) -> str:

@@ -1,7 +1,7 @@
 """Readings beside their truth: what each rule set finds, counted and named."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,8 @@ from aqi_dagster.demo.evaluate import evaluate_folder
 from aqi_dagster.demo.summer import DAYS, Summer
 from aqi_dagster.demo.truth import Agreement, Truth, by_sensor
 from aqi_dagster.errors import InputFileError
-from aqi_dagster.windows import WINDOW_LENGTH
+from aqi_dagster.pipeline.verdicts.label_files import read_label_file
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.messages import FIRST_WINDOW, RawMessage
 from tests.support.window_readings import SENSORS, STARTS, readings
 
@@ -88,3 +89,39 @@ def test_the_truth_of_a_summer_are_its_labels() -> None:
     labels = Summer(FIRST_WINDOW).expected_verdicts(end)
     assert truth.smoke_windows | {window for _, window in truth.broken} == set(labels)
     assert max(truth.smoke_windows) + WINDOW_LENGTH <= end
+
+
+def entry(window: datetime, truth: str, **subject: str) -> dict[str, str]:
+    judged = "nothing" if "region" in subject else "no fault"
+    at = {"window": window_key(window), "labelled_at": "2022-08-01T00:00:00"}
+    return {**at, **subject, "truth": truth, "judged": judged}
+
+
+LABELS = [
+    entry(STARTS[1], "smoke", region="Valley"),
+    entry(STARTS[0], "fine", sensor=SENSORS[0]),
+    entry(STARTS[1], "broken", sensor=BROKEN),
+]
+
+
+def test_only_what_is_labelled_counts_where_labels_stand_for_the_truth(folder: Path) -> None:
+    (folder / "valley.json").rename(folder / "elsewhere.json")
+    (folder / "valley.labels.json").write_text(json.dumps({"labels": LABELS}))
+    told = evaluate_folder(folder)
+    table = [[*filter(None, map(str.strip, line.split("  ")))] for line in told.splitlines()]
+    assert ["valley_autumn", "network", "1 of 1", "1 of 1", "1 of 1", "1 of 1", "1 of 1", "1 of 1"] in table
+
+
+def test_labels_correct_the_truth(tmp_path: Path) -> None:
+    path = tmp_path / "labels.json"
+    path.write_text(json.dumps({"labels": LABELS}))
+    labels = read_label_file(path)
+    whole = Truth(frozenset(STARTS[:1]), frozenset({(SENSORS[0], STARTS[0]), (SENSORS[1], STARTS[0])}))
+    corrected = whole.corrected_by(labels)
+    assert corrected == Truth(frozenset(STARTS[:2]), frozenset({(SENSORS[1], STARTS[0]), (BROKEN, STARTS[1])}))
+    assert Truth.read(path) == Truth(
+        frozenset(STARTS[1:2]),
+        frozenset({(BROKEN, STARTS[1])}),
+        frozenset(STARTS[1:2]),
+        frozenset({(SENSORS[0], STARTS[0]), (BROKEN, STARTS[1])}),
+    )

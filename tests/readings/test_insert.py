@@ -1,8 +1,7 @@
 """From messages to rows: every message becomes what the definition says, repeats are marked, and the tables add up."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from random import Random
 
@@ -15,23 +14,13 @@ from aqi_dagster.pipeline.readings.insert import Ingested, ingest
 from aqi_dagster.windows import WINDOW_LENGTH, window_start
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, at, chunk, message, take_in
 from tests.support.spoiled_messages import by_definition, spoiled
-from tests.support.tables import rows
+from tests.support.tables import rows, undone
 
 ON_A_SHARED_DATABASE = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 """Each example undoes what it wrote."""
 
 HERE = "45.5, -122.6"
 THERE = "45.5, -122.7"
-
-
-@contextmanager
-def undone(connection: DuckDBPyConnection) -> Iterator[None]:
-    """Undo at the end what the block writes."""
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
 
 
 def assert_as_defined(connection: DuckDBPyConnection, messages: Sequence[RawMessage]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.lacking import lacking
 from tests.support.waiting import LIMIT_SECONDS
 
 _SMALL_DISK = """
@@ -35,7 +36,7 @@ def on_small_disk(code: str, folder: Path) -> list[str]:
     """
     trial = [*_OWN_DISK, _MOUNT, "sh", str(folder), "true"]
     if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True).returncode != 0:
-        pytest.skip("not on this machine: a disk of one's own (unshare and mount)")
+        pytest.skip(lacking("a disk of one's own (unshare and mount)"))
     return _lines([*_OWN_DISK, _MOUNT, "sh", str(folder), sys.executable, "-c", _SMALL_DISK + code, str(folder)])
 
 
@@ -47,7 +48,7 @@ def without_privileges(code: str, *arguments: object) -> list[str]:
     command = [sys.executable, "-c", code, *map(str, arguments)]
     if os.getuid() == 0:
         if shutil.which("setpriv") is None:
-            pytest.skip("not on this machine: setpriv, for a root that file modes bind")
+            pytest.skip(lacking("setpriv, for a root that file modes bind"))
         command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *command]
     return _lines(command)
 

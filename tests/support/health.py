@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from aqi_dagster.pipeline.health.health_table import SensorHealth, read_health
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.store.sql import Writer, scalar
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
 from aqi_dagster.pipeline.verdicts.network_rules import Judgement, judge
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth, read_health
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, message, take_in
 

@@ -15,18 +15,19 @@ from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalie
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.reporting.status import Choices, StoreStatus, store_status
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.sql import Writer, registered, run_script, scalar
-from aqi_dagster.pipeline.verdicts.classify import NOTEBOOK_RULES, classify_windows
-from aqi_dagster.pipeline.verdicts.health import regions_hash, sensors_to_judge
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import NOTEBOOK_RULES, classify_windows
 from aqi_dagster.windows import WindowRange
 from tests.support.clocks import clock_at
 from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage
 from tests.support.results import differences, results
+from tests.support.tables import rows
 from tests.support.topic_log import TopicLog
 
 REGION = RegionChoice("name", "Lake Tahoe", None, "", "", "Elsewhere")
@@ -117,6 +118,13 @@ class Pipeline:
         """What must not depend on how it came about."""
         return results(self.connection, self.choices.parameters)
 
+    def place_sensors(self, other: "Pipeline") -> None:
+        """Take over where sensors are from another pipeline."""
+        for sensor, inside in rows(other.connection, "SELECT sensor, location_type FROM sensors"):
+            self.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [inside, sensor])
+        for looked_up in rows(other.connection, "SELECT * FROM sensor_regions"):
+            self.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", list(looked_up))
+
     def back_up(self, copy: Path) -> None:
         """Copy the store into a file, which must not be there."""
         with _attached(self.connection, copy):
@@ -167,10 +175,17 @@ def known(ran: Pipeline) -> dict[str, Any]:
     return ran.tables()
 
 
-def one_pass(messages: Sequence[RawMessage], choices: Choices, last: datetime) -> dict[str, Any]:
-    """The results of one pull and one run of all windows up to ``last`` by the settings ``choices``."""
+def one_pass(
+    messages: Sequence[RawMessage], choices: Choices, last: datetime, ran: Pipeline | None = None
+) -> dict[str, Any]:
+    """The results of one pull and one run of all windows up to ``last`` by the settings ``choices``.
+
+    Where sensors are is taken from another pipeline, which ``ran``.
+    """
     with pipeline(choices) as straight:
         straight.pull(messages)
+        if ran is not None:
+            straight.place_sensors(ran)
         straight.run(WindowRange(choices.first_window, last))
         return straight.tables()
 

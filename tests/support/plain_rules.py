@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from statistics import fmean, median
 
-from aqi_dagster.pipeline.verdicts.aqi import corrected_pm25
+from aqi_dagster.pipeline.aqi import corrected_pm25
 
 
 @dataclass(frozen=True)

@@ -138,7 +138,9 @@ def _spelled(column: str, value: Any) -> Any:
     """``value`` as something to count, as it is but for the names of sensors."""
     if column == "sensor":
         return _even(value)
-    return tuple(sorted({_even(sensor) for sensor in value})) if column == "sensors" else value
+    if column == "sensors":
+        return tuple(sorted({_even(sensor) for sensor in value}))
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _even(sensor: str) -> str:

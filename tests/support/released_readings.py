@@ -24,6 +24,9 @@ SENSORS = ["39.1, -120.0", "39.2, -120.05", "39.3, -119.95"]
 ONE_DEVICE = ["38.9,-120.1", "38.9, -120.1"]
 """What one device calls itself."""
 
+NAMES = {SENSORS[0]: "Alder", SENSORS[1]: "Birch"}
+"""What the messages of some sensors say that they are called; they stand outside. Version 5 is the first to take it."""
+
 AT_ONCE = WINDOWS[1] + timedelta(hours=3)
 """Time of the reading that came under both names of the device."""
 
@@ -91,4 +94,6 @@ def _reading(sensor: str, time: datetime) -> RawMessage:
     number = (time - FIRST_WINDOW) // timedelta(minutes=5)
     pm25 = _PLUMES.get((time, sensor), 4 + number % 7 / 2)
     further = dict.fromkeys(OPTIONAL_NUMBERS.values(), "12") | {"Temperature_F": "71", "Humidity_%": "38"}
+    if sensor in NAMES:
+        further |= {"sensor_name": NAMES[sensor], "location_type": "0"}
     return message(sensor, time, pm25, entry_id=str(number), **further)

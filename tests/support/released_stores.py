@@ -51,6 +51,7 @@ RELEASES = {
     "16fd7a1": 2,
     "3ce5f78": 3,
     "f783f78": 3,
+    "5b36775": 5,
 }
 """Commits after which the schema was another, and the last one of all, with the version that each gave it."""
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.regions.base import OneRegion
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.windows import WindowRange
 
 REGION = OneRegion("Lake Tahoe")

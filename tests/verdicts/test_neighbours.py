@@ -10,13 +10,13 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.alerts.wording import surroundings
+from aqi_dagster.pipeline.health.health_table import health_by_window
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.neighbours import Neighbours, find_neighbours
-from aqi_dagster.pipeline.verdicts.sensor_health import health_by_window
 from aqi_dagster.windows import WindowRange
 from tests.support.alert_examples import SMOKE as ALERT
 from tests.support.messages import FIRST_WINDOW, message, take_in

@@ -14,15 +14,16 @@ from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
-from aqi_dagster.pipeline.verdicts.classify import classify_windows
-from aqi_dagster.pipeline.verdicts.judge_windows import judge_windows
+from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange
 from tests.support.health import REGION_NAME, everywhere
+from tests.support.lacking import lacking
 from tests.support.messages import ALLOWANCE, at
 from tests.support.places import SHARED
 from tests.support.tables import rows
@@ -53,7 +54,7 @@ SETS = [
 def shared_file(*parts: str) -> Path:
     path = SHARED.joinpath(*parts)
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(lacking(path))
     return path
 
 

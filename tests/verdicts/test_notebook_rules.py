@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import variation
 
 from aqi_dagster.pipeline.regions.base import OneRegion
-from aqi_dagster.pipeline.verdicts.classify import judge_regions
+from aqi_dagster.pipeline.verdicts.classify_windows import judge_regions
 from aqi_dagster.pipeline.verdicts.notebook_rules import smoke_or_malfunction
 from aqi_dagster.pipeline.verdicts.regional_window import Anomaly, RegionalWindow
 from tests.support.messages import at

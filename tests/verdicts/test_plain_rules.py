@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqi_dagster.pipeline.verdicts.health_rules import judge_health
+from aqi_dagster.pipeline.health.health_rows import judge_health
+from aqi_dagster.pipeline.health.health_table import HEALTH_SCHEMA, SensorHealth, sensor_health
 from aqi_dagster.pipeline.verdicts.network_rules import assess, judge
-from aqi_dagster.pipeline.verdicts.sensor_health import HEALTH_SCHEMA, SensorHealth, sensor_health
 from tests.support.health import REGION_NAME, window_at
 from tests.support.plain_rules import Air, Hour, PlainHealth, PlainRules
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 from statistics import median
 
-from aqi_dagster.pipeline.alerts.numbers import rounded
+from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
@@ -71,6 +71,8 @@ def reason(alert: Alert | RegionalWindow) -> str:
     """Why the verdict is what it is, by the rule that decided it."""
     if isinstance(alert, Alert) and alert.kind == "weekly":
         return _some(counted(len(alert.implausible or []), "sensor"), alert.implausible or [], WEEKLY_NAMED)
+    if alert.verdict == "withdrawn" and isinstance(alert, Alert) and alert.kind == "sensor":
+        return "judged anew, it neither broke nor was well again in this window"
     if alert.verdict == "well":
         return "no fault in the last two windows in which it took part"
     if alert.reason is not None:

@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import ThinnedStatesError
 from aqi_dagster.pipeline.detection.detector_states import drop_all_but_weekly_states
-from aqi_dagster.pipeline.store.outdated import first_window_to_run
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import newest_scored, record_thinning, thinned_before
 from aqi_dagster.windows import WindowRange, utc_now, week_start, window_key

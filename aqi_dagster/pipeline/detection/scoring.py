@@ -28,7 +28,8 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.progress import ScoredWindow, ScoringProgress
 from aqi_dagster.pipeline.detection.retention import require_states
 from aqi_dagster.pipeline.read_ahead import read_ahead
-from aqi_dagster.pipeline.store.outdated import first_window_to_run, unscored_readings
+from aqi_dagster.pipeline.store.outdated import unscored_readings
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import Writer, registered, transaction
 from aqi_dagster.pipeline.store.window_ledger import forget_scores_before, record_scores
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key

@@ -1,7 +1,7 @@
 """Sentences on outdated results, which checks and ``aqi-dagster status`` share."""
 
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, OutdatedScores, OutdatedVerdicts
-from aqi_dagster.pipeline.verdicts.classify import Misplaced
+from aqi_dagster.pipeline.verdicts.classify_windows import Misplaced
 
 
 def outdated_scores_in_words(outdated: OutdatedScores) -> str:
@@ -22,7 +22,8 @@ def outdated_health_in_words(outdated: OutdatedHealth) -> str:
         {
             "windows without health, or without what it looks back to": outdated.unjudged,
             "windows with health from before later readings": outdated.stale,
-            "windows with health by other settings": outdated.other_settings,
+            "windows with health by other regions": outdated.other_settings,
+            "sensors whose region has become another since": outdated.moved_sensors,
         }
     )
 

@@ -9,6 +9,8 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
+from aqi_dagster.pipeline.readings.accounting import readings_before
 from aqi_dagster.pipeline.readings.offsets import topic_generation
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.store.outdated import (
@@ -16,14 +18,12 @@ from aqi_dagster.pipeline.store.outdated import (
     OutdatedScores,
     OutdatedVerdicts,
     UnscoredReadings,
-    outdated_health,
     outdated_scores,
     outdated_verdicts,
     unscored_readings,
 )
 from aqi_dagster.pipeline.topic.reader import TopicReader
-from aqi_dagster.pipeline.verdicts.classify import Misplaced, misplaced_sensors, verdicts_hash
-from aqi_dagster.pipeline.verdicts.health import regions_hash
+from aqi_dagster.pipeline.verdicts.classify_windows import Misplaced, misplaced_sensors, verdicts_hash
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
@@ -51,12 +51,17 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """The numbers of the published copy, and which of its results are missing or outdated."""
+    """The numbers of the published copy, and which of its results are missing or outdated.
+
+    ``before_first_window`` are readings that are never scored.
+    """
 
     readings: int
     rejected: int
     sensors: int
     newest_reading: datetime | None
+    before_first_window: int
+    first_window: datetime
     windows_scored: int
     newest_window: datetime | None
     verdicts: dict[str, int]
@@ -98,6 +103,8 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
         rejected=one("SELECT count(*) FROM rejected_messages")[0],
         sensors=len(devices(sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors").fetchall())),
         newest_reading=newest_reading,
+        before_first_window=readings_before(connection, choices.first_window),
+        first_window=choices.first_window,
         windows_scored=windows_scored,
         newest_window=newest_window,
         verdicts=counts("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
@@ -108,7 +115,7 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
             else None
         ),
         outdated=outdated_scores(connection, choices.first_window, choices.parameters.hash()),
-        outdated_health=outdated_health(connection, choices.first_window, regions_hash(regions)),
+        outdated_health=all_outdated_health(connection, choices.first_window, regions),
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )

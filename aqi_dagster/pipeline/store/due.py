@@ -8,9 +8,9 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.health_progress import LOOK_BACK
-from aqi_dagster.pipeline.store.outdated import first_window_to_run
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
+from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
 MOST_WINDOWS = 200

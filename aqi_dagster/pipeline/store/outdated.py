@@ -10,9 +10,10 @@ from datetime import datetime
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import OutdatedAnomaliesError, UnjudgedWindowsError, UnscoredWindowsError
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.store.window_ledger import newest_scored, thinned_before
-from aqi_dagster.windows import WindowRange, week_start
+from aqi_dagster.pipeline.store.window_ledger import newest_scored
+from aqi_dagster.windows import WindowRange
 
 _OUTDATED_SCORES = """
 WITH judged AS (
@@ -61,6 +62,12 @@ SELECT
 FROM judged
 """
 
+_SCORED_BEFORE = """
+SELECT count(*)
+FROM windows
+WHERE window_start < ? AND scored IS NOT NULL
+"""
+
 _LAST_JUDGED = """
 SELECT max(window_start)
 FROM windows
@@ -70,13 +77,7 @@ WHERE readings > 0 AND (scored > 0 OR health_readings > 0)
 _JUDGED_BEFORE = """
 SELECT count(*)
 FROM windows
-WHERE window_start < ? AND health_readings > 0
-"""
-
-_SCORED_BEFORE = """
-SELECT count(*)
-FROM windows
-WHERE window_start < ? AND scored IS NOT NULL
+WHERE window_start < ? AND health_readings IS NOT NULL
 """
 
 _OUTDATED_VERDICTS = """
@@ -97,21 +98,6 @@ WHERE
         OR coalesce(selection_hash <> $selection_hash, false)
         OR coalesce(verdicts_hash <> $verdicts_hash, false)
     )
-"""
-
-_MISSING_STATES = """
-WITH needed AS (
-    SELECT sensor, max(window_start) AS window_start
-    FROM scored_readings
-    WHERE window_start >= $week AND window_start < $start
-    GROUP BY sensor
-), stored AS (
-    SELECT sensor, window_start
-    FROM detector_states
-    WHERE window_start >= $week AND window_start < $start
-)
-SELECT count(*)
-FROM needed ANTI JOIN stored USING (sensor, window_start)
 """
 
 _UNSELECTED = """
@@ -160,14 +146,15 @@ class OutdatedHealth:
     """Windows whose sensors' health is not what one pass over all readings would give, and the range that mends it.
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
-    windows that did; ``other_settings`` were judged with other regions, or lie before the first window. ``windows`` is
-    None exactly if all are 0.
+    windows that did; ``other_settings`` were judged with other regions, or lie before the first one. ``moved_sensors``
+    are sensors that belong to another region now than in a window, or to none. ``windows`` is None if all are 0.
     """
 
     unjudged: int
     stale: int
     other_settings: int
     windows: WindowRange | None
+    moved_sensors: int = 0
 
 
 @dataclass(frozen=True)
@@ -209,15 +196,14 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
 
 def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
     """What is outdated between ``first_window`` and the last window that was judged or scored, with those regions."""
-    before = scalar(connection, _JUDGED_BEFORE, [first_window])
-    last = scalar(connection, _LAST_JUDGED)
+    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), scalar(connection, _LAST_JUDGED)
     if last is None or (last < first_window and not before):
         return OutdatedHealth(0, 0, 0, None)
     last = max(last, first_window)
     parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}
     ((unjudged, stale, other, first),) = connection.execute(_OUTDATED_HEALTH, parameters).fetchall()
     if before:
-        # Running the first window drops it.
+        # Running the first window drops them.
         first, other = first_window, other + before
     windows = None if first is None else WindowRange(first_window_to_run(connection, first, first_window), last)
     return OutdatedHealth(unjudged, stale, other, windows)
@@ -280,17 +266,3 @@ def require_judged(connection: DuckDBPyConnection, windows: WindowRange) -> None
             "judged. Materialize sensor_health and regional_windows of that range in one run.",
             required,
         )
-
-
-def first_window_to_run(connection: DuckDBPyConnection, start: datetime, first_window: datetime) -> datetime:
-    """The window from which scoring has to begin in order to reach ``start``: itself, or the first one of its week.
-
-    The detector states of every window are kept for some weeks, then only the last ones of each week. This looks up
-    which states exist, because a wrong clock may have thinned out too many or too few.
-    """
-    before = thinned_before(connection)
-    if before is None or start >= before:
-        return start
-    begin = max(week_start(start), first_window)
-    missing = scalar(connection, _MISSING_STATES, {"week": begin, "start": start})
-    return begin if missing else start

@@ -1,8 +1,8 @@
--- Version 5 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 8 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (5);
+INSERT INTO schema_version VALUES (8);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -44,7 +44,7 @@ COMMENT ON COLUMN readings.kafka_offset     IS 'Offset of the message in its Kaf
 COMMENT ON COLUMN readings.ingested_at      IS 'When the message was pulled, UTC';
 COMMENT ON COLUMN readings.pm25_cf1_b       IS 'PM2.5 mass, CF=1, of the second laser, ug/m3; NULL where there is none';
 
--- The rules and their sources are those of verdicts/aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
+-- The rules and their sources are those of aqi.py. A view, because DuckDB 2.0 cannot replay the log of a killed
 -- writer that made a table with generated columns and comments; without macros, because a macro is not found where this
 -- file is attached to another.
 CREATE VIEW corrected_readings AS
@@ -160,7 +160,9 @@ CREATE TABLE sensors (
     sensor_index  BIGINT,
     name          VARCHAR,
     place         VARCHAR,
-    location_type TINYINT
+    location_type TINYINT,
+    name_told_at  TIMESTAMP,
+    location_type_told_at TIMESTAMP
 );
 COMMENT ON TABLE  sensors               IS 'One row per sensor that ever reported';
 COMMENT ON COLUMN sensors.sensor        IS 'Identity: "latitude, longitude" in degrees, and " #index" if its messages have one';
@@ -171,6 +173,8 @@ COMMENT ON COLUMN sensors.sensor_index  IS 'Number that PurpleAir gave the devic
 COMMENT ON COLUMN sensors.name          IS 'Name that its messages last gave it';
 COMMENT ON COLUMN sensors.place         IS 'Where it is: "latitude, longitude" in degrees, the first part of its identity';
 COMMENT ON COLUMN sensors.location_type IS '0 outside, 1 inside: scored, but left out of verdicts; NULL if its messages do not say';
+COMMENT ON COLUMN sensors.name_told_at  IS 'Latest created_at of a message with a name, UTC; NULL if there is none, or a release told the name that did not record it';
+COMMENT ON COLUMN sensors.location_type_told_at IS 'Latest created_at of a message with a location type, UTC; NULL if there is none, or a release told it that did not record it';
 
 CREATE TABLE windows (
     window_start    TIMESTAMP NOT NULL,
@@ -367,18 +371,24 @@ CREATE TABLE slack_alerts (
     region           VARCHAR   NOT NULL,
     window_start     TIMESTAMP NOT NULL,
     verdict          VARCHAR   NOT NULL CHECK (
-        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well')
+        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well', 'clear')
     ),
     previous_verdict VARCHAR,
-    status           VARCHAR   NOT NULL CHECK (status IN ('pending', 'sent', 'not_sent', 'superseded')),
+    status           VARCHAR   NOT NULL CHECK (
+        status IN ('pending', 'sent', 'not_sent', 'superseded', 'unknown', 'refused')
+    ),
     outcome          VARCHAR,
     created_at       TIMESTAMP NOT NULL,
     attempts         INTEGER   NOT NULL DEFAULT 0,
     sent_at          TIMESTAMP,
     digest           BOOLEAN   NOT NULL DEFAULT false,
     told             VARCHAR,
-    kind             VARCHAR   NOT NULL DEFAULT 'verdict' CHECK (kind IN ('verdict', 'sensor', 'weekly')),
-    subject          VARCHAR
+    kind             VARCHAR   NOT NULL DEFAULT 'verdict' CHECK (
+        kind IN ('verdict', 'early', 'ongoing', 'all_clear', 'sensor', 'weekly')
+    ),
+    subject          VARCHAR,
+    unanswered       INTEGER   NOT NULL DEFAULT 0,
+    next_attempt_at  TIMESTAMP
 );
 COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
 COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
@@ -386,12 +396,33 @@ COMMENT ON COLUMN slack_alerts.region           IS 'Name of the region';
 COMMENT ON COLUMN slack_alerts.window_start     IS 'Start of the window, UTC';
 COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, undecided, or withdrawn if a told window has no verdict any more; of a sensor broken or well';
 COMMENT ON COLUMN slack_alerts.previous_verdict IS 'Verdict that was told before; NULL for the first message of a window';
-COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), or superseded by a later verdict before it was sent';
+COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), superseded by what came later before it was sent, refused (answered, but not as Slack does), or unknown: Slack may have it or not';
 COMMENT ON COLUMN slack_alerts.outcome          IS 'What the last attempt came to';
 COMMENT ON COLUMN slack_alerts.created_at       IS 'When the verdict was reached, UTC';
-COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it';
+COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it; each is recorded before it asks Slack';
 COMMENT ON COLUMN slack_alerts.sent_at          IS 'When Slack took it, UTC';
 COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a digest of old windows';
 COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';
-COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region, a sensor that broke or is well again, or the weekly list of broken ones';
+COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region; smoke in a window that is still open (early), that goes on, or is over (all_clear); a sensor that broke or is well again; or the weekly list of broken ones';
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
+COMMENT ON COLUMN slack_alerts.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three the alert is unknown';
+COMMENT ON COLUMN slack_alerts.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';
+
+CREATE TABLE labels (
+    window_start TIMESTAMP NOT NULL,
+    region       VARCHAR,
+    sensor       VARCHAR,
+    truth        VARCHAR   NOT NULL CHECK (truth IN ('smoke', 'no smoke', 'broken', 'fine')),
+    judged       VARCHAR   NOT NULL,
+    note         VARCHAR,
+    labelled_at  TIMESTAMP NOT NULL,
+    CHECK ((region IS NULL) <> (sensor IS NULL))
+);
+COMMENT ON TABLE  labels              IS 'What somebody knows of a region or a sensor in a window, beside what was judged of it';
+COMMENT ON COLUMN labels.window_start IS 'Start of the window, UTC';
+COMMENT ON COLUMN labels.region       IS 'The region that it is about; NULL if it is about a sensor';
+COMMENT ON COLUMN labels.sensor       IS 'The sensor that it is about; NULL if it is about a region';
+COMMENT ON COLUMN labels.truth        IS 'smoke or no smoke in the region; of the sensor broken or fine';
+COMMENT ON COLUMN labels.judged       IS 'What was judged when it was labelled: the verdict or nothing; the fault, unlike neighbours, no fault or not judged';
+COMMENT ON COLUMN labels.note         IS 'How it is known; NULL if that was not said';
+COMMENT ON COLUMN labels.labelled_at  IS 'When it was labelled, UTC';

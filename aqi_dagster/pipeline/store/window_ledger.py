@@ -9,13 +9,16 @@ step also records its settings. So :mod:`outdated` finds outdated results withou
 import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, registered, scalar
 from aqi_dagster.windows import WindowRange
+
+LOOK_BACK = timedelta(days=21)
+"""A change of a window's readings may change the health in windows that start up to so much later."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,7 @@ def record_health(writer: Writer, judged: pa.Table, regions_hash: str) -> None:
 
 
 def forget_health_before(writer: Writer, first_window: datetime) -> None:
-    """Record that the health in windows before ``first_window`` is not judged: what was judged there was dropped."""
+    """Record that the health in windows before ``first_window`` is not judged: what there was of it was dropped."""
     writer.execute(
         """
         UPDATE windows
@@ -162,6 +165,12 @@ def forget_health_before(writer: Writer, first_window: datetime) -> None:
 def newest_scored(connection: DuckDBPyConnection) -> datetime | None:
     """Start of the newest window of which readings were scored, or None."""
     newest: datetime | None = scalar(connection, "SELECT max(window_start) FROM windows WHERE scored > 0")
+    return newest
+
+
+def newest_judged(connection: DuckDBPyConnection) -> datetime | None:
+    """Start of the newest window in which the health of sensors was judged, or None."""
+    newest: datetime | None = scalar(connection, "SELECT max(window_start) FROM windows WHERE health_readings > 0")
     return newest
 
 

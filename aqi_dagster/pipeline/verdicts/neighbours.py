@@ -9,9 +9,9 @@ from statistics import median
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.health.health_table import SensorHealth
 from aqi_dagster.pipeline.store.sql import registered
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
 from aqi_dagster.sensors import devices
 
 MARGIN = timedelta(minutes=30)

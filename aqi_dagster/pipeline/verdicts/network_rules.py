@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
-from typing import Literal
 
-from aqi_dagster.pipeline.verdicts.comparison import distance_km
-from aqi_dagster.pipeline.verdicts.correction import SMOKE_PM25
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
-
-NetworkVerdict = Literal["smoke", "malfunction", "undecided"]
-
-Confidence = Literal["high", "low"]
+from aqi_dagster.pipeline.aqi import aqi, category
+from aqi_dagster.pipeline.health.comparison import distance_km
+from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25
+from aqi_dagster.pipeline.health.health_table import SensorHealth
+from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
+from aqi_dagster.pipeline.verdicts.regional_window import Confidence, Evidence, RegionalWindow, Verdict
+from aqi_dagster.windows import WINDOW_LENGTH
 
 MIN_SMOKE_HOURS = 6
 """Corrected hours at the level of smoke, or more, that a single witness must have."""
@@ -45,12 +44,48 @@ class Judgement:
 
     region: str
     window_start: datetime
-    verdict: NetworkVerdict
+    verdict: Verdict
     confidence: Confidence | None
     level: float | None
     healthy_sensors: list[str]
     broken_sensors: list[str]
     reason: str
+
+
+class NetworkRules:
+    """The network's rules, as :class:`~.regional_window.Rules`: a region is judged by its healthy sensors."""
+
+    name = "network"
+    judges_all_sensors = True
+
+    def judge(self, evidence: Evidence) -> RegionalWindow | None:
+        """The regional window of the sensors' health; None if nothing is the matter. Anomalies are only counted."""
+        judgement = judge(evidence.region, evidence.window_start, evidence.health)
+        if judgement is None:
+            return None
+        summary = AnomalySummary.of(evidence.anomalies)
+        index = None if judgement.level is None else aqi(judgement.level)
+        return RegionalWindow(
+            region=judgement.region,
+            window_start=judgement.window_start,
+            window_end=judgement.window_start + WINDOW_LENGTH,
+            sensors=summary.sensors,
+            count_sensors=len(summary.sensors),
+            count_anomalies=len(summary.values),
+            min_event=summary.min_event,
+            max_pm25=summary.max_pm25,
+            variation=None,
+            verdict=judgement.verdict,
+            max_pm25_corrected=summary.max_corrected,
+            aqi_of_max=index,
+            aqi_category=None if index is None else category(index).name,
+            rules=self.name,
+            level=judgement.level,
+            healthy_sensors=judgement.healthy_sensors,
+            broken_sensors=judgement.broken_sensors,
+            confidence=judgement.confidence,
+            reason=judgement.reason,
+        )
 
 
 def judge(region: str, window: datetime, health: Iterable[SensorHealth]) -> Judgement | None:
@@ -93,7 +128,7 @@ def assess(health: Iterable[SensorHealth]) -> Assessment:
     )
 
 
-def _outcome(assessment: Assessment) -> tuple[NetworkVerdict, Confidence | None, str] | None:
+def _outcome(assessment: Assessment) -> tuple[Verdict, Confidence | None, str] | None:
     """Verdict, confidence and reason; the first that fits."""
     if assessment.level is not None and assessment.level >= SMOKE_PM25:
         if len(assessment.healthy) >= 2:

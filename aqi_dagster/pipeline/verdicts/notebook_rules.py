@@ -7,8 +7,8 @@ variation may not exceed :data:`MAX_VARIATION`.
 
 from scipy.stats import variation
 
+from aqi_dagster.pipeline.aqi import aqi, category
 from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
-from aqi_dagster.pipeline.verdicts.aqi import aqi, category
 from aqi_dagster.pipeline.verdicts.regional_window import Evidence, RegionalWindow, Verdict
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH

@@ -6,25 +6,31 @@ sends alerts reads here what is due and records each outcome here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
+from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules, told_from
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 
-_LAST_JUDGED = "SELECT max(window_start) FROM windows WHERE classified IS NOT NULL"
+MOST_UNANSWERED = 3
+"""Attempts in a row without a recorded outcome, after which nobody knows whether Slack has the alert."""
 
-_NEWEST_READ = "SELECT max(window_start) FROM windows WHERE readings > 0"
-
-_BEFORE_ALL_WINDOWS = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC by convention)
+MOMENT = timedelta(minutes=30)
+"""How long "now" is: an early warning and its kind that wait for longer are not told any more."""
 
 _DUE = """
 WITH earlier AS (
-    SELECT region, window_start, max(sent_at) AS told_at, arg_max(told, sent_at) AS told_before
+    SELECT
+        kind,
+        coalesce(subject, region) AS told_of,
+        window_start,
+        max(sent_at) AS told_at,
+        arg_max(told, sent_at) AS told_before
     FROM slack_alerts
-    WHERE kind = 'verdict'
-    GROUP BY region, window_start
+    GROUP BY kind, told_of, window_start
 ), broken AS (
     SELECT region, window_start, list(sensor || ': ' || reason ORDER BY sensor) AS sensors
     FROM sensor_health
@@ -49,7 +55,7 @@ SELECT
     aqi_of_max,
     aqi_category,
     others_pm25,
-    CASE WHEN kind = 'weekly' THEN broken.sensors ELSE implausible END AS implausible,
+    CASE WHEN slack_alerts.kind = 'weekly' THEN broken.sensors ELSE implausible END AS implausible,
     rules,
     level,
     healthy_sensors,
@@ -62,27 +68,93 @@ SELECT
             THEN 'The window lies before the first one now, and is not judged any more'
         ELSE coalesce(sensor_health.reason, regional_windows.reason)
     END AS reason,
-    kind,
+    slack_alerts.kind,
     subject
 FROM slack_alerts
 LEFT JOIN earlier
-    ON kind = 'verdict'
-    AND earlier.region = slack_alerts.region
+    ON earlier.kind = slack_alerts.kind
+    AND earlier.told_of = coalesce(subject, slack_alerts.region)
     AND earlier.window_start = slack_alerts.window_start
 LEFT JOIN regional_windows
-    ON kind = 'verdict'
+    ON slack_alerts.kind = 'verdict'
     AND regional_windows.region = slack_alerts.region
     AND regional_windows.window_start = slack_alerts.window_start
 LEFT JOIN sensor_health
-    ON kind = 'sensor'
+    ON slack_alerts.kind = 'sensor'
     AND sensor_health.sensor = subject
     AND sensor_health.window_start = slack_alerts.window_start
 LEFT JOIN broken
-    ON kind = 'weekly'
+    ON slack_alerts.kind = 'weekly'
     AND broken.region = slack_alerts.region
     AND broken.window_start = slack_alerts.window_start
 WHERE status IN ('pending', 'not_sent')
 ORDER BY slack_alerts.window_start, slack_alerts.region, alert_id
+"""
+
+# The pause after an attempt doubles from one minute to an hour or so.
+_RECORD_ATTEMPT = """
+UPDATE slack_alerts
+SET
+    attempts = attempts + 1,
+    unanswered = unanswered + 1,
+    next_attempt_at = $now + to_minutes((2 ** least(attempts, 6))::INTEGER)
+WHERE list_contains($ids, alert_id) AND status IN ('pending', 'not_sent')
+RETURNING alert_id
+"""
+
+_GIVE_UP_UNANSWERED = """
+UPDATE slack_alerts
+SET
+    status = 'unknown',
+    outcome = 'no outcome of the last attempts could be recorded: Slack may have it or not',
+    next_attempt_at = NULL
+WHERE status IN ('pending', 'not_sent') AND unanswered >= $most
+"""
+
+_SUPERSEDE_STALE = """
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'its moment was over before it was sent', next_attempt_at = NULL
+WHERE kind IN ('early', 'ongoing', 'all_clear') AND status = 'pending' AND created_at < $oldest
+"""
+
+# What something newer of the same region, window and sensor has replaced is not told again.
+_SEND_AGAIN = """
+UPDATE slack_alerts
+SET
+    status = CASE WHEN alert_id IN (FROM newest) THEN 'pending' ELSE 'superseded' END,
+    outcome = CASE WHEN alert_id IN (FROM newest) THEN 'to be sent again' ELSE 'something newer is told instead' END,
+    unanswered = 0,
+    next_attempt_at = NULL
+WHERE status IN ('unknown', 'refused')
+RETURNING status = 'pending'
+"""
+
+_NEWEST = """
+CREATE OR REPLACE TEMP TABLE newest AS
+SELECT max(alert_id)
+FROM slack_alerts
+WHERE status <> 'superseded'
+GROUP BY kind, region, window_start, subject
+"""
+
+_DUE_AGAIN = """
+SELECT min(coalesce(next_attempt_at, created_at + INTERVAL 2 MINUTES))
+FROM slack_alerts
+WHERE
+    status = 'pending'
+    AND CASE
+        WHEN kind IN ('early', 'ongoing', 'all_clear') THEN created_at >= $now - $moment
+        ELSE window_start + INTERVAL 12 HOURS >= $now - $recent
+    END
+"""
+
+_UNTOLD = """
+SELECT alert_id, region, window_start, verdict, status, attempts, coalesce(outcome, 'no outcome was recorded')
+FROM slack_alerts
+WHERE
+    (status IN ('unknown', 'refused') AND alert_id IN (FROM newest))
+    OR (status = 'pending' AND attempts > 0 AND window_start + INTERVAL 12 HOURS >= $now - $recent)
+ORDER BY alert_id
 """
 
 _RECORD_OUTCOME = """
@@ -91,7 +163,8 @@ SET
     status = $status,
     outcome = $outcome,
     digest = $digest,
-    attempts = attempts + 1,
+    unanswered = 0,
+    next_attempt_at = CASE WHEN $status = 'pending' THEN next_attempt_at END,
     sent_at = CASE WHEN $status = 'sent' THEN $now END
 WHERE list_contains($ids, alert_id) AND ($status = 'sent' OR status <> 'superseded')
 """
@@ -103,42 +176,57 @@ FROM (SELECT unnest($ids) AS alert_id, unnest($words) AS told) AS words
 WHERE slack_alerts.alert_id = words.alert_id
 """
 
-_SUPERSEDED_WINDOWS = """
-SELECT region, window_start
+_SUPERSEDED = """
+SELECT kind, coalesce(subject, region) AS told_of, window_start
 FROM slack_alerts
-WHERE kind = 'verdict' AND list_contains($ids, alert_id) AND status = 'superseded'
+WHERE kind IN ('verdict', 'sensor') AND list_contains($ids, alert_id) AND status = 'superseded'
 """
 
 _SUPERSEDE_WAITING = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'an older verdict was sent meanwhile'
-WHERE kind = 'verdict' AND region = $region AND window_start = $window AND status IN ('pending', 'not_sent')
+WHERE
+    kind = $kind
+    AND coalesce(subject, region) = $told_of
+    AND window_start = $window
+    AND status IN ('pending', 'not_sent')
+"""
+
+_SUPERSEDE_SENSORS = """
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
+WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
 """
 
 # What lies before all scored windows, scoring from a later first window has left out.
 _SUPERSEDE_LEFT_OUT = """
 UPDATE slack_alerts
-SET status = 'superseded', outcome = 'its window lies before the first one now'
+SET status = 'superseded', outcome = 'its window lies before the first one now', next_attempt_at = NULL
 WHERE
-    status IN ('pending', 'not_sent')
+    status IN ('pending', 'not_sent', 'refused')
     AND verdict <> 'withdrawn'
     AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
 """
 
 _WITHDRAW_LEFT_OUT = """
-INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)
+INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at, kind, subject)
 SELECT
-    region,
+    arg_max(region, alert_id),
     window_start,
     'withdrawn',
-    arg_max(verdict, alert_id) FILTER (status = 'sent') AS told,
+    -- What may have been told counts as told.
+    arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told,
     'pending',
-    $now
+    $now,
+    kind,
+    subject
 FROM slack_alerts
-WHERE kind = 'verdict' AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
-GROUP BY region, window_start
-HAVING told <> 'withdrawn' AND NOT bool_or(status IN ('pending', 'not_sent'))
-ORDER BY window_start, region
+WHERE
+    (kind = 'verdict' OR (kind = 'sensor' AND $tells_of_sensors))
+    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+GROUP BY kind, subject, coalesce(subject, region), window_start
+HAVING told IS NOT NULL AND arg_max(verdict, alert_id) FILTER (status <> 'superseded') <> 'withdrawn'
+ORDER BY window_start, kind, subject, 1
 """
 
 
@@ -185,47 +273,39 @@ class Alert:
         return self.window_start + WINDOW_LENGTH
 
 
+class Untold(NamedTuple):
+    """An alert that Slack may not have: it waits after an attempt, was refused, or its outcome is not known."""
+
+    alert_id: int
+    region: str
+    window_start: datetime
+    verdict: str
+    status: str
+    attempts: int
+    outcome: str
+
+
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
     """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC.
 
     What was told of windows that a later first window leaves out is withdrawn: nobody stands by it any more.
     """
     writer.execute(_SUPERSEDE_LEFT_OUT)
-    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now})
-    told_from = _told_from(writer)
-    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from)
+    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now, "tells_of_sensors": present_rules(writer) == NETWORK})
+    run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
 def queue_sensor_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
-    """Queue what is news about sensors' health in ``windows``: who broke, who is well again, who is still broken."""
-    told_from = _told_from(writer)
-    run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from)
+    """Queue what is news about sensors' health in ``windows``: who broke, who is well again, who is still broken.
 
-
-def record_rules(writer: Writer, rules: str, now: datetime) -> None:
-    """Record that verdicts are reached by ``rules`` from ``now`` on, if they were reached by others before.
-
-    It is called before verdicts are. The newest window that has ended, which the tick at hand is about, counts as one
-    of the new rules unless the others judged it: else neither would tell of it. No clock that is ahead keeps the new
-    rules from telling of windows that are still to come: none counts as before that lies behind all readings.
+    What Slack was told of a sensor and window, and what is not so by its present health, is withdrawn.
     """
-    before = scalar(writer, "SELECT arg_max(rules, rowid) FROM rule_changes")
-    if before != rules:
-        # The first rules of a store may tell of any window.
-        changed_at = _BEFORE_ALL_WINDOWS
-        read = scalar(writer, _NEWEST_READ)
-        if before is not None and read is not None:
-            now = min(now, read + WINDOW_LENGTH)
-            newest = window_start(now) - WINDOW_LENGTH
-            last = scalar(writer, _LAST_JUDGED)
-            changed_at = newest if last is not None and last < newest else now
-        writer.execute("INSERT INTO rule_changes VALUES (?, ?)", [rules, changed_at])
+    run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
-def _told_from(connection: DuckDBPyConnection) -> datetime:
-    """When the present rules came: windows that had ended by then were told of, or not, by those before."""
-    changed_at: datetime | None = scalar(connection, "SELECT arg_max(changed_at, rowid) FROM rule_changes")
-    return changed_at or _BEFORE_ALL_WINDOWS
+def supersede_sensor_alerts(writer: Writer) -> None:
+    """Let go of what was queued about sensors and not sent yet: the rules that judge now tell nothing of them."""
+    writer.execute(_SUPERSEDE_SENSORS)
 
 
 def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:
@@ -239,23 +319,59 @@ def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: date
     Where a verdict changed while Slack took the old one, what is to follow becomes a correction of what was told.
     """
     ids = [*told]
-    superseded = writer.execute(_SUPERSEDED_WINDOWS, {"ids": ids}).fetchall()
+    superseded = writer.execute(_SUPERSEDED, {"ids": ids}).fetchall()
     _record_outcome(writer, ids, "sent", "Slack took it", digest, now)
     writer.execute(_RECORD_TOLD, {"ids": ids, "words": [*told.values()]})
-    for region, window in superseded:
-        writer.execute(_SUPERSEDE_WAITING, {"region": region, "window": window})
-        queue_alerts(writer, WindowRange(window, window), now)
+    for kind, told_of, window in superseded:
+        writer.execute(_SUPERSEDE_WAITING, {"kind": kind, "told_of": told_of, "window": window})
+        if kind == "verdict":
+            queue_alerts(writer, WindowRange(window, window), now)
+        elif present_rules(writer) == NETWORK:
+            queue_sensor_alerts(writer, WindowRange(window, window), now)
 
 
 def record_failure(writer: Writer, ids: list[int], status: str, outcome: str, now: datetime) -> None:
-    """Record that alerts were not sent: they stay ``pending``, or are ``not_sent`` for want of a webhook."""
+    """Record that alerts were not sent.
+
+    They stay ``pending``, are ``not_sent`` for want of a webhook, or ``refused`` and not to be tried by itself again.
+    """
     _record_outcome(writer, ids, status, outcome, False, now)
 
 
-def due_ids(connection: DuckDBPyConnection) -> set[int]:
-    """The ids of the alerts that wait to be sent, or for a webhook."""
-    rows = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
-    return {alert_id for (alert_id,) in rows}
+def record_attempt(writer: Writer, ids: list[int], now: datetime) -> set[int]:
+    """Record that Slack is about to be asked; returns the ids of the alerts that are still due.
+
+    Before the request, since an attempt of which nothing is known must count: else a store that cannot record Slack's
+    answer would have the same alert posted over and over.
+    """
+    return {alert_id for (alert_id,) in writer.execute(_RECORD_ATTEMPT, {"ids": ids, "now": now}).fetchall()}
+
+
+def give_up(writer: Writer, now: datetime) -> None:
+    """Take out of the outbox what is not to be sent any more: what may have been told, and what is no longer now."""
+    writer.execute(_GIVE_UP_UNANSWERED, {"most": MOST_UNANSWERED})
+    writer.execute(_SUPERSEDE_STALE, {"oldest": now - MOMENT})
+
+
+def send_again(writer: Writer) -> int:
+    """Have what is unknown or was refused sent again, unless something newer replaced it; returns how many."""
+    writer.execute(_NEWEST)
+    return sum(again for (again,) in writer.execute(_SEND_AGAIN).fetchall())
+
+
+def untold_alerts(connection: DuckDBPyConnection, now: datetime, recent: timedelta) -> list[Untold]:
+    """What is unknown or refused, of any window, and what waits after an attempt, of those ended within ``recent``."""
+    connection.execute(_NEWEST)
+    return [Untold(*row) for row in connection.execute(_UNTOLD, {"now": now, "recent": recent}).fetchall()]
+
+
+def due_again(connection: DuckDBPyConnection, now: datetime, recent: timedelta) -> datetime | None:
+    """When the next pending alert is to be tried by itself, of windows that ended within ``recent``; None if none is.
+
+    An alert that nobody tried yet waits for two minutes: the run that queued it asks for its own attempt.
+    """
+    due: datetime | None = scalar(connection, _DUE_AGAIN, {"now": now, "recent": recent, "moment": MOMENT})
+    return due
 
 
 def _record_outcome(writer: Writer, ids: list[int], status: str, outcome: str, digest: bool, now: datetime) -> None:

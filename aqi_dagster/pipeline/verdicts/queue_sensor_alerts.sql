@@ -48,37 +48,91 @@ WHERE
     AND isodow(window_start) = 1
     AND hour(window_start) = 0;
 
--- What is not true any more and was not sent yet is not told; what was sent stays: its correction is the next event.
+-- The events of sensors that differ from what is queued or told last, with what Slack was told last of the same sensor
+-- and window. An event that Slack was told and that is none any more is withdrawn, as a verdict is.
+CREATE OR REPLACE TEMP TABLE changed_sensors AS
+WITH sensor_alerts AS (
+    SELECT alert_id, subject, region, window_start, verdict, status
+    FROM slack_alerts
+    WHERE kind = 'sensor' AND window_start BETWEEN $first AND $last
+), last_alert AS (
+    SELECT
+        subject,
+        window_start,
+        arg_max(verdict, alert_id) AS verdict,
+        arg_max(region, alert_id) AS region,
+        arg_max(status, alert_id) AS status
+    FROM sensor_alerts
+    WHERE status <> 'superseded'
+    GROUP BY subject, window_start
+), last_sent AS (
+    SELECT subject, window_start, arg_max(verdict, alert_id) AS verdict
+    FROM sensor_alerts
+    WHERE status = 'sent'
+    GROUP BY subject, window_start
+), current_event AS (
+    SELECT subject, region, window_start, verdict
+    FROM sensor_events
+    WHERE kind = 'sensor'
+)
+SELECT
+    subject,
+    window_start,
+    coalesce(current_event.region, last_alert.region) AS region,
+    coalesce(current_event.verdict, 'withdrawn') AS verdict,
+    last_sent.verdict AS told
+FROM current_event
+FULL JOIN last_alert USING (subject, window_start)
+LEFT JOIN last_sent USING (subject, window_start)
+WHERE
+    coalesce(current_event.verdict, 'withdrawn') IS DISTINCT FROM last_alert.verdict
+    -- A sensor that was told of stays told of, when it comes to be counted to another region.
+    OR (last_alert.status <> 'sent' AND current_event.region <> last_alert.region);
+
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the health of the sensor was judged anew before it was sent'
+FROM changed_sensors
 WHERE
-    kind IN ('sensor', 'weekly')
+    slack_alerts.kind = 'sensor'
+    AND slack_alerts.subject = changed_sensors.subject
+    AND slack_alerts.window_start = changed_sensors.window_start
+    AND slack_alerts.status IN ('pending', 'not_sent');
+
+INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at, kind, subject)
+SELECT region, window_start, verdict, told, 'pending', $now, 'sensor', subject
+FROM changed_sensors
+WHERE
+    verdict IS DISTINCT FROM coalesce(told, 'withdrawn')
+    AND window_start + INTERVAL 12 HOURS > $told_from
+ORDER BY window_start, subject;
+
+-- A list that was sent stays: the next one has what is true then.
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'the health of the sensors was judged anew before it was sent'
+WHERE
+    kind = 'weekly'
     AND window_start BETWEEN $first AND $last
-    AND status IN ('pending', 'not_sent')
+    AND status IN ('pending', 'not_sent', 'refused')
     AND NOT EXISTS (
         FROM sensor_events
         WHERE
-            sensor_events.kind = slack_alerts.kind
-            AND sensor_events.subject IS NOT DISTINCT FROM slack_alerts.subject
+            sensor_events.kind = 'weekly'
             AND sensor_events.region = slack_alerts.region
             AND sensor_events.window_start = slack_alerts.window_start
-            AND sensor_events.verdict = slack_alerts.verdict
     );
 
-INSERT INTO slack_alerts (region, window_start, verdict, status, created_at, kind, subject)
-SELECT region, window_start, verdict, 'pending', $now, kind, subject
+INSERT INTO slack_alerts (region, window_start, verdict, status, created_at, kind)
+SELECT region, window_start, verdict, 'pending', $now, 'weekly'
 FROM sensor_events
 WHERE
-    window_start + INTERVAL 12 HOURS > $told_from
+    kind = 'weekly'
+    AND window_start + INTERVAL 12 HOURS > $told_from
     AND NOT EXISTS (
         FROM slack_alerts
         WHERE
-            sensor_events.kind = slack_alerts.kind
-            AND sensor_events.subject IS NOT DISTINCT FROM slack_alerts.subject
-            -- A sensor that was told of stays told of, when it comes to be counted to another region.
-            AND (sensor_events.region = slack_alerts.region OR (subject IS NOT NULL AND slack_alerts.status = 'sent'))
-            AND sensor_events.window_start = slack_alerts.window_start
-            AND sensor_events.verdict = slack_alerts.verdict
+            slack_alerts.kind = 'weekly'
+            AND slack_alerts.region = sensor_events.region
+            AND slack_alerts.window_start = sensor_events.window_start
             AND slack_alerts.status <> 'superseded'
     )
-ORDER BY window_start, kind, subject;
+ORDER BY window_start, region;

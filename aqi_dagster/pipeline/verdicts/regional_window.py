@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Literal, Protocol
 
+from aqi_dagster.pipeline.health.health_table import SensorHealth
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.verdicts.sensor_health import SensorHealth
 from aqi_dagster.windows import WindowRange
 
 Verdict = Literal["smoke", "malfunction", "undecided"]

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from aqi_dagster.errors import StoreError
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.setting_values import starts_window
+from aqi_dagster.settings import load_settings
+
+
+class Window(click.ParamType[datetime]):
+    """The start of a window in ISO form, naive UTC."""
+
+    name = "ISO"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The start that the text ``value`` names."""
+        try:
+            return starts_window(datetime.fromisoformat(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+WINDOW = Window()
+
+
+def own_store() -> Store:
+    """The store of the settings; :class:`StoreError` if there is none yet."""
+    settings = load_settings()
+    store = Store(settings.data_dir, settings.lock_timeout_seconds, settings.duckdb_memory_mb)
+    if not store.private.exists():
+        raise StoreError(f"There is no store at {store.private}: point AQI_DATA_DIR at the folder that holds it.")
+    return store

@@ -1,0 +1,5 @@
+"""The health of sensors: what each read in a window, whether to believe it, and whether it has a vote.
+
+Others use :mod:`judge_windows`, which judges and stores it, :mod:`health_table`, where it is stored, and
+:mod:`sensors_to_judge`; the verdicts use :mod:`comparison` and :mod:`corrected_hours`, too.
+"""

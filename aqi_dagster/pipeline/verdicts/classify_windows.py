@@ -1,0 +1,161 @@
+"""Classifying windows: anomalies gathered by region, judged, and queued for Slack where that is news."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
+
+from duckdb import DuckDBPyConnection
+
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
+from aqi_dagster.pipeline.regions.base import Regions
+from aqi_dagster.pipeline.store.outdated import require_judged, require_scored, require_selected
+from aqi_dagster.pipeline.store.sql import Writer, transaction
+from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
+from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
+from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
+from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, supersede_sensor_alerts
+from aqi_dagster.pipeline.verdicts.regional_window import (
+    Anomaly,
+    Evidence,
+    RegionalWindow,
+    Rules,
+    overwrite_regional_windows,
+)
+from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
+from aqi_dagster.windows import WindowRange, utc_now
+
+NOTEBOOK_RULES = NotebookRules()
+NOTEBOOK_THRESHOLDS = Thresholds()
+
+_PLACED = """
+SELECT sensor, region, min(window_start), max(window_start)
+FROM (SELECT region, window_start, unnest(sensors) AS sensor FROM regional_windows)
+GROUP BY sensor, region
+ORDER BY sensor, region
+"""
+
+_ANOMALIES = """
+SELECT window_start, sensor, created_at, anomalies.pm25_cf1, pm25_corrected
+FROM anomalies
+LEFT JOIN (
+    FROM corrected_readings WHERE NOT repeated AND window_start BETWEEN $first AND $last
+) AS stored USING (window_start, sensor, created_at)
+WHERE
+    window_start BETWEEN $first AND $last
+    AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
+"""
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """A sensor that stored verdicts count to ``region``, to which it does not belong, between ``windows``."""
+
+    sensor: str
+    region: str
+    windows: WindowRange
+
+
+def verdicts_hash(thresholds: Thresholds, regions: Regions, rules: Rules = NOTEBOOK_RULES) -> str:
+    """SHA-256, hexadecimal, of the settings that verdicts follow from."""
+    return settings_hash(thresholds.hash(), list(regions.settings), rules.name)
+
+
+def classify_windows(
+    writer: Writer,
+    windows: WindowRange,
+    regions: Regions,
+    thresholds: Thresholds = NOTEBOOK_THRESHOLDS,
+    rules: Rules = NOTEBOOK_RULES,
+) -> dict[datetime, list[RegionalWindow]]:
+    """Overwrite the regional windows of ``windows`` and return them by window (start).
+
+    All of it is one transaction, together with the alerts that the verdicts call for: so a verdict is never stored
+    without its alert. ``thresholds`` are those by which the anomalies were selected. Raises
+    :class:`UnscoredWindowsError` and :class:`OutdatedAnomaliesError` if the anomalies do not follow from all readings,
+    by these thresholds, and :class:`UnjudgedWindowsError` if the ``rules`` need the health of sensors that was never
+    judged.
+    """
+    require_scored(writer, windows)
+    require_selected(writer, windows, thresholds.hash())
+    if rules.judges_all_sensors:
+        require_judged(writer, windows)
+    judged, health = judge_stored(writer, windows, regions, rules)
+    judged = _with_neighbours(writer, judged, health)
+    with transaction(writer):
+        now = utc_now()
+        record_rules(writer, rules.name, now)
+        overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
+        record_verdicts(writer, windows, verdicts_hash(thresholds, regions, rules))
+        queue_alerts(writer, windows, now)
+        if rules.name == NETWORK:
+            queue_sensor_alerts(writer, windows, now)
+        else:
+            supersede_sensor_alerts(writer)
+    return judged
+
+
+def judge_stored(
+    connection: DuckDBPyConnection, windows: WindowRange, regions: Regions, rules: Rules
+) -> tuple[dict[datetime, list[RegionalWindow]], dict[datetime, list[SensorHealth]]]:
+    """What ``rules`` say of ``windows`` by what is stored, and the health it follows from, both by window (start)."""
+    anomalies, health = _anomalies(connection, windows), health_by_window(connection, windows)
+    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    return judged, health
+
+
+def judge_regions(
+    window_start: datetime,
+    anomalies: Iterable[Anomaly],
+    regions: Regions,
+    rules: Rules = NOTEBOOK_RULES,
+    health: Sequence[SensorHealth] = (),
+) -> list[RegionalWindow]:
+    """The regional windows that follow from ``anomalies`` and ``health`` of one window, in order of region name."""
+    by_region: dict[str, list[Anomaly]] = defaultdict(list)
+    for anomaly in anomalies:
+        by_region[regions.region_of(anomaly.sensor)].append(anomaly)
+    health_of: dict[str, list[SensorHealth]] = defaultdict(list)
+    for row in health:
+        if row.region is not None:
+            health_of[row.region].append(row)
+    evidence = (
+        Evidence(region, window_start, by_region[region], health_of[region])
+        for region in sorted({*by_region, *health_of})
+    )
+    return [window for window in map(rules.judge, evidence) if window is not None]
+
+
+def misplaced_sensors(connection: DuckDBPyConnection, regions: Regions) -> list[Misplaced]:
+    """Sensors that a stored verdict counts to another region than the one they belong to now, as far as that is known.
+
+    A geocoder may have named a sensor's county only after its window was classified.
+    """
+    rows = connection.execute(_PLACED).fetchall()
+    return [
+        Misplaced(sensor, region, WindowRange(first, last))
+        for sensor, region, first, last in rows
+        if regions.known_region_of(sensor) not in (None, region)
+    ]
+
+
+def _with_neighbours(
+    connection: DuckDBPyConnection,
+    judged: dict[datetime, list[RegionalWindow]],
+    health: Mapping[datetime, Sequence[SensorHealth]],
+) -> dict[datetime, list[RegionalWindow]]:
+    """The same regional windows, each with what its region's other sensors read: page and message show the same."""
+    found = find_neighbours(connection, [*chain.from_iterable(judged.values())], health)
+    return {
+        start: [replace(window, **vars(found[window.region, start])) for window in regional]
+        for start, regional in judged.items()
+    }
+
+
+def _anomalies(connection: DuckDBPyConnection, windows: WindowRange) -> dict[datetime, list[Anomaly]]:
+    anomalies = defaultdict(list)
+    for start, *anomaly in connection.execute(_ANOMALIES, windows.bounds).fetchall():
+        anomalies[start].append(Anomaly(*anomaly))
+    return anomalies
