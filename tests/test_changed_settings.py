@@ -82,6 +82,20 @@ def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
         ran.run(refused.value.windows, ["select", "classify"])
 
 
+def test_anomalies_of_a_threshold_that_was_only_tried_are_named() -> None:
+    """The verdicts are still those of the present one, but not of the anomalies that are stored."""
+    with pipeline() as ran:
+        ran.pull(readings())
+        ran.run(WindowRange(CHOICES.first_window, LAST.last))
+        before = known(ran)
+        ran.change(thresholds=Thresholds(score=0.3))
+        ran.run(LAST, ["select"])
+        ran.change(thresholds=CHOICES.thresholds)
+        assert ran.named() == [LAST]
+        ran.mend()
+        assert known(ran) == before
+
+
 @pytest.mark.parametrize(("setting", "refused_by"), [change[1:] for change in CHANGES], ids=[one[0] for one in CHANGES])
 def test_what_is_named_after_a_change_gives_the_tables_of_a_fresh_store(
     setting: dict[str, Any], refused_by: type[AqiError] | None
