@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from aqi_dagster.errors import DetectorStateError, RangeRequiredError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.known_trouble import Record, record_trouble
 from aqi_dagster.pipeline.regions.geocoding import NearestTown
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
@@ -56,6 +57,8 @@ def one_pass(messages: Sequence[RawMessage], ran: Pipeline) -> dict[str, Any]:
             straight.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [inside, sensor])
         for looked_up in rows(ran.connection, "SELECT * FROM sensor_regions"):
             straight.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", list(looked_up))
+        for recorded in rows(ran.connection, "SELECT * FROM known_trouble ORDER BY rowid"):
+            record_trouble(straight.connection, Record(*recorded))
         straight.run(WindowRange(choices.first_window, WINDOWS[-1]))
         return known(straight)
 
@@ -74,6 +77,12 @@ RUNS = st.tuples(
 )
 PULLS = st.tuples(st.just("pull"))
 MOVES = st.tuples(st.sampled_from(["looked up", "inside", "outside"]), st.sampled_from(SENSORS))
+TROUBLE = st.tuples(
+    st.just("known"),
+    st.sampled_from(SENSORS),
+    st.sampled_from(["broken", "excluded", "repaired"]),
+    st.integers(0, len(WINDOWS) - 1),
+)
 CHANGES = st.tuples(st.just("change"), st.sampled_from(OTHER_SETTINGS))
 
 
@@ -92,6 +101,9 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
         case (("inside" | "outside") as place, sensor):
             location = int(place == "inside")
             ran.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [location, sensor])
+        case ("known", sensor, kind, number):
+            since, until = WINDOWS[number], WINDOWS[number] + 2 * WINDOW_LENGTH if kind == "broken" else None
+            record_trouble(ran.connection, Record(sensor, kind, since, until, "said so", FIRST_WINDOW))
         case ("run", first, length, steps):
             windows = [start for start in WINDOWS[first : first + length + 1] if start >= ran.choices.first_window]
             if windows:
@@ -99,7 +111,7 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
                     ran.run(WindowRange.of(windows), steps)
 
 
-@given(seed=st.integers(0, 2**32), events=st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES), max_size=12))
+@given(seed=st.integers(0, 2**32), events=st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES, TROUBLE), max_size=12))
 @settings(max_examples=15)
 def test_running_what_is_named_gives_the_tables_of_one_pass(seed: int, events: list[tuple[Any, ...]]) -> None:
     random = Random(seed)  # noqa: S311 (no secret)

@@ -10,6 +10,7 @@ from aqi_dagster.pipeline.health.comparison import Comparison, Votes, compare, s
 from aqi_dagster.pipeline.health.corrected_hours import correct_hours
 from aqi_dagster.pipeline.health.history import History
 from aqi_dagster.pipeline.health.hours import Floats, Hours
+from aqi_dagster.pipeline.health.known_trouble import Known
 from aqi_dagster.pipeline.health.own_faults import Names, OwnFaults, find_own_faults
 from aqi_dagster.pipeline.health.ratios import Ratios, ratios
 
@@ -23,6 +24,7 @@ class Findings:
     """
 
     regions: Sequence[str | None]
+    known: Sequence[Known]
     hours: Hours
     corrected: Floats
     own_faults: OwnFaults
@@ -32,14 +34,19 @@ class Findings:
     fault: Names
 
 
-def examine(hours: Hours, history: History, regions: Sequence[str | None]) -> Findings:
-    """Judge the sensors of a window, of all ``regions`` (by sensor, None where not known) at once."""
+def examine(hours: Hours, history: History, regions: Sequence[str | None], known: Sequence[Known]) -> Findings:
+    """Judge the sensors of a window, of all ``regions`` (by sensor, None where not known) at once.
+
+    One that is ``known`` to be broken has a fault, its own one if there is one.
+    """
     neighbourhoods = Neighbourhoods.of(regions)
-    own_faults = find_own_faults(hours, history, neighbourhoods)
+    known_broken = np.array([one.is_broken for one in known], np.bool_)
+    own_faults = find_own_faults(hours, history, neighbourhoods, known_broken)
     votes = sort_votes(hours, history, neighbourhoods, own_faults)
     comparison = compare(hours, neighbourhoods, votes)
     return Findings(
         regions,
+        known,
         hours,
         corrected=correct_hours(hours.mean, hours.humidity),
         own_faults=own_faults,

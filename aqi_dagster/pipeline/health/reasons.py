@@ -35,6 +35,8 @@ def reasons(findings: Findings) -> list[str | None]:
             sentences[row] = "Looks right, but had failed in the seven days before, and so has no vote yet."
         elif votes.new[row]:
             sentences[row] = "Is new: it took part in no window of the seven days before, and so has no vote yet."
+        elif findings.known[row].is_excluded:
+            sentences[row] = f"Is {findings.known[row].text}."
         elif findings.regions[row] is None:
             sentences[row] = "Its region is not known yet, so it was not judged."
         else:
@@ -77,6 +79,10 @@ def _dead(findings: Findings, row: int) -> str:
     )
 
 
+def _known(findings: Findings, row: int) -> str:
+    return f"Is known to be {findings.known[row].text}."
+
+
 def _low(findings: Findings, row: int) -> str:
     return f"Read {_number(findings, row)} where its neighbours read {findings.comparison.lower[row]:,.0f}."
 
@@ -109,4 +115,5 @@ _FAULTS: dict[str, Callable[[Findings, int], str]] = {
     "dead": _dead,
     "low": _low,
     "high": _high,
+    "known": _known,
 }

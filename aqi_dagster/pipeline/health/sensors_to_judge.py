@@ -7,6 +7,7 @@ from functools import cache
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.health.judge_windows import RegionOf
+from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.restart import first_window_to_run
@@ -16,8 +17,21 @@ from aqi_dagster.windows import WindowRange
 _JUDGED_IN = """
 SELECT sensor, region, min(window_start)
 FROM sensor_health
-WHERE window_start >= ?
+WHERE window_start >= ? AND (known_trouble IS NULL OR NOT starts_with(known_trouble, 'excluded'))
 GROUP BY sensor, region
+"""
+
+_JUDGED_BY = """
+SELECT sensor, window_start, known_trouble, repaired_at
+FROM sensor_health
+WHERE
+    window_start >= ?
+    AND (
+        known_trouble IS NOT NULL
+        OR repaired_at IS NOT NULL
+        OR sensor IN (SELECT sensor FROM known_trouble)
+    )
+ORDER BY window_start
 """
 
 
@@ -39,16 +53,37 @@ def regions_hash(regions: Regions) -> str:
 
 
 def all_outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions: Regions) -> OutdatedHealth:
-    """What the ledger says is outdated, and the sensors that were judged in another region than they would be now.
+    """What the ledger says is outdated, and sensors that were judged otherwise than they would be by what is known now.
 
-    A county may be looked up after windows of its sensor were judged, and a sensor may say later that it is inside.
+    A county may be looked up after windows of its sensor were judged, a sensor may say later that it is inside, and an
+    operator that it was broken.
     """
-    outdated = outdated_health(connection, first_window, regions_hash(regions))
-    region_of, last = sensors_to_judge(connection, regions), newest_judged(connection)
-    rows = connection.execute(_JUDGED_IN, [first_window]).fetchall()
-    moved = {(sensor, first) for sensor, region, first in rows if region_of(sensor) != region}
-    if not moved or last is None:
+    outdated, last = outdated_health(connection, first_window, regions_hash(regions)), newest_judged(connection)
+    moved, troubled = _moved(connection, first_window, regions), _otherwise_known(connection, first_window)
+    starts = [*moved.values(), *troubled.values()]
+    if not starts or last is None:
         return outdated
-    first = first_window_to_run(connection, min(first for _, first in moved), first_window)
+    first = first_window_to_run(connection, min(starts), first_window)
     windows = WindowRange(first if outdated.windows is None else min(first, outdated.windows.first), last)
-    return replace(outdated, moved_sensors=len({sensor for sensor, _ in moved}), windows=windows)
+    return replace(outdated, moved_sensors=len(moved), troubled_sensors=len(troubled), windows=windows)
+
+
+def _moved(connection: DuckDBPyConnection, first_window: datetime, regions: Regions) -> dict[str, datetime]:
+    """The sensors that were judged in another region than they are in now, and since when."""
+    region_of = sensors_to_judge(connection, regions)
+    moved: dict[str, datetime] = {}
+    for sensor, region, first in connection.execute(_JUDGED_IN, [first_window]).fetchall():
+        if region_of(sensor) != region:
+            moved[sensor] = min(first, moved.get(sensor, first))
+    return moved
+
+
+def _otherwise_known(connection: DuckDBPyConnection, first_window: datetime) -> dict[str, datetime]:
+    """The sensors of which operators know something else now than when they were judged, and since when."""
+    trouble = read_trouble(connection)
+    otherwise: dict[str, datetime] = {}
+    for sensor, start, text, repaired_at in connection.execute(_JUDGED_BY, [first_window]).fetchall():
+        known = trouble.at(sensor, start)
+        if (known.text, known.repaired_at) != (text, repaired_at):
+            otherwise.setdefault(sensor, start)
+    return otherwise
