@@ -5,6 +5,8 @@
 # make test       format, lint, types and tests, in less than ten minutes
 # make test-long  the tests that take long: kills, spoilt messages and full readers in large numbers; an hour at most
 # make stress     those of `make test-long` that docs/guarantees.md has the figures of, and prints them
+# make mutants    change the code in hundreds of ways, one at a time, and name the changes that no test notices; an hour
+#                 and a half. ARGS="--python 20 --sql 20" for fewer
 # make format     rewrite the code in its one format
 # make bench      measure against other ways to do the same
 # make setup      make .venv with what the pipeline and the demo need (the other targets do it when needed)
@@ -30,7 +32,7 @@ IN_A_FEW_WORDS := sed -u -n \
 	-e 's/^Installing collected packages.*/  all there; unpacking .../p' \
 	-e 's/^Successfully installed.*/  done/p'
 
-.PHONY: setup demo evaluate dev test test-long stress lint format bench clean
+.PHONY: setup demo evaluate dev test test-long stress mutants lint format bench clean
 
 # Both are made anew whenever what is to be installed changes; otherwise a second call does nothing.
 DEMO_INSTALLED := $(VENV)/demo-installed
@@ -71,6 +73,11 @@ test-long: $(TOOLS_INSTALLED)
 
 stress: $(TOOLS_INSTALLED)
 	$(BIN)/python -m tests.stress
+
+mutants: $(TOOLS_INSTALLED)
+	@echo "Adding what changes the code ..."
+	@$(INSTALL) '.[broker,dev,mutants]' | $(IN_A_FEW_WORDS)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(TOOLS_INSTALLED)
 	$(BIN)/ruff format --check .

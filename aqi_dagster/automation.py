@@ -8,12 +8,15 @@ from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
+from aqi_dagster.errors import StoreError
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
 from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_tags, requested_range
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
+from aqi_dagster.pipeline.verdicts.outbox import due_again
+from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import WindowRange
+from aqi_dagster.windows import WindowRange, utc_now
 
 micro_batch = dg.define_asset_job(
     "micro_batch",
@@ -109,3 +112,25 @@ def lacking_windows(
 def classified_windows(context: dg.SensorEvaluationContext, asset_event: dg.EventLogEntry) -> dg.RunRequest:
     """Request one run of ``tell_slack`` for each run that materialized regional windows, however many it had."""
     return dg.RunRequest(run_key=asset_event.run_id)
+
+
+@dg.sensor(
+    job=tell_slack,
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="While alerts of recent windows wait, try again to send them: after a minute, and then less and less.",
+)
+def waiting_alerts(
+    context: dg.SensorEvaluationContext, slack: SlackResource, warehouse: WarehouseResource
+) -> dg.RunRequest | dg.SkipReason:
+    """Request a run of ``tell_slack`` once the pause of an alert that waits is over."""
+    try:
+        with warehouse.store.reader() as copy:
+            due = due_again(copy, utc_now(), slack.digest_after)
+    except StoreError as error:
+        return dg.SkipReason(str(error))
+    if due is None:
+        return dg.SkipReason("No alert of a recent window waits.")
+    if due > utc_now():
+        return dg.SkipReason(f"The next alert that waits is tried again at {due:%H:%M:%S} UTC.")
+    return dg.RunRequest(run_key=f"due at {due.isoformat()}")

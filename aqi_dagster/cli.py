@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
 import click
@@ -13,22 +12,25 @@ from aqi_dagster.command_options import own_store
 from aqi_dagster.errors import AqiError
 from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.label_command import label
+from aqi_dagster.materialize_command import materialize
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
 from aqi_dagster.pipeline.reporting.status_words import status_rows, time_in_words
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
+from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.sensor_command import sensor
-from aqi_dagster.setting_values import starts_window
 from aqi_dagster.settings import librdkafka_settings, load_settings
-from aqi_dagster.windows import parse_key, utc_now, window_key
+from aqi_dagster.windows import utc_now
 
 FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
 SENSOR_LISTS = click.option(
@@ -94,49 +96,22 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     if not files:
         raise click.UsageError("Name at least one file or folder of readings.")
     config, topic = librdkafka_settings(settings), settings.kafka_topic
-    with summarized_feed(files, sensor_lists, settings.future_allowance) as feed:
+    with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         if create_topic(config, topic, partitions):
             click.echo(f"Created topic {topic} with {partitions} partitions.")
         with delivery_bar("sending") as delivered:
             sent = produce(config, topic, feed.messages(), delivered)
-        click.echo(f"Sent {sent:,} messages to topic {topic}.")
+        click.echo(f"Sent {counted(sent, 'message')} to topic {topic}.")
+
+
+main.add_command(materialize)
 
 
 @main.command()
 @click.option(
-    "--from", "first", required=True, metavar="ISO", help="Start of the first window, such as 2022-07-18T00:00."
+    "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
 )
-@click.option("--to", "last", required=True, metavar="ISO", help="Start of the last window, included.")
-def materialize(first: str, last: str) -> None:
-    """Run a range of windows, and print them.
-
-    They run through the Dagster instance as a backfill's do, and show in its pages.
-    """
-    from aqi_dagster.runs import run_windows, use_dagster_home
-
-    use_dagster_home()
-    first_key, last_key = window_key(_window("--from", first)), window_key(_window("--to", last))
-    if first_key > last_key:
-        raise click.UsageError(f"--from {first_key} is later than --to {last_key}.")
-    run_windows(first_key, last_key)
-    with Store(load_settings().data_dir).reader() as connection:
-        rows = connection.execute(
-            "SELECT region, window_start, verdict, count_sensors, count_anomalies, min_event, max_pm25 "
-            "FROM regional_windows WHERE window_start BETWEEN ? AND ? ORDER BY window_start, region",
-            [parse_key(first_key), parse_key(last_key)],
-        ).fetchall()
-        pending = connection.execute("SELECT count(*) FROM slack_alerts WHERE status = 'pending'").fetchall()[0][0]
-    headers = ["region", "window (UTC)", "verdict", "sensors", "anomalies", "first event (UTC)", "max PM2.5, ug/m3"]
-    click.echo(tabulate(rows, headers, floatfmt=".2f") if rows else "No window of the range holds an anomaly.")
-    if pending:
-        alerts = "1 alert is pending" if pending == 1 else f"{pending} alerts are pending"
-        click.echo(
-            f"{alerts}: a running `make dev` sends what is pending within a minute, `aqi-dagster alert` at once."
-        )
-
-
-@main.command()
-def alert() -> None:
+def alert(again: bool) -> None:
     """Send the alerts that are pending.
 
     A running Dagster does so by itself, within a minute.
@@ -144,6 +119,10 @@ def alert() -> None:
     from aqi_dagster.runs import run_alerts, use_dagster_home
 
     use_dagster_home()
+    if again:
+        with own_store().exclusive() as writer, transaction(writer):
+            number = send_again(writer)
+        click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
     run_alerts()
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
@@ -189,7 +168,7 @@ def retry_rejected() -> None:
     """
     settings, store = load_settings(), own_store()
     with store.exclusive() as writer:
-        retaken = retake_all(writer, utc_now(), timedelta(minutes=settings.future_allowance_minutes))
+        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
     store.publish()
     numbers = {
         "decoded again": retaken.messages,
@@ -240,10 +219,3 @@ def dev(port: int) -> None:
         serve(port)
     else:
         serve_demo(port)
-
-
-def _window(option: str, text: str) -> datetime:
-    try:
-        return starts_window(datetime.fromisoformat(text))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: {error}", param_hint=option) from None

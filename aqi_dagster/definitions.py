@@ -12,7 +12,14 @@ from aqi_dagster.assets.scored_readings import scored_readings
 from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
-from aqi_dagster.automation import classified_windows, lacking_windows, micro_batch, tell_slack, twice_a_day
+from aqi_dagster.automation import (
+    classified_windows,
+    lacking_windows,
+    micro_batch,
+    tell_slack,
+    twice_a_day,
+    waiting_alerts,
+)
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
@@ -56,6 +63,7 @@ def _kafka(settings: Settings) -> KafkaResource:
         bootstrap_servers=settings.kafka_bootstrap_servers,
         topic=settings.kafka_topic,
         librdkafka={setting: dg.EnvVar(name) for setting, name in librdkafka_variables().items()},
+        field_names=dict(settings.field_names.others),
         timeout_seconds=settings.kafka_timeout_seconds,
         chunk_messages=settings.kafka_chunk_messages,
         future_allowance_minutes=settings.future_allowance_minutes,
@@ -98,7 +106,7 @@ def defs() -> dg.Definitions:
         assets=assets_with_links,
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
-        sensors=[classified_windows, lacking_windows],
+        sensors=[classified_windows, lacking_windows, waiting_alerts],
         resources=resources(settings),
         # For backfills from an asset's page: they run in one process, as the jobs do.
         executor=dg.in_process_executor,

@@ -99,6 +99,10 @@ class SlackRefusedError(SlackError):
     """Slack will never accept this message as it is."""
 
 
+class SlackAnswerError(SlackRefusedError):
+    """What answers in Slack's place says that all is well, but not as Slack does: it may have the message or not."""
+
+
 class BrokerMissingError(AqiError):
     """The embedded broker is not installed or did not start."""
 

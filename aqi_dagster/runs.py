@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -18,11 +19,13 @@ import dagster as dg
 from dagster_shared.error import SerializableErrorInfo
 
 from aqi_dagster import errors, foreign_warnings
+from aqi_dagster.assets.pull_metadata import recorded_numbers
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
 from aqi_dagster.instance.dead_runs import announce, give_up_dead_runs, tags_of_command
 from aqi_dagster.partitions import NO_WINDOW_YET, WINDOWS, range_tags
+from aqi_dagster.pipeline.reporting.pull_words import PullNumbers
 
 INSTANCE_SETTINGS = Path("dagster.yaml")
 
@@ -109,9 +112,10 @@ def _exit_on_signal(number: int, frame: FrameType | None) -> None:
     raise SystemExit(128 + number)
 
 
-def run_windows(first: str, last: str) -> None:
+def run_windows(first: str, last: str, on_pulled: Callable[[PullNumbers], None] | None = None) -> None:
     """Materialize the windows from partition key ``first`` to ``last`` in one run, as a backfill would.
 
+    ``on_pulled`` is called with the numbers of the run's pull once the run has ended, also if a later step failed.
     Raises :class:`RunFailedError` with the cause of each failed step.
     """
     if not WINDOWS.get_last_partition_key():
@@ -122,32 +126,39 @@ def run_windows(first: str, last: str) -> None:
             f"There is no window {missing[0]} to materialize: windows go from {WINDOWS.get_first_partition_key()} "
             f"(AQI_FIRST_WINDOW) to {WINDOWS.get_last_partition_key()}, the newest that has ended."
         )
-    _run(micro_batch.name, range_tags(first, last))
+    result = _run(micro_batch.name, range_tags(first, last))
+    numbers = recorded_numbers(result.all_events)
+    if on_pulled is not None and numbers is not None:
+        on_pulled(numbers)
+    _require_success(result)
 
 
 def run_alerts() -> None:
     """Send the pending alerts. Raises :class:`RunFailedError` with the cause of a failure."""
-    _run(tell_slack.name, {})
+    _require_success(_run(tell_slack.name, {}))
 
 
-def _run(job: str, tags: dict[str, str]) -> None:
+def _run(job: str, tags: dict[str, str]) -> dg.ExecuteInProcessResult:
     definition = defs().resolve_job_def(job)
     run_id = str(uuid4())
     with dg.DagsterInstance.get() as instance:
         give_up_dead_runs(instance)
         with announce(instance, run_id):
-            result = definition.execute_in_process(
+            return definition.execute_in_process(
                 run_config=_QUIET,
                 instance=instance,
                 run_id=run_id,
                 tags=tags | tags_of_command(run_id) | _OF_CODE_LOCATION,
                 raise_on_error=False,
             )
+
+
+def _require_success(result: dg.ExecuteInProcessResult) -> None:
     if result.success:
         return
     failures = [event for event in result.all_events if event.is_step_failure]
     causes = [f"{event.step_key}: {_cause(event.step_failure_data.error)}" for event in failures]
-    raise RunFailedError(f"Run {result.run_id} of {job} failed. " + "; ".join(causes))
+    raise RunFailedError(f"Run {result.run_id} of {result.job_def.name} failed. " + "; ".join(causes))
 
 
 def _cause(error: SerializableErrorInfo | None) -> str:

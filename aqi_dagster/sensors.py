@@ -11,6 +11,7 @@ but where sensors are counted they are one device (:func:`devices`).
 import re
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
+from functools import lru_cache
 
 _PLACE = re.compile(r"\s*(-?\d{1,3}(?:\.\d+)?)\s*,\s*(-?\d{1,3}(?:\.\d+)?)\s*", re.ASCII)
 _SENSOR = re.compile(_PLACE.pattern + r"(?:#(\d+))?", re.ASCII)
@@ -44,6 +45,7 @@ def place_of(sensor: str) -> str:
     return sensor.partition(" #")[0]
 
 
+@lru_cache(maxsize=1 << 15)
 def coordinates(sensor: str) -> tuple[float, float] | None:
     """Latitude and longitude of ``sensor``, in degrees; None if its text names no place on Earth.
 

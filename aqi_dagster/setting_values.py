@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
+from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.windows import window_start
 
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
@@ -45,6 +46,24 @@ def owners_of(value: Any) -> Any:
         if not _OWNER.fullmatch(owner):
             raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
     return tuple(owners)
+
+
+def field_names_of(value: Any) -> Any:
+    """The names of fields in a text of the form ``created_at=ts, entry_id=id``; ``ValueError`` if it is another."""
+    if not isinstance(value, str):
+        return value
+    others: dict[str, str] = {}
+    for part in value.split(","):
+        known, equals, other = (piece.strip() for piece in part.partition("="))
+        if not equals or not known:
+            raise ValueError(
+                f"{part.strip()!r} is not of the form created_at=ts: the name that docs/feeding.md has, =, and what "
+                "the topic calls it, which has no comma"
+            )
+        if known in others:
+            raise ValueError(f"{known} comes twice")
+        others[known] = other
+    return FieldNames(others)
 
 
 Text = Annotated[str, BeforeValidator(_not_blank)]

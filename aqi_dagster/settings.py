@@ -14,8 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
-from aqi_dagster.setting_values import Text, owners_of, starts_window, web_address
+from aqi_dagster.setting_values import Text, field_names_of, owners_of, starts_window, web_address
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
@@ -29,6 +30,11 @@ class Settings(BaseModel):
         "127.0.0.1:9092", alias="KAFKA_BOOTSTRAP_SERVERS", description="host:port of the brokers, comma-separated"
     )
     kafka_topic: Text = Field("sensor_data", alias="KAFKA_TOPIC", description="topic that holds the readings")
+    field_names: Annotated[FieldNames, BeforeValidator(field_names_of)] = Field(
+        OWN_NAMES,
+        alias="KAFKA_FIELDS",
+        description="what the topic calls the fields, where it differs: created_at=ts, entry_id=id",
+    )
     kafka_timeout_seconds: float = Field(
         defaults.KAFKA_TIMEOUT_SECONDS,
         gt=0,

@@ -18,6 +18,7 @@ from aqi_dagster.demo.summer import Summer
 from aqi_dagster.feeds.producer import produce
 from aqi_dagster.pipeline.store.connections import Store
 from tests.support.environment import forget_settings
+from tests.support.lacking import lacking
 from tests.support.messages import FIRST_WINDOW
 from tests.support.places import SHARED
 from tests.support.ports import free_port
@@ -25,6 +26,8 @@ from tests.support.slack_server import Slack, slack_server
 from tests.support.summer_file import DAYS
 from tests.support.topics import Topic
 from tests.support.waiting import LIMIT_SECONDS
+
+pytest_plugins = ["tests.support.promises"]
 
 
 def pytest_configure() -> None:
@@ -106,7 +109,7 @@ def portland_golden() -> Mapping[str, Any]:
 def _shared_file(name: str) -> Path:
     path = SHARED / name
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(lacking(path))
     return path
 
 

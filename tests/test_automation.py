@@ -10,22 +10,25 @@ import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from aqi_dagster.assets.regional_windows import regional_windows
-from aqi_dagster.automation import classified_windows, lacking_windows, twice_a_day
+from aqi_dagster.automation import classified_windows, lacking_windows, twice_a_day, waiting_alerts
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.partitions import FIRST_WINDOW, range_tags
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.verdicts.outbox import due_alerts, record_attempt, record_failure, record_sent
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, utc_now, window_key
 from tests.support.jobs import MicroBatch
 from tests.support.messages import message, take_in
+from tests.support.outbox import classify as classify_recent
 from tests.support.tables import rows
 from tests.support.topics import Topic
+from tests.support.verdicts import SMOKE
 from tests.support.waiting import LIMIT_SECONDS
 from tests.support.window_readings import readings
 
@@ -100,12 +103,20 @@ def test_the_schedule_heals_ticks_that_were_missed(instance: dg.DagsterInstance,
     ("lacks", "first"),
     [
         ("scored = NULL, revision = NULL, selected = NULL, classified = NULL", 2),
+        ("scored = 0", 2),
         ("classified = NULL", 2),
         ("revision = 2", 2),
         ("readings = 0, scored = NULL, revision = NULL, selected = NULL, classified = NULL", 6),
         ("readings = 9", 6),
     ],
-    ids=["never scored", "never classified", "scored since", "never scored, but empty", "late readings"],
+    ids=[
+        "never scored",
+        "scored when it was empty",
+        "never classified",
+        "scored since",
+        "never scored, but empty",
+        "late readings",
+    ],
 )
 def test_the_store_says_what_a_tick_asks_for_whatever_dagster_has_recorded(
     instance: dg.DagsterInstance, store: Store, lacks: str, first: int
@@ -205,6 +216,34 @@ def test_the_sensor_requests_one_alert_run_for_each_run_that_classified_windows(
     assert not observe(instance, seen.cursor).run_requests
     run_id = classify(instance, tmp_path, KEYS[5], KEYS[5])
     assert [request.run_key for request in observe(instance, seen.cursor).run_requests or []] == [run_id]
+
+
+def wait(instance: dg.DagsterInstance) -> SensorExecutionData:
+    resources = defs().resources or {}
+    with dg.build_sensor_context(
+        instance=instance, resources={name: resources[name] for name in ("slack", "warehouse")}
+    ) as context:
+        return waiting_alerts.evaluate_tick(context)
+
+
+def test_alerts_that_wait_are_tried_again_once_their_pause_is_over(instance: dg.DagsterInstance, store: Store) -> None:
+    assert waiting_alerts.default_status == dg.DefaultSensorStatus.RUNNING
+    assert "no published copy" in (wait(instance).skip_message or "")
+    classify_recent(store, ended=SMOKE)
+    store.publish()
+    assert "is tried again at" in (wait(instance).skip_message or "")
+    with store.exclusive() as writer:
+        (alert,) = due_alerts(writer)
+        record_attempt(writer, [alert.alert_id], utc_now() - timedelta(minutes=5))
+        record_failure(writer, [alert.alert_id], "pending", "HTTP 503", utc_now())
+    store.publish()
+    (request,) = wait(instance).run_requests or []
+    # One request for each attempt, however often the sensor looks.
+    assert (wait(instance).run_requests or [])[0].run_key == request.run_key
+    with store.exclusive() as writer:
+        record_sent(writer, {alert.alert_id: "smoke"}, False, utc_now())
+    store.publish()
+    assert wait(instance).skip_message == "No alert of a recent window waits."
 
 
 NEWEST = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in (500, 501)]

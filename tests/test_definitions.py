@@ -54,7 +54,11 @@ def test_jobs_and_automation_are_loadable() -> None:
     repository = loaded.get_repository_def()
     assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == {"micro_batch", "tell_slack"}
     assert [schedule.name for schedule in repository.schedule_defs] == ["twice_a_day"]
-    assert [sensor.name for sensor in repository.sensor_defs] == ["classified_windows", "lacking_windows"]
+    assert [sensor.name for sensor in repository.sensor_defs] == [
+        "classified_windows",
+        "lacking_windows",
+        "waiting_alerts",
+    ]
     steps = set(loaded.resolve_job_def("micro_batch").graph.node_dict)
     assert steps >= set(PARTITIONED)
     assert "slack_alerts" not in steps

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.message_fields import PM25_FIELD
 from tests.support.command_line import Site
 from tests.support.messages import FIRST_WINDOW, message
 from tests.support.sensor_files import SECOND_COLUMNS, classic, name, sensor_list, times, write
@@ -152,3 +153,53 @@ def test_a_key_without_quotes_is_a_reading(site: Site, broker: EmbeddedBroker) -
     topic.send([(b"45.5,-122.60", value)])
     site.run("materialize", *RANGE)
     assert asked(site, "SELECT sensor FROM readings") == [("45.5, -122.60",)]
+
+
+def test_a_topic_of_other_names_is_fed_and_read_by_them(site: Site, tmp_path: Path, broker: EmbeddedBroker) -> None:
+    names = "created_at=ts, PM2.5_CF1_ug/m3=pm25, PM2.5_CF1_B_ug/m3=pm25 b"
+    theirs = Site(site.folder, site.settings | {"KAFKA_FIELDS": names})
+    paths = [
+        write(tmp_path / name("Shed"), classic([5, 6, 7])),
+        write(tmp_path / name("Shed B", kind="(undefined)"), classic([8, 9, 10], columns=SECOND_COLUMNS)),
+    ]
+    assert "3 of 3 messages are readings" in theirs.run("produce", *map(str, paths)).stdout
+    further = [
+        {"ts": "2022-07-18T07:00:00Z", "pm25": 11, "created_at": "yesterday"},
+        {"when": "2022-07-18T05:00:00Z", PM25_FIELD: 4},
+    ]
+    topic = Topic(site.settings["KAFKA_TOPIC"], broker.bootstrap_servers)
+    topic.send([(b"45.5, -122.6", json.dumps(value).encode()) for value in further])
+    theirs.run("materialize", *RANGE)
+    both = "SELECT pm25_cf1, pm25_cf1_b FROM readings ORDER BY created_at"
+    assert asked(site, both) == [(5, 8), (6, 9), (7, 10), (11, None)]
+    assert asked(site, "SELECT reason FROM rejected_messages") == [("ts is missing",)]
+    Site(site.folder, site.settings | {"KAFKA_FIELDS": "created_at=when"}).run("retry-rejected")
+    assert asked(site, both) == [(4, None), (5, 8), (6, 9), (7, 10), (11, None)]
+
+
+def test_materialize_and_status_say_what_became_of_the_messages_also_where_a_run_fails(
+    site: Site, broker: EmbeddedBroker
+) -> None:
+    topic = Topic(site.settings["KAFKA_TOPIC"], broker.bootstrap_servers)
+    topic.create()
+    early = FIRST_WINDOW - timedelta(minutes=1)
+    here = "45.5, -122.6"
+    sent = [message(here, early, 5), message(here, FIRST_WINDOW, 6), message(here, FIRST_WINDOW, 7)]
+    sent += [message(here, FIRST_WINDOW + timedelta(minutes=2), 8, RSSI_dbm="nan"), (b"x", sent[0][1]), (None, b"")] * 2
+    topic.send(sent, partition=0)
+    before = "1 reading in the store lies before AQI_FIRST_WINDOW, 2022-07-18T00:00, and will never be scored."
+    behind = site.run("materialize", "--from", "2022-07-19", "--to", "2022-07-19", check=False)
+    assert behind.stdout.splitlines() == [
+        "Pulled 9 messages: 5 readings, 2 of them repeated, and 4 rejected.",
+        'Rejected: key is missing (2), key is not the text "latitude, longitude" (2). '
+        "The table rejected_messages has them.",
+        "Left empty, because it cannot be read: RSSI_dbm (2).",
+        before,
+    ]
+    assert "Materialize the range from 2022-07-18T00:00" in behind.stderr
+    assert site.run("materialize", *RANGE).stdout.splitlines() == [
+        "Nothing new in the topic.",
+        before,
+        "No window of the range holds an anomaly.",
+    ]
+    assert f"never scored            {before}" in site.run("status").stdout

@@ -17,8 +17,7 @@ from aqi_dagster.pipeline.health.known_trouble import Record, record_trouble
 from aqi_dagster.pipeline.regions.geocoding import NearestTown
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
-from tests.support.pipeline import REGION, STEPS, Pipeline, pipeline
-from tests.support.tables import rows
+from tests.support.pipeline import REGION, STEPS, Pipeline, known, one_pass, pipeline
 
 WINDOWS = [FIRST_WINDOW + number * WINDOW_LENGTH for number in range(6)]
 
@@ -46,27 +45,6 @@ def readings(random: Random) -> list[RawMessage]:
         for sensor in SENSORS
         for minute in sorted(random.sample(moments, min(len(moments), 60)))
     ]
-
-
-def one_pass(messages: Sequence[RawMessage], ran: Pipeline) -> dict[str, Any]:
-    """The tables of one pull and one run of all windows, by the settings and with all that is known of sensors now."""
-    choices = ran.choices
-    with pipeline(choices) as straight:
-        straight.pull(messages)
-        for sensor, inside in rows(ran.connection, "SELECT sensor, location_type FROM sensors"):
-            straight.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [inside, sensor])
-        for looked_up in rows(ran.connection, "SELECT * FROM sensor_regions"):
-            straight.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", list(looked_up))
-        for recorded in rows(ran.connection, "SELECT * FROM known_trouble ORDER BY rowid"):
-            record_trouble(straight.connection, Record(*recorded))
-        straight.run(WindowRange(choices.first_window, WINDOWS[-1]))
-        return known(straight)
-
-
-def known(ran: Pipeline) -> dict[str, Any]:
-    """All tables; of windows those that hold readings, since others may never have been asked for."""
-    tables = ran.tables()
-    return tables | {"windows": [row for row in tables["windows"] if row[1]]}
 
 
 RUNS = st.tuples(
@@ -122,4 +100,4 @@ def test_running_what_is_named_gives_the_tables_of_one_pass(seed: int, events: l
         for event in [("pull",), *events, *[("pull",)] * 3]:
             happen(ran, event, arriving)
         ran.mend()
-        assert known(ran) == one_pass(messages, ran)
+        assert known(ran) == one_pass(messages, ran.choices, WINDOWS[-1], ran)

@@ -17,6 +17,7 @@ import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
 from tests.support.command_line import Site
+from tests.support.lacking import lacking
 from tests.support.messages import FIRST_WINDOW, message
 from tests.support.places import TOP
 from tests.support.processes import listening
@@ -141,7 +142,7 @@ def test_only_the_published_copy_is_for_others_and_none_may_write_it(history: Hi
     assert {stat.S_IMODE(path.stat().st_mode) for path in locks} == {0o600}
 
 
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux lists its sockets there")
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason=lacking("a list of sockets, as Linux has it"))
 def test_the_embedded_broker_listens_on_this_machine_only() -> None:
     before = listening(os.getpid())
     assert before <= {"127.0.0.1"}

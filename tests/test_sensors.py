@@ -2,7 +2,7 @@
 
 import pytest
 
-from aqi_dagster.sensors import coordinates, even_spelling, identity
+from aqi_dagster.sensors import coordinates, devices, even_spelling, identity
 
 
 @pytest.mark.parametrize("place", ["45.5, -122.6", "45.50,-122.60", " 045.5 , -122.6", "-90, 180", "90.000, -180"])
@@ -26,3 +26,27 @@ def test_an_index_tells_apart_what_is_at_one_place() -> None:
     assert sensors == [place, "45.5, -122.6 #7", "45.5, -122.6 #30001"]
     assert [coordinates(sensor) for sensor in sensors] == [(45.5, -122.6)] * 3
     assert [even_spelling(sensor) for sensor in sensors] == [place, None, None]
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (["45.5, -122.6", "45.50, -122.6"], 1),
+        (["45.5, -122.6", "45.5, -122.60", "045.500, -122.600"], 1),
+        (["0, 5", "-0.0, 5.0"], 1),
+        (["45.5, -122.6", "45.5, -122.61"], 2),
+        (["45.5, -122.6", "45.5, 122.6"], 2),
+        (["45.5, -122.6 #7", "45.50, -122.6 #7"], 1),
+        (["45.5, -122.6 #7", "45.5, -122.6 #30001"], 2),
+        (["45.5, -122.6", "45.5, -122.6 #7"], 1),
+        (["45.5, -122.6", "45.5, -122.6 #7", "45.5, -122.6 #8"], 2),
+        (["45.5, -122.6 #7", "45.6, -122.6 #7"], 2),
+        (["of an older release", "of an older release 2"], 2),
+        ([], 0),
+    ],
+)
+def test_texts_of_one_place_and_index_are_one_device(texts: list[str], found: int) -> None:
+    for order in (texts, texts[::-1]):
+        gathered = devices(order)
+        assert len(gathered) == found
+        assert sorted(text for device in gathered for text in device) == sorted(texts)

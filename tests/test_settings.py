@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from aqi_dagster.errors import ConfigurationError
+from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.readings.pull import PullPolicy
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.setting_names import strange_names
@@ -38,6 +40,10 @@ def test_the_limits_of_memory_are_the_same_with_and_without_dagster() -> None:
     assert settings.duckdb_memory_mb == WarehouseResource(data_dir="any").memory_limit_mb
 
 
+def test_the_future_is_as_far_ahead_with_and_without_dagster() -> None:
+    assert load_settings().future_allowance == PullPolicy().future_allowance
+
+
 def test_without_any_variable_the_notebooks_parameters_hold() -> None:
     settings = load_settings()
     detector = {name: getattr(settings, f"detector_{name}") for name in DetectorParameters.__dataclass_fields__}
@@ -59,6 +65,20 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("KAFKA_TIMEOUT_SECONDS", "2.5", "kafka_timeout_seconds", 2.5),
         ("KAFKA_CHUNK_MESSAGES", "10", "kafka_chunk_messages", 10),
         ("KAFKA_ON_RECREATED_TOPIC", "reread", "kafka_on_recreated_topic", "reread"),
+        ("KAFKA_FIELDS", "created_at=ts", "field_names", FieldNames({"created_at": "ts"})),
+        (
+            "KAFKA_FIELDS",
+            " created_at = measured at ,PM2.5_CF1_ug/m3=a=b,entry_id=RSSI_dbm,RSSI_dbm=entry_id",
+            "field_names",
+            FieldNames(
+                {
+                    "created_at": "measured at",
+                    "PM2.5_CF1_ug/m3": "a=b",
+                    "entry_id": "RSSI_dbm",
+                    "RSSI_dbm": "entry_id",
+                }
+            ),
+        ),
         ("AQI_DATA_DIR", "/srv/aqi", "data_dir", Path("/srv/aqi")),
         ("AQI_FIRST_WINDOW", "2020-09-01T12:00", "first_window", at("2020-09-01 12:00")),
         ("AQI_FIRST_WINDOW", "2020-09-01", "first_window", at("2020-09-01")),
@@ -93,6 +113,18 @@ def test_a_variable_sets_its_field(
         ("KAFKA_CHUNK_MESSAGES", "1.5", "valid integer"),
         ("KAFKA_ON_RECREATED_TOPIC", "ignore", "'fail' or 'reread'"),
         ("KAFKA_ON_EXPIRED_OFFSETS", "reread", "'fail' or 'skip'"),
+        ("KAFKA_FIELDS", "created_at", "is not of the form created_at=ts"),
+        ("KAFKA_FIELDS", "created_at=ts,", "'' is not of the form created_at=ts"),
+        ("KAFKA_FIELDS", "=ts", "'=ts' is not of the form created_at=ts"),
+        ("KAFKA_FIELDS", "created_at=", "'' cannot be what a topic calls created_at"),
+        ("KAFKA_FIELDS", "pm=PM", "'pm' is no field of a reading: docs/feeding.md lists them"),
+        ("KAFKA_FIELDS", "creatd_at=ts", "'creatd_at' is no field of a reading: perhaps created_at is meant"),
+        ("KAFKA_FIELDS", "ts=created_at", "the name that docs/feeding.md has comes first, created_at=ts"),
+        ("KAFKA_FIELDS", "created_at=a, created_at=b", "created_at comes twice"),
+        ("KAFKA_FIELDS", "created_at=a, entry_id=a", "created_at and entry_id would both be read from 'a'"),
+        ("KAFKA_FIELDS", "created_at=entry_id", "created_at and entry_id would both be read from 'entry_id'"),
+        ("KAFKA_FIELDS", "Humidity_%=Humidity", "Humidity and Humidity_% would both be read from 'Humidity'"),
+        ("KAFKA_FIELDS", "created_at=\udcff", "cannot be what a topic calls created_at"),
         ("AQI_FIRST_WINDOW", "yesterday", "valid datetime"),
         ("AQI_FIRST_WINDOW", "2022-07-18T06:00", "00:00 or 12:00 UTC"),
         ("AQI_FIRST_WINDOW", "2022-07-18T00:00:01", "00:00 or 12:00 UTC"),

@@ -8,10 +8,12 @@ producers fail now and then (:mod:`sensor_checks`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import dagster as dg
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.assets.markdown import as_it_is
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
@@ -83,7 +85,7 @@ def every_message_accounted_for(connection: DuckDBPyConnection) -> dg.AssetCheck
 def few_messages_rejected(pulled: PulledMessages, max_share: float) -> dg.AssetCheckResult:
     """Evaluate :data:`FEW_MESSAGES_REJECTED`; ``max_share`` from 0 to 1."""
     share = pulled.rejected_share
-    reasons = ", ".join(f"{reason} ({count})" for reason, count in pulled.rejected.items())
+    reasons = ", ".join(f"{as_it_is(reason)} ({count})" for reason, count in pulled.rejected.items())
     description = f"{sum(pulled.rejected.values())} of {pulled.messages} messages were rejected."
     if reasons:
         description = f"{description[:-1]}: {reasons}. `rejected_messages` keeps them as they came."
@@ -126,7 +128,8 @@ def verdicts_up_to_date(
     if outdated.windows is not None:
         description = f"{outdated_verdicts_in_words(outdated)}: materialize {outdated.windows} in one run."
     elif misplaced:
-        description = f"{named([misplaced_in_words(sensor) for sensor in misplaced])}."
+        shown = [replace(sensor, region=as_it_is(sensor.region)) for sensor in misplaced]
+        description = f"{named([misplaced_in_words(sensor) for sensor in shown])}."
     return dg.AssetCheckResult(
         check_name=VERDICTS_UP_TO_DATE.name,
         passed=outdated.windows is None and not misplaced,

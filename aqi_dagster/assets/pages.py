@@ -9,7 +9,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
 
-from aqi_dagster.pipeline.decoding.fields import OPTIONAL_NUMBERS, PM25_FIELD
+from aqi_dagster.message_fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.store.columns import stored_columns
 from aqi_dagster.windows import window_key
 

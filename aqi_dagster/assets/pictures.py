@@ -1,11 +1,12 @@
 """Plots on the asset pages. A plot that fails must not fail the run, whose tables are written."""
 
-import re
 from base64 import b64encode
 from collections.abc import Callable
 from typing import TypeVar
 
 import dagster as dg
+
+from aqi_dagster.assets.markdown import escaped
 
 Result = TypeVar("Result")
 Subject = TypeVar("Subject")
@@ -27,11 +28,6 @@ def attempt(context: dg.AssetExecutionContext, plot: str, make: Callable[[], Res
         return None
 
 
-def _escaped(text: str) -> str:
-    """``text`` in one line, so escaped that neither Markdown nor HTML reads any of it as markup."""
-    return re.sub(r"([^\w\s.,:;-])", lambda match: f"&#{ord(match[1])};", " ".join(text.split()), flags=re.ASCII)
-
-
 def picture(
     context: dg.AssetExecutionContext, plot: str, text: str, subject: Subject | None, draw: Callable[[Subject], bytes]
 ) -> dg.MarkdownMetadataValue | None:
@@ -43,5 +39,5 @@ def picture(
     return (
         None
         if png is None
-        else dg.MetadataValue.md(f"![{_escaped(text)}](data:image/png;base64,{b64encode(png).decode()})")
+        else dg.MetadataValue.md(f"![{escaped(text)}](data:image/png;base64,{b64encode(png).decode()})")
     )

@@ -13,6 +13,7 @@ from aqi_dagster.assets.checks import (
 )
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
+from aqi_dagster.assets.pull_metadata import pull_metadata
 from aqi_dagster.assets.sensor_checks import (
     PLACES_SPELLED_ONCE,
     SENSORS_REPORT,
@@ -20,9 +21,10 @@ from aqi_dagster.assets.sensor_checks import (
     sensors_report,
 )
 from aqi_dagster.assets.sensor_data import sensor_data
-from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
-from aqi_dagster.pipeline.readings.accounting import PulledMessages, pulled_messages
+from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
+from aqi_dagster.pipeline.readings.accounting import pulled_messages, readings_before
 from aqi_dagster.pipeline.readings.pull import PullReport
+from aqi_dagster.pipeline.reporting.pull_words import PullNumbers
 from aqi_dagster.pipeline.reporting.window_numbers import reading_numbers
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -56,6 +58,16 @@ def readings(
             report = kafka.pull(writer)
         with stages.stage("check"):
             pulled = pulled_messages(writer, since)
+            of_pull = PullNumbers(
+                messages=pulled.messages,
+                readings=report.accepted,
+                repeated=report.repeated,
+                rejected=report.rejected,
+                retaken=report.retaken.accepted,
+                before_first_window=readings_before(writer, FIRST_WINDOW),
+                reasons=pulled.rejected,
+                emptied=dict(report.emptied.most_common()),
+            )
             numbers = reading_numbers(writer, windows, since)
             checks = [
                 every_message_accounted_for(writer),
@@ -64,7 +76,7 @@ def readings(
                 places_spelled_once(writer, windows.last),
             ]
     of_windows = {start: _describe_window(numbers.get(start, {})) for start in windows}
-    describe_windows(context, of_windows, of_run=_describe_pull(context, pulled, report) | stages.metadata)
+    describe_windows(context, of_windows, of_run=_describe_pull(context, of_pull, report) | stages.metadata)
     return dg.MaterializeResult(check_results=checks)
 
 
@@ -74,22 +86,14 @@ def _describe_window(numbers: Mapping[str, Any]) -> dict[str, Any]:
     return {"dagster/partition_row_count": numbers.get("rows", 0), **others}
 
 
-def _describe_pull(context: dg.AssetExecutionContext, pulled: PulledMessages, report: PullReport) -> dict[str, Any]:
+def _describe_pull(context: dg.AssetExecutionContext, numbers: PullNumbers, report: PullReport) -> dict[str, Any]:
     """Log the numbers of a pull; returns them as metadata."""
     context.log.info(
         "Pulled %d messages: %d readings (%d of them repeated) and %d rejected",
-        pulled.messages,
-        report.accepted,
-        report.repeated,
-        report.rejected,
+        numbers.messages,
+        numbers.readings,
+        numbers.repeated,
+        numbers.rejected,
     )
-    return {
-        "pulled_messages": pulled.messages,
-        "pulled_readings": report.accepted,
-        "pulled_repeated_readings": report.repeated,
-        "rejected_messages": report.rejected,
-        "retaken_readings": report.retaken.accepted,
-        **{f"rejected: {reason}": count for reason, count in pulled.rejected.items()},
-        **{f"emptied: {field}": count for field, count in report.emptied.most_common()},
-        "next_offsets": {str(partition): offset for partition, offset in sorted(report.next_offsets.items())},
-    }
+    offsets = {str(partition): offset for partition, offset in sorted(report.next_offsets.items())}
+    return pull_metadata(numbers) | {"next_offsets": offsets}

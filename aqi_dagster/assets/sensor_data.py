@@ -33,6 +33,7 @@ sensor_data = dg.AssetSpec(
     metadata={"dagster/column_schema": _message()},
     description=(
         "Kafka topic of PurpleAir readings, filled by others. The key is the JSON text `latitude, longitude` of the "
-        "sensor, the value a JSON object with `created_at` (UTC) and `PM2.5_CF1_ug/m3` (ug/m3)."
+        "sensor, the value a JSON object with `created_at` (UTC) and `PM2.5_CF1_ug/m3` (ug/m3), unless the setting "
+        "`KAFKA_FIELDS` says that the topic calls them otherwise."
     ),
 )

@@ -1,10 +1,14 @@
 """The alerts that Slack gets."""
 
+from collections.abc import Iterator
+
 import dagster as dg
 
+from aqi_dagster.assets.alert_checks import ALERTS_TOLD, OUTCOMES_KNOWN, check_alerts
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, table_metadata
 from aqi_dagster.assets.regional_windows import regional_windows
+from aqi_dagster.errors import SlackError
 from aqi_dagster.pipeline.reporting.window_numbers import outbox_numbers
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -17,24 +21,33 @@ from aqi_dagster.resources.warehouse import WarehouseResource
     pool="slack",
     hooks={log_cause},
     metadata=table_metadata("slack_alerts"),
+    check_specs=[OUTCOMES_KNOWN, ALERTS_TOLD],
 )
 def slack_alerts(
     context: dg.AssetExecutionContext, slack: SlackResource, warehouse: WarehouseResource
-) -> dg.MaterializeResult:  # type: ignore[type-arg]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:  # type: ignore[type-arg]
     """Alerts sent to Slack: one per region, window and verdict.
 
     A run sends whatever is pending, of any window, so it has no partitions. Windows that ended long ago are told
-    together in one digest. Without a webhook the alerts are recorded as not sent.
+    together in one digest. Without a webhook the alerts are recorded as not sent. The checks are evaluated also where
+    Slack takes nothing, and so the run fails.
     """
     stages = Stages()
-    with stages.stage("send"):
-        report = slack.dispatch(warehouse.store)
+    failure = None
+    try:
+        with stages.stage("send"):
+            report = slack.dispatch(warehouse.store)
+    except SlackError as error:
+        failure = error
     with stages.stage("publish"):
         warehouse.store.publish()
     with warehouse.store.reader() as copy:
         numbers = outbox_numbers(copy)
+        yield from check_alerts(copy, slack.digest_after)
+    if failure is not None:
+        raise failure
     context.log.info(str(report))
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             "sent": report.sent,
             "digested": report.digested,

@@ -21,6 +21,7 @@ from aqi_dagster.feeds.finding import LINES, TABLE, ending, find_files
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, produce
 from aqi_dagster.feeds.sources import Report
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
@@ -34,6 +35,7 @@ from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.label_files import read_label_file
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import WindowRange, utc_now, window_key, window_start
 
 TOPIC = "evaluation"
@@ -103,6 +105,7 @@ def evaluate_folder(folder: Path) -> str:
     or stand in its place: then only what is labelled counts. Raises ``InputFileError`` if no file has one.
     """
     results, without = [], []
+    names = load_settings().field_names
     for file in find_files([folder], Report()):
         if ending(file) not in (*LINES, *TABLE):
             continue
@@ -110,8 +113,8 @@ def evaluate_folder(folder: Path) -> str:
         if (truth := _truth_of(name, folder)) is None:
             without.append(file.name)
         else:
-            with opened_feed([file], utc_now()) as feed:
-                results += _evaluate(name, feed.messages(), truth)
+            with opened_feed([file], utc_now(), names=names) as feed:
+                results += _evaluate(name, feed.messages(), truth, names)
     if not results:
         raise InputFileError(f"{folder}: no file of truth beside {', '.join(without)}; docs/verdicts.md has the form.")
     passed_over = [f"Passed over, as there is no truth of them: {', '.join(without)}"] if without else []
@@ -126,13 +129,13 @@ def evaluate_summer() -> str:
     return text_of(_evaluate("summer", summer.messages(begin, end), Truth.of_summer(summer, end)))
 
 
-def _evaluate(name: str, messages: Iterable[Message], truth: Truth) -> list[Result]:
-    """What each rule set finds in ``messages``."""
+def _evaluate(name: str, messages: Iterable[Message], truth: Truth, names: FieldNames = OWN_NAMES) -> list[Result]:
+    """What each rule set finds in ``messages``, whose fields have these ``names``."""
     with TemporaryDirectory() as folder, EmbeddedBroker() as broker, Store(Path(folder)).exclusive() as writer:
         config = {"bootstrap.servers": broker.bootstrap_servers}
         create_topic(config, TOPIC, 1)
         produce(config, TOPIC, messages)
-        pull(writer, TopicReader(config, TOPIC), PullPolicy())
+        pull(writer, TopicReader(config, TOPIC), PullPolicy(field_names=names))
         ((first, last),) = writer.execute("SELECT min(window_start), max(window_start) FROM windows").fetchall()
         if first is None:
             raise InputFileError(f"{name}: no line is a reading")

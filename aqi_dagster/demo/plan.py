@@ -60,7 +60,9 @@ class Plan:
         """What the files hold; None of a summer."""
         if not self.files:
             return nullcontext()
-        return opened_feed(self.files, utc_now() + load_settings().future_allowance, self.sensor_lists)
+        settings = load_settings()
+        newest = utc_now() + settings.future_allowance
+        return opened_feed(self.files, newest, self.sensor_lists, settings.field_names)
 
     def save(self, path: Path) -> None:
         """Keep the plan for ``dagster dev``."""

@@ -46,11 +46,13 @@ def run_demo(files: Sequence[Path], sensor_lists: Sequence[Path] = ()) -> None:
 
     Raises ``InputFileError`` if none of ``files`` holds a reading, and in the end if something is wrong with them.
     """
+    settings = load_settings()
     if not files:
         plan = Plan.of_summer()
-        _show(plan, Summer(plan.first).messages(plan.first, plan.last + WINDOW_LENGTH))
+        summer = Summer(plan.first, settings.field_names)
+        _show(plan, summer.messages(plan.first, plan.last + WINDOW_LENGTH))
         return
-    with summarized_feed(files, sensor_lists, load_settings().future_allowance) as feed:
+    with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         _show(Plan.of_feed(feed, files, sensor_lists), feed.messages())
 
 
@@ -105,7 +107,7 @@ def serve_demo(port: int) -> None:
         def send() -> None:
             with plan.feed() as feed:
                 if feed is None:
-                    simulate(Summer(plan.first), config, settings.kafka_topic, plan.first, stop)
+                    simulate(Summer(plan.first, settings.field_names), config, settings.kafka_topic, plan.first, stop)
                 else:
                     produce(config, settings.kafka_topic, feed.messages())
 

@@ -18,6 +18,7 @@ import numpy as np
 from aqi_dagster.demo.episodes import SCHEDULE, SENSORS, Floats, Kind
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.feeds.messages import Message, encode_message
+from aqi_dagster.message_fields import ENTRY_ID_FIELD, OWN_NAMES, TIME_FIELD, FieldNames
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 DAYS = 42
@@ -58,12 +59,16 @@ class Episode:
 
 
 class Summer:
-    """The summer that begins at ``start``, a window's start in naive UTC; ``ConfigurationError`` if it is not one."""
+    """The summer that begins at ``start``, a window's start in naive UTC; ``ConfigurationError`` if it is not one.
 
-    def __init__(self, start: datetime) -> None:
+    ``names`` are what the topic calls the fields.
+    """
+
+    def __init__(self, start: datetime, names: FieldNames = OWN_NAMES) -> None:
         if window_start(start) != start:
             raise ConfigurationError(f"the summer must start with a window, at 00:00 or 12:00 UTC, not at {start}")
         self.start = start
+        self._names = names
         self.sensors = SENSORS
 
     def episodes(self, until: datetime) -> list[Episode]:
@@ -91,7 +96,13 @@ class Summer:
                     if begin <= created_at < end:
                         entry_id = 100_000 * (sensor + 1) + slot
                         numbers = measurements[slot % _SLOTS_PER_DAY][sensor]
-                        yield _message(SENSORS[sensor], created_at, entry_id, numbers)
+                        yield self._message(SENSORS[sensor], created_at, entry_id, numbers)
+
+    def _message(self, sensor: str, created_at: datetime, entry_id: int, numbers: list[float]) -> Message:
+        """The message of one reading, its ``numbers`` in the order of ``_MEASUREMENTS``."""
+        value = {TIME_FIELD: created_at.strftime("%Y-%m-%d %H:%M:%S UTC"), ENTRY_ID_FIELD: str(entry_id)}
+        value.update(zip(_MEASUREMENTS, map("{:.2f}".format, numbers), strict=True))
+        return encode_message(sensor, {self._names[field]: text for field, text in value.items()})
 
     def _all_episodes(self) -> Iterator[Episode]:
         for repetition in count():
@@ -99,13 +110,6 @@ class Summer:
                 start = self.start + repetition * timedelta(days=DAYS) + scheduled.begin
                 sensors = tuple(SENSORS[number] for number in scheduled.sensors)
                 yield Episode(scheduled.kind, start, start + scheduled.length, sensors, scheduled.note)
-
-
-def _message(sensor: str, created_at: datetime, entry_id: int, numbers: list[float]) -> Message:
-    """The message of one reading, its ``numbers`` in the order of ``_MEASUREMENTS``."""
-    value = {"created_at": created_at.strftime("%Y-%m-%d %H:%M:%S UTC"), "entry_id": str(entry_id)}
-    value.update(zip(_MEASUREMENTS, map("{:.2f}".format, numbers), strict=True))
-    return encode_message(sensor, value)
 
 
 def _measurements(start: datetime, day: int) -> Floats:

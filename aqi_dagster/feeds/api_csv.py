@@ -14,7 +14,7 @@ from aqi_dagster.feeds.sensor_list import Sensor
 from aqi_dagster.feeds.sources import Source
 from aqi_dagster.feeds.tables import read_header, read_rows
 from aqi_dagster.feeds.times import canonical_time
-from aqi_dagster.pipeline.decoding.fields import INDEX_FIELD, PM25_FIELD, TIME_FIELD
+from aqi_dagster.message_fields import INDEX_FIELD, PM25_FIELD, TIME_FIELD
 
 TIME_COLUMN = "time_stamp"
 

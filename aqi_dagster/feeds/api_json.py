@@ -10,7 +10,7 @@ from aqi_dagster.feeds.context import Context, SourcedMessages
 from aqi_dagster.feeds.purpleair import api_columns, measured
 from aqi_dagster.feeds.sensor_list import Sensor
 from aqi_dagster.feeds.times import canonical_time
-from aqi_dagster.pipeline.decoding.fields import INDEX_FIELD
+from aqi_dagster.message_fields import INDEX_FIELD
 from aqi_dagster.sensors import even_spelling
 
 LAST_SEEN = "last_seen"

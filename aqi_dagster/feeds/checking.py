@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.sources import Source
+from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
 from aqi_dagster.pipeline.decoding.definition import time_of
-from aqi_dagster.pipeline.decoding.fields import FieldNames
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 
 Numbers = np.ndarray[Any, np.dtype[np.int32]]

@@ -10,7 +10,7 @@ from aqi_dagster.feeds.context import Context, SourcedMessages
 from aqi_dagster.feeds.labels import Labels, read_labels
 from aqi_dagster.feeds.purpleair import SECOND_LASER, measured
 from aqi_dagster.feeds.tables import read_header, read_rows
-from aqi_dagster.pipeline.decoding.fields import LOCATION_FIELD, NAME_FIELD
+from aqi_dagster.message_fields import LOCATION_FIELD, NAME_FIELD
 from aqi_dagster.sensors import even_spelling
 
 KIND = "classic download"
@@ -42,7 +42,7 @@ class Download:
     @property
     def device(self) -> str:
         """What tells its messages from those of others at the same place."""
-        return f"{self.name}, {self.average}" if self.average else self.name
+        return ", ".join(filter(None, [self.name, "inside" if self.type == "inside" else "", self.average]))
 
     @property
     def fields(self) -> dict[str, str | None]:

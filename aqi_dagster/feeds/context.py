@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from aqi_dagster.feeds.messages import Message, encode_message
 from aqi_dagster.feeds.sensor_list import SensorList
 from aqi_dagster.feeds.sources import Report, Source
-from aqi_dagster.pipeline.decoding.fields import OWN_NAMES, FieldNames
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 
 SourcedMessages = Iterator[tuple[Source, Message]]
 """Messages in the order of their files, each with its source."""

@@ -18,7 +18,7 @@ from aqi_dagster.feeds.reading import read_files
 from aqi_dagster.feeds.sensor_list import SensorList
 from aqi_dagster.feeds.sorting import SortedMessages
 from aqi_dagster.feeds.sources import Report, Source, counted
-from aqi_dagster.pipeline.decoding.fields import OWN_NAMES, FieldNames
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.sensors import coordinates
 
 

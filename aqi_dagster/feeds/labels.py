@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds.times import canonical_time
-from aqi_dagster.pipeline.decoding.fields import KNOWN_FIELDS, MASSES, PM25_FIELD, TIME_FIELD
+from aqi_dagster.message_fields import KNOWN_FIELDS, MASSES, PM25_FIELD, TIME_FIELD
 
 _OLD_LABEL = re.compile(r"PM(1\.0|2\.5|10\.0)_CF_(1|ATM)(?:_ug/m3)?")
 _SWAPPED_UNTIL = "2019-10-20"

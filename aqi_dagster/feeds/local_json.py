@@ -10,7 +10,7 @@ from aqi_dagster.feeds.own_fields import own_fields, own_sensor
 from aqi_dagster.feeds.purpleair import measured
 from aqi_dagster.feeds.sensor_list import Sensor, device_id
 from aqi_dagster.feeds.times import canonical_time
-from aqi_dagster.pipeline.decoding.fields import PM25_FIELD
+from aqi_dagster.message_fields import PM25_FIELD
 from aqi_dagster.sensors import even_spelling
 
 KIND = "a sensor's own JSON"

@@ -6,7 +6,7 @@ from aqi_dagster.feeds.context import Context
 from aqi_dagster.feeds.purpleair import minutes, sensor_columns
 from aqi_dagster.feeds.sensor_list import Sensor
 from aqi_dagster.feeds.times import canonical_time
-from aqi_dagster.pipeline.decoding.fields import MASSES, OPTIONAL_NUMBERS, PM25_FIELD, TIME_FIELD
+from aqi_dagster.message_fields import MASSES, OPTIONAL_NUMBERS, PM25_FIELD, TIME_FIELD
 
 Fields = dict[str, str | None]
 

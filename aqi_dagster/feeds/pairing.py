@@ -14,7 +14,7 @@ from aqi_dagster.feeds.purpleair import measured
 from aqi_dagster.feeds.sources import Report, counted
 from aqi_dagster.feeds.tables import read_rows
 from aqi_dagster.feeds.times import seconds_of
-from aqi_dagster.pipeline.decoding.fields import PM25_FIELD, TIME_FIELD
+from aqi_dagster.message_fields import PM25_FIELD, TIME_FIELD
 
 SENT_BEFORE = (
     "readings that were sent before without their second laser stay without it, since a reading that comes again is "

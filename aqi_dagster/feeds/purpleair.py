@@ -3,15 +3,8 @@
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
+from aqi_dagster.message_fields import INDEX_FIELD, LOCATION_FIELD, MASSES, NAME_FIELD, OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.decoding.definition import NUMBER
-from aqi_dagster.pipeline.decoding.fields import (
-    INDEX_FIELD,
-    LOCATION_FIELD,
-    MASSES,
-    NAME_FIELD,
-    OPTIONAL_NUMBERS,
-    PM25_FIELD,
-)
 
 SECOND_LASER = MASSES["pm25_cf1_b"]
 

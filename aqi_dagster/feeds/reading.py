@@ -17,7 +17,7 @@ from aqi_dagster.feeds.seed import is_seed, read_seed
 from aqi_dagster.feeds.sensor_list import list_columns
 from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.tables import read_header
-from aqi_dagster.pipeline.decoding.fields import TIME_FIELD
+from aqi_dagster.message_fields import TIME_FIELD
 
 Reader = Callable[[Path, Context], SourcedMessages]
 

@@ -14,7 +14,7 @@ from aqi_dagster.feeds.sensor_list import Sensor, device_id
 from aqi_dagster.feeds.sources import Source
 from aqi_dagster.feeds.tables import read_header, read_rows
 from aqi_dagster.feeds.times import canonical_time
-from aqi_dagster.pipeline.decoding.fields import PM25_FIELD
+from aqi_dagster.message_fields import PM25_FIELD
 
 TIME_COLUMN = "UTCDateTime"
 

@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from aqi_dagster import defaults
+from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import TopicReader
@@ -18,6 +19,9 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     topic: str = Field(description="Topic that holds the readings")
     librdkafka: dict[str, str] = Field(
         default={}, description="Further librdkafka settings by their own names; secrets as EnvVar"
+    )
+    field_names: dict[str, str] = Field(
+        default={}, description="What the topic calls the known fields of a message, for those that it names otherwise"
     )
     timeout_seconds: float = Field(
         default=defaults.KAFKA_TIMEOUT_SECONDS, description="Silence of a broker or partition that is an error"
@@ -55,6 +59,7 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """Pull all messages up to the present end of the topic into the store."""
         policy = PullPolicy(
             future_allowance=timedelta(minutes=self.future_allowance_minutes),
+            field_names=FieldNames(self.field_names),
             reread_recreated_topic=self.reread_recreated_topic,
             skip_expired_offsets=self.skip_expired_offsets,
         )

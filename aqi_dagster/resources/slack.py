@@ -24,9 +24,14 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 
+    @property
+    def digest_after(self) -> timedelta:
+        """``digest_after_hours`` as a duration."""
+        return timedelta(hours=self.digest_after_hours)
+
     def dispatch(self, store: Store) -> DispatchReport:
         """Send the alerts of ``store`` that are due."""
         post = None
         if self.webhook_url:
             post = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds).post
-        return dispatch(store, post, timedelta(hours=self.digest_after_hours), self.dagster_url)
+        return dispatch(store, post, self.digest_after, self.dagster_url)

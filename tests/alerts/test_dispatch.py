@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from aqi_dagster.errors import SlackError
+from aqi_dagster.pipeline.alerts import dispatch as dispatching
 from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Post, dispatch
 from aqi_dagster.pipeline.alerts.slack_blocks import DIGEST_LINES
 from aqi_dagster.pipeline.alerts.webhook import Webhook
@@ -72,6 +73,20 @@ def test_a_correction_mentions_what_was_told_before(store: Store, slack: Slack, 
         f"*Correction:* this window was told at {second_told:%Y-%m-%d %H:%M} UTC as Suspected Smoke Event: 2 sensors, "
         f"2 anomalies since {ENDED:%H:%M}, up to 501 ug/m3. That no longer holds.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "report"),
+    [(timedelta(), DispatchReport(sent=1)), (timedelta(microseconds=1), DispatchReport(digested=1))],
+)
+def test_a_window_that_ended_as_long_ago_as_digests_begin_is_told_by_itself(
+    store: Store, slack: Slack, post: Post, monkeypatch: pytest.MonkeyPatch, beyond: timedelta, report: DispatchReport
+) -> None:
+    classify(store, ended=SMOKE)
+    monkeypatch.setattr(dispatching, "utc_now", lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER + beyond)
+    assert dispatch(store, post, DIGEST_AFTER) == report
+    assert len(slack.payloads) == 1
+    assert outbox(store, "status, digest") == [("sent", bool(report.digested))]
 
 
 def test_without_a_webhook_alerts_are_kept_and_sent_while_they_are_recent(

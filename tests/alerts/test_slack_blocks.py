@@ -1,5 +1,8 @@
 """What alerts say, in the shape and within the limits that Slack sets."""
 
+import html
+import re
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +82,44 @@ def test_names_cannot_speak_slacks_markup() -> None:
         )
         assert "<!" not in shown
         assert "<@" not in shown
+
+
+def payloads(name: str) -> list[Block]:
+    """Messages of every kind, and a digest, in which ``name`` is wherever a name can be."""
+    named = replace(SMOKE, region=name, sensors=[name], implausible=[f"{name}: stuck"], reason=f"{name} read 5")
+    corrected = replace(named, previous_verdict="malfunction", told_at=SMOKE.window_end, told_before=f"{name} read 7")
+    weekly = replace(named, kind="weekly", verdict="broken", reason=None)
+    of_sensor = replace(named, kind="sensor", verdict="broken", subject=name)
+    return [*map(message, (named, corrected, weekly, of_sensor)), digest_message([named, corrected])]
+
+
+def markup(payload: Block) -> Counter[str]:
+    """All that Slack would read as markup in a payload."""
+    return Counter(re.findall(r"[*_~`<>]|:[a-z_+0-9-]+:", f"{payload['text']}\n{block_texts(payload)}"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["*bold*", "_italic_", "~struck~", "`code`", ":fire:", ":a:b:c:", "<!here>", "<https://a.example|b>", "> quoted"],
+)
+def test_no_name_is_markup_in_any_part_of_a_message(name: str) -> None:
+    plain, hostile = payloads("Tahoe"), payloads(f"Lake {name}")
+    assert [markup(payload) for payload in hostile] == [markup(payload) for payload in plain]
+    for payload in hostile:
+        shown = re.sub(r"[^\w. |/&;!<>]", "?", html.unescape(block_texts(payload)))
+        assert re.sub(r"[^\w. |/&;!<>]|_", "?", name).strip("?") in shown
+
+
+def test_neither_addresses_nor_channels_in_names_become_links() -> None:
+    """Slack makes links of them in texts that are not verbatim: https://docs.slack.dev/reference/block-kit/."""
+    texts = [
+        text
+        for payload in (message(SMOKE, "https://dagster.example.org"), digest_message([SMOKE, MALFUNCTION]))
+        for block in payload["attachments"][0]["blocks"]
+        for text in (block["elements"] if block["type"] == "context" else [block["text"]])
+    ]
+    assert len(texts) > 4
+    assert [text for text in texts if text["type"] != "mrkdwn" or text["verbatim"] is not True] == []
 
 
 def test_many_sensors_are_counted_beyond_the_first() -> None:

@@ -10,7 +10,7 @@ from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from aqi_dagster.assets.pages import LINEAGE, Stages
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import ConfigurationError
-from aqi_dagster.pipeline.decoding.fields import KNOWN_FIELDS
+from aqi_dagster.message_fields import KNOWN_FIELDS
 from aqi_dagster.pipeline.store.columns import stored_columns
 
 TABLES = ["readings", "sensor_health", "scored_readings", "anomalies", "regional_windows", "slack_alerts"]

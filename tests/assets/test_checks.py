@@ -110,6 +110,27 @@ def test_a_sensor_that_falls_silent_is_named(job: MicroBatch) -> None:
     assert failed(job.checks(KEYS[0], KEYS[1]))["sensors_report"] == check.description
 
 
+def test_a_sensor_that_comes_in_other_digits_is_named(job: MicroBatch) -> None:
+    again = ["45.10,-122.0"]
+    job.topic.send([*readings(STARTS[3]), *readings(STARTS[3], again)])
+    checks = job.checks(KEYS[2], KEYS[3])
+    assert list(failed(checks)) == ["places_spelled_once"]
+    check = checks["places_spelled_once"]
+    assert check.severity == dg.AssetCheckSeverity.WARN
+    assert "One sensor under several texts: 45.1, -122 = 45.10, -122.0." in (check.description or "")
+    assert numbers(check)["several_texts"] == ["45.1, -122 = 45.10, -122.0"]
+    assert numbers(checks["sensors_report"])["reporting_sensors"] == 3
+
+
+def test_a_region_named_like_markup_is_shown_as_it_is(job: MicroBatch) -> None:
+    with job.store.exclusive() as connection:
+        found = "INSERT INTO regional_windows (region, window_start, window_end, sensors, count_sensors, "
+        found += "count_anomalies, verdict) VALUES (?, ?, ?, ['45.1, -122'], 1, 1, 'malfunction')"
+        connection.execute(found, ["![x](https://a.example/x)", STARTS[0], STARTS[1]])
+    told = failed(job.checks(KEYS[2], KEYS[2]))["verdicts_up_to_date"]
+    assert told.startswith("Sensor 45.1, -122 counts to `![x](https://a.example/x)`, to which it does not belong: ")
+
+
 def test_a_topic_that_dries_up_is_told_of_however_long_ago(job: MicroBatch) -> None:
     later = window_key(STARTS[3] + 10 * WINDOW_LENGTH)
     told = failed(job.checks(KEYS[3], later))

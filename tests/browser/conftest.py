@@ -16,6 +16,7 @@ from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
 from tests.support.command_line import Site
 from tests.support.dagster_dev import dagster_dev
+from tests.support.lacking import lacking
 from tests.support.pages import FIRST_WINDOW, KEYS, SMOKE, WINDOWS, Installation
 from tests.support.places import TOP
 from tests.support.ports import free_port
@@ -31,10 +32,10 @@ SCREENSHOTS = Path(__file__).with_name("screenshots")
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Callable[[], "Page"]]:
     """Opens a new page in Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+    playwright = pytest.importorskip("playwright.sync_api", reason=lacking("Playwright"))
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
-        pytest.skip("no Chromium is on the PATH")
+        pytest.skip(lacking("Chromium"))
     # Chromium's sandbox refuses root, which containers mostly are.
     sandbox = os.geteuid() != 0
     with (

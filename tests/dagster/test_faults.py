@@ -19,6 +19,7 @@ from aqi_dagster.partitions import FIRST_WINDOW, range_tags
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.dagster_dev import DagsterDev, dagster_dev
+from tests.support.lacking import lacking
 from tests.support.places import TOP
 from tests.support.processes import listening, with_descendants
 from tests.support.secrets import TOKEN, places_of
@@ -111,7 +112,7 @@ def services(broker: EmbeddedBroker, tmp_path: Path, unused_port: int) -> Iterat
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)  # it waits a dozen times for what Dagster looks after every half minute
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="finds processes as Linux lists them")
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason=lacking("a list of processes, as Linux has it"))
 def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_run_goes_on(services: Services) -> None:
     store = services.store
     with services.dev() as server:

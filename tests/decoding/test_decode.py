@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from aqi_dagster.message_fields import PM25_FIELD, FieldNames
 from aqi_dagster.pipeline.decoding import decode as decoding
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
-from aqi_dagster.pipeline.decoding.fields import PM25_FIELD, FieldNames
 from tests.support.messages import ALLOWANCE, NOW, RawMessage, at, chunk, message
 
 HERE = "45.5, -122.6"

@@ -19,20 +19,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aqi_dagster.message_fields import MASSES, OPTIONAL_NUMBERS, OWN_NAMES, PM25_FIELD, FieldNames
 from aqi_dagster.pipeline.decoding import scanner
 from aqi_dagster.pipeline.decoding.definition import decode_value
 from aqi_dagster.pipeline.decoding.fast_path import scan
-from aqi_dagster.pipeline.decoding.fields import MASSES, OPTIONAL_NUMBERS, PM25_FIELD, VALUE_SCHEMA, FieldNames
 from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
+from aqi_dagster.pipeline.decoding.value_schema import VALUE_SCHEMA
 from tests.support.spoiled_messages import change, ordinary, spoil_text
 
 TIME = "2022-07-18 06:00:00 UTC"
 
 
-def alone(value: bytes) -> dict[str, Any] | None:
+def alone(value: bytes, names: FieldNames = OWN_NAMES) -> dict[str, Any] | None:
     """What ``value`` holds by definition, whatever the time is; None if it is no reading."""
     try:
-        reading = decode_value(value, datetime.max, timedelta())  # noqa: DTZ901 (naive UTC)
+        reading = decode_value(value, datetime.max, timedelta(), names)  # noqa: DTZ901 (naive UTC)
     except RejectedMessageError:
         return None
     return {
@@ -40,21 +41,21 @@ def alone(value: bytes) -> dict[str, Any] | None:
     }
 
 
-def together(values: Sequence[bytes]) -> list[dict[str, Any] | None]:
+def together(values: Sequence[bytes], names: FieldNames = OWN_NAMES) -> list[dict[str, Any] | None]:
     """What each of ``values`` holds if it is an ordinary reading; None if it is not."""
-    taken, decoded = scan(pa.chunked_array([values[:2], values[2:]], pa.binary()))
+    taken, decoded = scan(pa.chunked_array([values[:2], values[2:]], pa.binary()), names)
     assert decoded.schema == VALUE_SCHEMA
     found = iter(decoded.to_pylist())
     return [next(found) if fit else None for fit in taken]
 
 
-def assert_taken_as_defined(values: Sequence[bytes]) -> int:
+def assert_taken_as_defined(values: Sequence[bytes], names: FieldNames = OWN_NAMES) -> int:
     """Compare those of ``values`` that are taken together with the definition; their number."""
     taken = 0
-    for value, found in zip(values, together(values), strict=True):
+    for value, found in zip(values, together(values, names), strict=True):
         if found is not None:
             taken += 1
-            expected = alone(value)
+            expected = alone(value, names)
             assert expected is not None, value
             # As text, in which 0.0 and -0.0 differ.
             assert repr(sorted(found.items())) == repr(sorted(expected.items())), value
@@ -240,20 +241,45 @@ def test_names_are_found_in_their_rows_whatever_is_left_alone_between_them() -> 
     assert found["sensor_name"].to_pylist() == ["Alder", None, "\u00c5sp", "Alder"]
 
 
-NAMES = FieldNames({"created_at": "t", PM25_FIELD: "Größe", "RSSI_dbm": 'a "b"'})
+NAMES = FieldNames({"created_at": "t", PM25_FIELD: "Größe", "entry_id": "PM2.5", "Humidity": "a, b: {c}"})
+
+ESCAPED = FieldNames({**NAMES.others, "RSSI_dbm": 'a "b"', "created_at": "t\\"})
+"""Names of which JSON has to escape two."""
+
+
+def renamed(value: bytes, names: FieldNames) -> bytes:
+    """``value`` with the names of another topic."""
+    for known, other in names.others.items():
+        value = value.replace(json.dumps(known).encode(), json.dumps(other, ensure_ascii=False).encode())
+    return value
 
 
 def test_fields_are_found_by_the_names_of_the_topic() -> None:
     values = [
-        json.dumps({"t": TIME, "Größe": 7, "RSSI_dbm": "mine"}, ensure_ascii=False).encode(),
+        json.dumps({"t": TIME, "Größe": 7, "RSSI_dbm": "5"}, ensure_ascii=False).encode(),
         json.dumps({"t": TIME, "Größe": 7}).encode(),
-        json.dumps({"t": TIME, "Größe": 7, 'a "b"': 5}, ensure_ascii=False).encode(),
         reading(),
     ]
     taken, found = scan(pa.chunked_array([values], pa.binary()), NAMES)
-    assert taken.tolist() == [True, False, False, False]
-    assert found["pm25_cf1"].to_pylist() == [7]
-    assert decode_value(values[2], datetime.max, timedelta(), NAMES).optional["rssi"] == 5  # noqa: DTZ901
+    assert taken.tolist() == [True, False, False]
+    assert (found["pm25_cf1"].to_pylist(), found["rssi"].to_pylist()) == ([7], [5])
+    assert [alone(value, NAMES) is not None for value in values] == [True, True, False]
+
+
+def test_a_name_that_json_escapes_is_found_where_it_is_escaped_and_nowhere_else() -> None:
+    escaped = renamed(reading(RSSI_dbm=5), ESCAPED)
+    for value, rssi in [(escaped, 5), (escaped.replace(b'\\"b\\"', b'"b"'), None), (escaped.replace(b"\\", b""), None)]:
+        assert_taken_as_defined([value] * 3, ESCAPED)
+        found = alone(value, ESCAPED)
+        assert (found["rssi"] if found else None) == rssi
+
+
+@given(seed=st.integers(0, 2**32))
+def test_messages_of_another_topic_are_taken_by_definition_and_as_those_of_ours(seed: int) -> None:
+    sample, others = family(Random(seed))  # noqa: S311 (no secret)
+    assert together([renamed(sample, NAMES)] * 3, NAMES)[-1] == together([sample] * 3)[-1] is not None
+    for names in (NAMES, ESCAPED):
+        assert_taken_as_defined([renamed(value, names) for value in (sample, *others)], names)
 
 
 def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[str]:

@@ -14,6 +14,7 @@ from aqi_dagster.demo.episodes import Kind
 from aqi_dagster.demo.summer import CADENCE, DAYS, Summer
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.feeds.messages import Message
+from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.windows import WINDOW_LENGTH, window_start
 
 START = datetime(2022, 7, 18, 12)  # noqa: DTZ001 (naive UTC by the package's convention)
@@ -175,3 +176,11 @@ def test_the_schedule_repeats(summer: Summer) -> None:
 def test_a_summer_starts_with_a_window() -> None:
     with pytest.raises(ConfigurationError, match="00:00 or 12:00 UTC"):
         Summer(START + timedelta(minutes=1))
+
+
+def test_a_topic_may_call_the_fields_otherwise(summer: Summer) -> None:
+    end = START + timedelta(hours=1)
+    names = FieldNames({"created_at": "ts", "PM2.5_CF1_ug/m3": "created_at"})
+    for ours, theirs in zip(summer.messages(START, end), Summer(START, names).messages(START, end), strict=True):
+        expected = {names[field]: text for field, text in json.loads(ours.value).items()}
+        assert (theirs.key, json.loads(theirs.value)) == (ours.key, expected)

@@ -25,6 +25,7 @@ from aqi_dagster.pipeline.detection.detector_banks import LoopBank, detector_ban
 from aqi_dagster.pipeline.detection.detector_states import FORMAT_VERSION, RIVER_VERSION, StoredState
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
 from aqi_dagster.pipeline.detection.state_pickles import compressor, decompress, load_state
+from tests.support.lacking import lacking
 from tests.support.messages import FIRST_WINDOW
 from tests.support.places import SHARED
 
@@ -160,7 +161,7 @@ def test_series_larger_than_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("only_tables")
-@pytest.mark.skipif(not PORTLAND.exists(), reason=f"{PORTLAND} is not there")
+@pytest.mark.skipif(not PORTLAND.exists(), reason=lacking(PORTLAND))
 def test_portland() -> None:
     by_sensor = defaultdict(list)
     with gzip.open(PORTLAND, "rt") as file:

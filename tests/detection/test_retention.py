@@ -2,15 +2,18 @@
 
 from datetime import datetime, timedelta
 
+import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import ThinnedStatesError
+from aqi_dagster.errors import ThinnedStatesError, UnscoredWindowsError
+from aqi_dagster.pipeline.detection import retention
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import outdated_scores
-from aqi_dagster.pipeline.store.window_ledger import thinned_before
+from aqi_dagster.pipeline.store.window_ledger import record_health, record_selection, record_verdicts, thinned_before
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 from tests.support.messages import at, message, take_in
 from tests.support.tables import rows
@@ -108,6 +111,83 @@ def test_the_range_that_takes_in_a_late_reading_begins_where_it_can(connection: 
     thin_states(connection, outdated.windows.first, KEEP)
     assert outdated_scores(connection, FIRST, PARAMETERS.hash()).windows is None
     assert window_start(late) not in {start for _, start in states(connection)}
+
+
+YEARS = timedelta(days=2000)
+
+
+@pytest.mark.usefixtures("all_states")
+@pytest.mark.parametrize(
+    ("clock", "horizon"),
+    [(WINDOWS[-1] + YEARS, MONDAYS[3]), (MONDAYS[3], MONDAYS[1]), (WINDOWS[-1] - YEARS, FIRST)],
+    ids=["ahead by years", "behind by weeks", "behind by years"],
+)
+def test_a_wrong_clock_alone_thins_out_no_week_that_is_still_needed(
+    connection: DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch, clock: datetime, horizon: datetime
+) -> None:
+    monkeypatch.setattr(retention, "utc_now", lambda: clock)
+    before = states(connection)
+    thin_states(connection, FIRST, KEEP)
+    left = states(connection)
+    assert {key for key in before if key[1] >= horizon} <= left.keys()
+    assert (len(left) < len(before)) == (horizon > FIRST)
+
+
+@pytest.mark.usefixtures("all_states")
+def test_a_reading_from_the_future_alone_thins_out_no_week_that_is_still_needed(
+    connection: DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "utc_now", lambda: WINDOWS[-1] + WINDOW_LENGTH)
+    far = window_start(WINDOWS[-1] + YEARS)
+    connection.execute("INSERT INTO windows (window_start, readings, scored, revision) VALUES (?, 1, 1, 9)", [far])
+    thin_states(connection, FIRST, KEEP)
+    assert thinned_before(connection) == MONDAYS[3]
+
+
+def test_after_a_tick_by_a_clock_that_was_ahead_the_next_ticks_work_and_give_the_same_scores(
+    connection: DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That clock took in a reading from the future, too: so all weeks are thinned out that there are."""
+    bring(connection)
+    middle = WINDOWS.index(MONDAYS[2] + 5 * WINDOW_LENGTH)
+    score(connection, WINDOWS[0], WINDOWS[middle])
+    far = window_start(WINDOWS[-1] + YEARS)
+    connection.execute("INSERT INTO windows (window_start, readings, scored, revision) VALUES (?, 1, 1, 9)", [far])
+    monkeypatch.setattr(retention, "utc_now", lambda: far)
+    assert thin_states(connection, FIRST, timedelta()) > 0
+    assert (thinned_before(connection) or FIRST) > WINDOWS[-1]
+    for last in WINDOWS[middle + 1 : middle + 29]:
+        for windows in due_ranges(connection, WindowRange(FIRST, last)):
+            score(connection, windows.first, windows.last)
+            record_health(connection, judged(windows), "regions")
+            record_selection(connection, windows, "thresholds")
+            record_verdicts(connection, windows, "settings")
+    scores = rows(connection, f"FROM scored_readings WHERE window_start <= '{last}' ORDER BY ALL")
+    connection.execute("DELETE FROM windows WHERE window_start = ?", [far])
+    score(connection, FIRST, last)
+    assert rows(connection, f"FROM scored_readings WHERE window_start <= '{last}' ORDER BY ALL") == scores
+
+
+def judged(windows: WindowRange) -> pa.Table:
+    """What the ledger records of windows that were judged."""
+    numbers = [1] * len(windows)
+    return pa.table(
+        {"window_start": [*windows], "readings": numbers, "revision": numbers, "since": [FIRST] * len(windows)}
+    )
+
+
+def test_a_gap_within_a_thinned_week_is_named_from_where_scoring_can_begin(connection: DuckDBPyConnection) -> None:
+    bring(connection)
+    gap = at("2022-07-27T12:00")
+    connection.execute("DELETE FROM readings WHERE window_start = ?", [gap])
+    connection.execute("DELETE FROM windows WHERE window_start = ?", [gap])
+    score(connection, WINDOWS[0], WINDOWS[-1])
+    thin_states(connection, FIRST, KEEP)
+    take_in(connection, [message("45.1, -122", gap, 20.0)], first_offset=10**6)
+    with pytest.raises(UnscoredWindowsError, match=f"the windows from {gap:%Y-%m-%dT%H:%M} to") as refused:
+        score(connection, WINDOWS[-1], WINDOWS[-1])
+    assert refused.value.windows == WindowRange(MONDAYS[0], WINDOWS[-1])
+    score(connection, MONDAYS[0], WINDOWS[-1])
 
 
 def test_nothing_is_dropped_before_anything_was_scored(connection: DuckDBPyConnection) -> None:

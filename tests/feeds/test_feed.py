@@ -116,6 +116,17 @@ def test_real_time_and_averages_of_a_device_are_not_mixed(tmp_path: Path) -> Non
     assert "(Alder, 60_minute_average)" in fault
 
 
+def test_a_sensor_inside_and_one_outside_that_have_one_name_are_not_mixed(tmp_path: Path) -> None:
+    later = times(2, BEGIN + timedelta(seconds=40))
+    write(tmp_path / name(), classic([5, 6]))
+    write(tmp_path / name(kind="(inside)"), classic([300, 400], later))
+    _, (fault,) = summary_of(tmp_path)
+    assert "(Alder, inside, Real Time)" in fault
+    assert "(Alder, Real Time)" in fault
+    with feed_of(tmp_path) as feed:
+        assert messages(feed) == []
+
+
 def test_a_place_in_two_spellings_is_told(tmp_path: Path) -> None:
     text = ndjson(*((place, times(1)[0], 5) for place in ("45.5, -122.6", "45.50,-122.60", "45.5,-122.6", "45.6, 0")))
     said, wrong = summary_of(write(tmp_path / "a.ndjson", text))

@@ -14,6 +14,7 @@ from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds import sorting
 from aqi_dagster.feeds.checking import CHECKED_SCHEMA
 from aqi_dagster.feeds.sorting import SortedMessages
+from tests.support.lacking import lacking
 
 TIMES = st.lists(st.lists(st.integers(-3, 30) | st.just(-(2**63)), max_size=30), max_size=8)
 
@@ -75,7 +76,7 @@ def test_what_does_not_fit_goes_to_a_folder_that_is_removed(tmp_path: Path, monk
     assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="nothing here is ever full")
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason=lacking("a device that is full"))
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sorting, "PIECE_BYTES", 1)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

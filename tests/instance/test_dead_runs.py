@@ -127,6 +127,17 @@ def test_a_run_that_is_interrupted_frees_its_place(instance: dg.DagsterInstance)
     assert holders(instance) == set()
 
 
+def test_a_run_that_is_alive_does_not_keep_a_dead_one_before_it(instance: dg.DagsterInstance) -> None:
+    dead = started(instance)
+    alive = started(instance)
+    with command(instance, alive):
+        give_up_dead_runs(instance)
+        assert [status(instance, run) for run in (dead, alive)] == [
+            dg.DagsterRunStatus.FAILURE,
+            dg.DagsterRunStatus.STARTED,
+        ]
+
+
 def test_runs_that_no_command_started_are_left_alone(instance: dg.DagsterInstance) -> None:
     job = defs().resolve_job_def("micro_batch")
     run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
@@ -153,6 +164,7 @@ def test_a_run_that_was_re_executed_from_the_page_is_none_of_a_command(instance:
 def test_a_run_that_ends_after_it_was_listed_stays_what_it_became(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    dead = started(instance)
     run = started(instance)
     listed = instance.get_runs
 
@@ -164,3 +176,4 @@ def test_a_run_that_ends_after_it_was_listed_stays_what_it_became(
     monkeypatch.setattr(instance, "get_runs", list_and_end)
     give_up_dead_runs(instance)
     assert status(instance, run) == dg.DagsterRunStatus.SUCCESS
+    assert status(instance, dead) == dg.DagsterRunStatus.FAILURE

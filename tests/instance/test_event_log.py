@@ -17,6 +17,7 @@ from sqlalchemy import text
 
 from aqi_dagster.instance.event_log import FILES_OPEN, BatchingInstance, BatchingSqliteEventLog
 from aqi_dagster.partitions import ALL_AT_ONCE, range_tags
+from tests.support.lacking import lacking
 from tests.support.places import TOP
 from tests.support.waiting import LIMIT_SECONDS
 
@@ -160,7 +161,7 @@ def open_files(folder: Path) -> set[str]:
     return {file.name for file in files if file.is_relative_to(folder / "history") and file.suffix == ".db"}
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system does not tell which files are open")
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason=lacking("a list of open files, as Linux has it"))
 def test_few_files_stay_open_however_many_runs_there_are(instance: dg.DagsterInstance, tmp_path: Path) -> None:
     runs = [f"run-{number}" for number in range(3 * FILES_OPEN)]
     for run_id in runs:

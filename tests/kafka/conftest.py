@@ -8,6 +8,7 @@ import pytest
 from tests.support.kafka_cluster import ApacheKafka
 from tests.support.kafka_jars import KafkaMissingError
 from tests.support.kafka_topics import LOGIN, await_partitions
+from tests.support.lacking import lacking
 from tests.support.topics import Topic
 
 
@@ -18,7 +19,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheKafka]:
     try:
         kafka.start()
     except KafkaMissingError as missing:
-        pytest.skip(f"no Apache Kafka: {missing}")
+        pytest.skip(lacking(f"Apache Kafka: {missing}"))
     yield kafka
     # Nobody reads its log any more: there is nothing to leave in order.
     kafka.kill()

@@ -170,6 +170,10 @@ def test_an_offset_that_the_broker_never_answers_is_an_error_and_not_the_end(
         text in str(stalled.value)
         for text in [topic.servers, topic.name, "partition 2 at offset 500", "KAFKA_TIMEOUT_SECONDS"]
     )
+    # What the other partitions gave before is kept.
+    kept = "SELECT kafka_partition, next_offset FROM kafka_offsets ORDER BY ALL"
+    assert rows(connection, kept) == [(0, 11), (1, 11), (2, 500), (3, 11)]
+    assert len(rows(connection, PLACES)) == 43
 
 
 def test_a_topic_that_was_made_anew_is_reread_only_on_request(topic: Topic, connection: DuckDBPyConnection) -> None:
@@ -187,6 +191,33 @@ def test_a_topic_that_was_made_anew_is_reread_only_on_request(topic: Topic, conn
     assert rows(connection, "SELECT count(*), max(topic_generation) FROM readings WHERE repeated") == [(8, 2)]
     assert pull(connection, topic.reader(), POLICY).accepted == 0
     assert unaccounted_messages(connection) + missing_offsets(connection) == []
+
+
+def test_what_was_read_of_a_topic_that_is_made_anew_meanwhile_is_not_kept(
+    topic: Topic, connection: DuckDBPyConnection
+) -> None:
+    """Its offsets would be taken for those of the topic before."""
+
+    class Remade(TopicReader):
+        def batches(self, consumer: Consumer, starts: Mapping[int, int | None]) -> Generator[Batch]:
+            read = list(super().batches(consumer, starts))
+            topic.delete()
+            topic.create()
+            yield from read
+
+    topic.send(messages(40))
+    with pytest.raises(TopicRecreatedError, match="made again while it was read"):
+        pull(connection, topic.reader(Remade), POLICY)
+    assert rows(connection, "SELECT * FROM kafka_offsets") == rows(connection, PLACES) == []
+
+
+def test_a_row_that_stands_for_another_is_noticed(topic: Topic, connection: DuckDBPyConnection) -> None:
+    """As many rows as messages are not enough: one offset may be there twice, and another be missing."""
+    topic.send(messages(8))
+    pull(connection, topic.reader(), POLICY)
+    connection.execute("UPDATE readings SET kafka_offset = 0 WHERE kafka_partition = 2 AND kafka_offset = 1")
+    (fault,) = unaccounted_messages(connection)
+    assert str(fault) == "partition 2 (generation 1): 2 messages read, 2 rows kept, 1 offsets among them"
 
 
 def test_another_topic_than_before_is_refused(topic: Topic, connection: DuckDBPyConnection) -> None:

@@ -1,8 +1,10 @@
 """The published copy equals the store byte for byte, whatever the copy before was and whoever has it open."""
 
 import filecmp
+import hashlib
 import os
 import random
+import stat
 from pathlib import Path
 
 import duckdb
@@ -96,6 +98,41 @@ def test_a_spare_that_was_half_brought_up_to_date_is_thrown_away(house: House) -
     house.spare.replace(draft)
     assert house.publish() == 1
     assert not draft.exists()
+
+
+def test_every_byte_of_a_copy_is_on_disk_before_it_is_published_and_its_name_after(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut keeps what was flushed: each kind of copy, whole or brought up to date, is flushed when complete."""
+    flushed: list[tuple[int, bytes | None, int]] = []
+    really_flush, draft = os.fsync, house.published.with_name(".aqi.duckdb.draft")
+
+    def flush(descriptor: int) -> None:
+        really_flush(descriptor)
+        status = os.fstat(descriptor)
+        content = None if stat.S_ISDIR(status.st_mode) else hash_of(draft)
+        flushed.append((status.st_ino, content, house.published.stat().st_ino))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    shares = []
+    for number in range(3):
+        house.write(f"INSERT INTO more VALUES ({number})")
+        if number == 1:
+            house.spare.unlink()
+        flushed.clear()
+        shares.append(house.publish())
+        copy, folder = house.published.stat().st_ino, house.published.parent.stat().st_ino
+        (inode, content, published), last = flushed
+        assert (inode, content) == (copy, hash_of(house.private))
+        assert published != copy
+        assert last == (folder, None, copy)
+    assert shares[1] == 1
+    assert max(shares[0], shares[2]) < 1
+
+
+def hash_of(file: Path) -> bytes:
+    """Of what the file holds."""
+    return hashlib.sha256(file.read_bytes()).digest()
 
 
 def test_a_file_system_without_hard_links_gets_whole_copies(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.message_fields import PM25_FIELD
 from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
-from aqi_dagster.pipeline.decoding.fields import PM25_FIELD
 from aqi_dagster.pipeline.readings.insert import Ingested, ingest
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 

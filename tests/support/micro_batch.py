@@ -24,6 +24,8 @@ from tests.support.tables import rows
 from tests.support.topics import Topic
 from tests.support.waiting import LIMIT_SECONDS
 
+ASSETS = [readings, sensor_health, scored_readings, anomalies, regional_windows]
+
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(2 * DAYS)]
 
 
@@ -40,19 +42,34 @@ def run(
     kafka_timeout: float = LIMIT_SECONDS,
 ) -> dg.ExecuteInProcessResult:
     return dg.materialize(
-        [readings, sensor_health, scored_readings, anomalies, regional_windows],
-        resources={
-            "kafka": KafkaResource(bootstrap_servers=topic.servers, topic=topic.name, timeout_seconds=kafka_timeout),
-            "warehouse": WarehouseResource(data_dir=str(data_dir), lock_timeout_seconds=LIMIT_SECONDS),
-            "detector": DetectorResource(),
-            "thresholds": ThresholdsResource(),
-            "regions": RegionsResource(name="Lake Tahoe"),
-            "rules": RulesResource(),
-        },
+        ASSETS,
+        resources=_resources(topic, data_dir, kafka_timeout),
         instance=instance,
         tags=range_tags(first, last),
         raise_on_error=must_succeed,
     )
+
+
+def run_partition(topic: Topic, data_dir: Path, key: str, instance: dg.DagsterInstance) -> dg.ExecuteInProcessResult:
+    """Materialize one window by its partition key, which may fail."""
+    return dg.materialize(
+        ASSETS,
+        resources=_resources(topic, data_dir, LIMIT_SECONDS),
+        instance=instance,
+        partition_key=key,
+        raise_on_error=False,
+    )
+
+
+def _resources(topic: Topic, data_dir: Path, kafka_timeout: float) -> dict[str, Any]:
+    return {
+        "kafka": KafkaResource(bootstrap_servers=topic.servers, topic=topic.name, timeout_seconds=kafka_timeout),
+        "warehouse": WarehouseResource(data_dir=str(data_dir), lock_timeout_seconds=LIMIT_SECONDS),
+        "detector": DetectorResource(),
+        "thresholds": ThresholdsResource(),
+        "regions": RegionsResource(name="Lake Tahoe"),
+        "rules": RulesResource(),
+    }
 
 
 def published(data_dir: Path, tables: Sequence[str] = TABLES) -> dict[str, list[tuple[Any, ...]]]:

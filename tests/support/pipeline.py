@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -17,6 +18,7 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.detection.state_pickles import load_state
 from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.known_trouble import Record, record_trouble
 from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.regions.choice import RegionChoice
@@ -117,7 +119,7 @@ class Pipeline:
         """What must not depend on how it came about, with detectors as the numbers that they hold."""
         states = rows(self.connection, "FROM detector_states ORDER BY sensor, window_start")
         return {
-            "windows": self.connection.execute(WINDOWS).fetchall(),
+            "windows": rows(self.connection, WINDOWS),
             "scored_readings": rows(self.connection, "FROM scored_readings ORDER BY sensor, created_at"),
             "sensor_health": rows(self.connection, "FROM sensor_health ORDER BY window_start, sensor"),
             "anomalies": rows(self.connection, "FROM anomalies ORDER BY sensor, created_at"),
@@ -132,6 +134,32 @@ def _numbers(stored: StoredState, parameters: DetectorParameters) -> tuple[Any, 
     fields = {name: value for name, value in vars(detector).items() if name not in ("rng", "trees", "_tree_nodes")}
     nodes = [(n.l_mass, n.r_mass, getattr(n, "threshold", None)) for tree in detector._tree_nodes for n in tree]
     return fields, detector.rng.getstate(), nodes
+
+
+def known(ran: Pipeline) -> dict[str, Any]:
+    """All tables; of windows those that hold readings, since others may never have been asked for."""
+    tables = ran.tables()
+    return tables | {"windows": [row for row in tables["windows"] if row[1]]}
+
+
+def one_pass(
+    messages: Sequence[RawMessage], choices: Choices, last: datetime, ran: Pipeline | None = None
+) -> dict[str, Any]:
+    """The tables of one pull and one run of all windows up to ``last`` by the settings ``choices``.
+
+    Where sensors are, and what is known of them, is taken from another pipeline, which ``ran``.
+    """
+    with pipeline(choices) as straight:
+        straight.pull(messages)
+        if ran is not None:
+            for sensor, inside in rows(ran.connection, "SELECT sensor, location_type FROM sensors"):
+                straight.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [inside, sensor])
+            for looked_up in rows(ran.connection, "SELECT * FROM sensor_regions"):
+                straight.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", list(looked_up))
+            for recorded in rows(ran.connection, "SELECT * FROM known_trouble ORDER BY rowid"):
+                record_trouble(straight.connection, Record(*recorded))
+        straight.run(WindowRange(choices.first_window, last))
+        return known(straight)
 
 
 @contextmanager

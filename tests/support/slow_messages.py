@@ -161,6 +161,10 @@ def _number(value: Any, field: str) -> float | Bad | None:
         return text
     if any(character not in "0123456789+-.eE" for character in text):
         return BAD
+    digits, _, exponent = text.lower().partition("e")
+    # Of nothing there is nothing, however often; Decimal knows no exponent of more than 18 digits.
+    if not digits.strip("+-0.") and _digits(exponent.lstrip("+-")) and exponent.count("-") + exponent.count("+") < 2:
+        text = digits
     try:
         number = float(Decimal(text))
     except InvalidOperation:

@@ -6,8 +6,8 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
+from aqi_dagster.message_fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
-from aqi_dagster.pipeline.decoding.fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
 from aqi_dagster.sensors import identity
 from aqi_dagster.windows import window_start

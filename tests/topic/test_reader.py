@@ -1,9 +1,10 @@
 """Reading partitions to their ends, in bounded chunks, and what is said when the broker no longer has an offset."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import OffsetBeyondEndError, OffsetsExpiredError
@@ -165,6 +166,32 @@ def test_a_chunk_counts_its_messages_by_partition(topic: Topic) -> None:
         chunks: list[Batch] = list(reader.batches(consumer, {0: 1, 1: None, 2: 2}))
     assert chunks[0].messages_by_partition() == {0: 2, 1: 3}
     assert chunks[0].next_offsets == {0: 3, 1: 3, 2: 2}
+
+
+def test_only_committed_messages_are_asked_for_whatever_the_settings_say(
+    topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded broker knows no transactions that are aborted; Apache Kafka is asked for them in tests/kafka."""
+    asked: list[dict[str, Any]] = []
+
+    class Watched(Consumer):
+        def __init__(self, settings: dict[str, Any], **others: Any) -> None:
+            asked.append(settings)
+            super().__init__(settings, **others)
+
+    monkeypatch.setattr(consuming, "Consumer", Watched)
+    ours = {"isolation.level": "read_uncommitted", "enable.auto.commit": True, "auto.offset.reset": "latest"}
+    reader = replace(topic.reader(), librdkafka={**topic.reader().librdkafka, **ours})
+    with reader.consumer():
+        pass
+    (settings,) = asked
+    fixed = {name: settings[name] for name in [*ours, "enable.partition.eof"]}
+    assert fixed == {
+        "isolation.level": "read_committed",
+        "enable.auto.commit": False,
+        "auto.offset.reset": "error",
+        "enable.partition.eof": True,
+    }
 
 
 @pytest.mark.parametrize("limit", [1_000, 3_000_000, "3000000"])

@@ -17,6 +17,7 @@ from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
 from aqi_dagster.pipeline.verdicts.network_rules import assess, judge
 from aqi_dagster.windows import WindowRange
 from tests.support.health import REGION_NAME, everywhere
+from tests.support.lacking import lacking
 from tests.support.messages import ALLOWANCE, at
 from tests.support.places import SHARED
 
@@ -70,7 +71,7 @@ WHERE readings.sensor = laser.sensor AND readings.created_at = laser.created_at 
 def shared_file(*parts: str) -> Path:
     path = SHARED.joinpath(*parts)
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(lacking(path))
     return path
 
 

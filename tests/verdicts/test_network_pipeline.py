@@ -23,6 +23,7 @@ from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange
 from tests.support.health import REGION_NAME, everywhere
+from tests.support.lacking import lacking
 from tests.support.messages import ALLOWANCE, at
 from tests.support.places import SHARED
 from tests.support.tables import rows
@@ -53,7 +54,7 @@ SETS = [
 def shared_file(*parts: str) -> Path:
     path = SHARED.joinpath(*parts)
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(lacking(path))
     return path
 
 

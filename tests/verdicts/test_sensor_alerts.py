@@ -14,7 +14,7 @@ from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
-from aqi_dagster.pipeline.verdicts.outbox import due_ids, queue_sensor_alerts, record_sent
+from aqi_dagster.pipeline.verdicts.outbox import due_alerts, queue_sensor_alerts, record_sent
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
@@ -53,6 +53,11 @@ def run(connection: Writer, first: int, last: int, rules: Rules = NETWORK) -> No
     windows = WindowRange(window_at(first), window_at(last))
     judge_windows(connection, windows, FIRST_WINDOW, everywhere, "regions")
     classify_windows(connection, windows, OneRegion(REGION_NAME), rules=rules)
+
+
+def waiting_ids(connection: Writer) -> set[int]:
+    """The ids of the alerts that wait to be sent, or for a webhook."""
+    return {alert.alert_id for alert in due_alerts(connection)}
 
 
 @pytest.mark.parametrize(
@@ -128,8 +133,8 @@ def test_once_all_is_told_slack_knows_who_broke_and_who_is_well(
         queue_sensor_alerts(connection, windows, NOW)
         queue_sensor_alerts(connection, windows, NOW)
         if is_told:
-            record_sent(connection, dict.fromkeys(due_ids(connection), "why"), False, NOW + timedelta(hours=number))
-    assert due_ids(connection) == set()
+            record_sent(connection, dict.fromkeys(waiting_ids(connection), "why"), False, NOW + timedelta(hours=number))
+    assert waiting_ids(connection) == set()
     told = last_told(connection)
     connection.execute("DELETE FROM slack_alerts")
     queue_sensor_alerts(connection, windows, NOW)
@@ -140,11 +145,11 @@ def test_a_break_that_changes_while_slack_takes_it_is_corrected(connection: Writ
     """It was superseded when Slack's answer came: Slack knows of it, so it is withdrawn."""
     windows = put_health(connection, ".x.")
     queue_sensor_alerts(connection, windows, NOW)
-    taken = due_ids(connection)
+    taken = waiting_ids(connection)
     put_health(connection, "...")
     connection.execute("INSERT INTO rule_changes VALUES ('network', '2022-07-01')")
     queue_sensor_alerts(connection, windows, NOW)
-    assert due_ids(connection) == set()
+    assert waiting_ids(connection) == set()
     record_sent(connection, dict.fromkeys(taken, "why"), False, NOW)
     due = rows(connection, "SELECT verdict, previous_verdict FROM slack_alerts WHERE status = 'pending'")
     assert due == [("withdrawn", "broken")]
@@ -171,9 +176,9 @@ def test_what_waits_of_sensors_is_not_told_after_a_change_to_rules_that_tell_of_
     waiting = rows(connection, "SELECT kind FROM slack_alerts WHERE status = 'pending' ORDER BY kind")
     assert waiting == [("sensor",), ("sensor",), ("weekly",)]
     run(connection, 2, 2, NOTEBOOK)
-    assert due_ids(connection) == set()
+    assert waiting_ids(connection) == set()
     run(connection, 0, 2)
-    assert due_ids(connection) == set()
+    assert waiting_ids(connection) == set()
 
 
 def test_a_sensor_in_another_region_is_not_told_of_again(connection: Writer) -> None:

@@ -1,7 +1,8 @@
-"""Sending the outbox: post every alert that is due, and record its outcome at once.
+"""Sending the outbox: record each attempt before Slack is asked, and its outcome as soon as Slack answers.
 
-:mod:`wording` and :mod:`slack_blocks` make the messages. Only a crash between Slack's answer and its record, or an
-answer that never arrived whole, can repeat a message; nothing loses one.
+:mod:`wording` and :mod:`slack_blocks` make the messages. Only an outcome that could not be recorded, or an answer that
+never arrived whole, can repeat a message, and not for ever: after some attempts without an outcome the alert is named
+as unknown. Nothing loses one.
 """
 
 import logging
@@ -10,12 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from aqi_dagster.errors import SlackError, SlackRefusedError
+from aqi_dagster.errors import SlackAnswerError, SlackError, SlackRefusedError
 from aqi_dagster.pipeline.alerts.slack_blocks import digest_message, headline, message
 from aqi_dagster.pipeline.alerts.wording import reason
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
-from aqi_dagster.pipeline.verdicts.outbox import Alert, due_alerts, due_ids, record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.outbox import (
+    Alert,
+    due_alerts,
+    give_up,
+    record_attempt,
+    record_failure,
+    record_sent,
+)
 from aqi_dagster.windows import utc_now
 
 NO_WEBHOOK = "no webhook is configured"
@@ -52,12 +60,14 @@ def dispatch(
 
     Windows that ended longer than ``digest_after`` ago go into one digest. An alert that found no webhook is sent later
     only while its window is more recent than that. Messages link to the Dagster UI at ``dagster_url``, if there is one.
-    Alerts that are not sent stay pending. Raises :class:`SlackError` if Slack does not accept a message: at once if it
-    may accept it later, after the other messages if it refuses this one for good.
+    Alerts that are not sent stay pending, unless something else than Slack answered: then they are refused, until
+    somebody has them sent again. Raises :class:`SlackError` if Slack does not accept a message: at once if it may
+    accept it later, after the other messages if it refuses this one for good.
     """
     oldest = utc_now() - digest_after
     with store.dispatching():
-        with store.exclusive() as writer:
+        with store.exclusive() as writer, transaction(writer):
+            give_up(writer, utc_now())
             alerts = due_alerts(writer)
         if post is None:
             return _note_missing_webhook(store, [alert for alert in alerts if alert.status == "pending"])
@@ -77,43 +87,48 @@ def _send_all(
 ) -> DispatchReport:
     """Send ``alerts``: those of windows that ended before ``oldest`` in one digest, if they are pending."""
     report = DispatchReport()
-    # A verdict may change while other alerts are sent; then its alert is no longer due.
-    due = {alert.alert_id for alert in alerts}
-    refusals = []
+    refusals: list[SlackRefusedError] = []
     for alert in alerts:
-        if alert.window_end >= oldest and alert.alert_id in due:
+        if alert.window_end >= oldest:
             try:
-                due = _send(store, post, message(alert, dagster_url), [alert], digest=False)
-                report.sent += 1
+                report.sent += _send(store, post, [alert], lambda due: message(due[0], dagster_url), digest=False)
             except SlackRefusedError as refusal:
                 # Raised at once, it would block the other alerts in every dispatch to come.
                 refusals.append(refusal)
-    old = [one for one in alerts if one.window_end < oldest and one.status == "pending" and one.alert_id in due]
+    old = [alert for alert in alerts if alert.window_end < oldest and alert.status == "pending"]
     if old:
-        _send(store, post, digest_message(old, dagster_url), old, digest=True)
-        report.digested = len(old)
+        report.digested = _send(store, post, old, lambda due: digest_message(due, dagster_url), digest=True)
     if refusals:
         raise refusals[0]
     return report
 
 
-def _send(store: Store, post: Post, payload: dict[str, Any], alerts: Sequence[Alert], digest: bool) -> set[int]:
-    """Post ``payload``, the message of ``alerts``, and record the outcome; returns the ids that are due afterwards."""
+def _send(
+    store: Store,
+    post: Post,
+    alerts: Sequence[Alert],
+    payload_of: Callable[[Sequence[Alert]], dict[str, Any]],
+    digest: bool,
+) -> int:
+    """Post the message of those ``alerts`` that are still due, and record the outcome; returns how many they are.
+
+    A verdict may have changed while other alerts were sent. Nothing is posted unless the attempt could be recorded.
+    """
+    with store.exclusive() as writer, transaction(writer):
+        due_ids = record_attempt(writer, [alert.alert_id for alert in alerts], utc_now())
+    due = [alert for alert in alerts if alert.alert_id in due_ids]
+    if not due:
+        return 0
+    payload = payload_of(due)
     try:
         post(payload)
     except SlackError as error:
-        _record_failure(store, alerts, "pending", str(error))
+        _record_failure(store, due, "refused" if isinstance(error, SlackAnswerError) else "pending", str(error))
         raise
-    due = _record_sent(store, alerts, digest)
-    _log.info("told Slack: %s", payload["text"])
-    return due
-
-
-def _record_sent(store: Store, alerts: Sequence[Alert], digest: bool) -> set[int]:
-    """Record that Slack accepted ``alerts``; returns the ids that are due afterwards."""
     with store.exclusive() as writer, transaction(writer):
-        record_sent(writer, {alert.alert_id: reason(alert) for alert in alerts}, digest, utc_now())
-        return due_ids(writer)
+        record_sent(writer, {alert.alert_id: reason(alert) for alert in due}, digest, utc_now())
+    _log.info("told Slack: %s", payload["text"])
+    return len(due)
 
 
 def _record_failure(store: Store, alerts: Sequence[Alert], status: str, outcome: str) -> None:

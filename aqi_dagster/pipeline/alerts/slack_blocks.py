@@ -5,13 +5,13 @@ grow is therefore cut here, and the message says how much was left out.
 """
 
 import html
+import re
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 from urllib.parse import quote
 
-from aqi_dagster.pipeline.alerts.numbers import rounded
 from aqi_dagster.pipeline.alerts.wording import (
     GREY,
     HEADINGS,
@@ -24,6 +24,7 @@ from aqi_dagster.pipeline.alerts.wording import (
     title,
 )
 from aqi_dagster.pipeline.aqi import CATEGORIES
+from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import window_key
@@ -57,6 +58,11 @@ _LOOK_ALIKES = str.maketrans(
         "`": "\N{MODIFIER LETTER GRAVE ACCENT}",
     }
 )
+
+_EMOJI = re.compile(r":(?!\d\d:)([\w+'-]+):")
+"""What Slack may take for one; two digits are those of a time."""
+
+_COLON = "\N{MODIFIER LETTER COLON}"
 
 Block = dict[str, Any]
 
@@ -124,16 +130,21 @@ def _payload(text: str, title: str, colour: str, details: list[Block]) -> Block:
 
 
 def _section(text: str) -> Block:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
+    return {"type": "section", "text": _markup(text)}
 
 
 def _context(text: str) -> Block:
-    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+    return {"type": "context", "elements": [_markup(text)]}
+
+
+def _markup(text: str) -> dict[str, Any]:
+    """``text`` with our own markup: ``verbatim`` keeps Slack from making links of addresses and channels in names."""
+    return {"type": "mrkdwn", "text": text, "verbatim": True}
 
 
 def _correction(alert: Alert) -> str:
     told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
-    why = "" if alert.told_before is None else f": {alert.told_before}"
+    why = "" if alert.told_before is None else f": {_plain(alert.told_before)}"
     now = (
         "That no longer holds"
         if alert.verdict == "withdrawn"
@@ -175,10 +186,10 @@ def _name(text: str) -> str:
 def _plain(text: str) -> str:
     """``text`` as Slack shows it, without being markup.
 
-    Slack knows an escape for three characters alone; those that make text bold, italic, struck out or code become
-    others that look like them.
+    Slack knows an escape for three characters alone; those that make text bold, italic, struck out, code or an emoji
+    become others that look like them.
     """
-    return html.escape(text, quote=False).translate(_LOOK_ALIKES)
+    return _EMOJI.sub(rf"{_COLON}\1{_COLON}", html.escape(text, quote=False).translate(_LOOK_ALIKES))
 
 
 def _map_link(sensor: str) -> str:

@@ -1,9 +1,10 @@
 """Posting to a Slack incoming webhook. The webhook's URL is a secret and appears in no error and no log.
 
-Slack accepts a message with the status 200 and the text ``ok``, and with nothing else: a proxy may answer 200 to a
-message that Slack never saw.
+Slack accepts a message with the status 200 and the text ``ok``. Other servers that take Slack's messages answer 204,
+another 2xx with nothing, or JSON whose ``ok`` is true. Any other 2xx may be a proxy's, of a message that nobody saw.
 """
 
+import json
 import logging
 import re
 import threading
@@ -18,7 +19,7 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from aqi_dagster.errors import SlackError, SlackRefusedError
+from aqi_dagster.errors import SlackAnswerError, SlackError, SlackRefusedError
 
 _RETRIED_STATUSES = frozenset([408, 425, 429, 500, 502, 503, 504])
 
@@ -30,11 +31,15 @@ _PIECE_BYTES, _PIECES = 256, 16
 
 
 class _Answer(NamedTuple):
-    """An answer: its status, the beginning of its text, and its header ``Retry-After`` (empty if it has none)."""
+    """An answer: its status, the beginning of its text, its header ``Retry-After`` (empty if it has none).
+
+    It ``has_end`` if it says where it ends: one that does not, and has no text, may have been cut off.
+    """
 
     status: int
     text: bytes
     retry_after: str
+    has_end: bool
 
 
 class _TryAgainError(Exception):
@@ -88,10 +93,8 @@ class Webhook:
         except Exception as error:  # noqa: BLE001 (whatever it is, its text may hold the URL)
             silence = f"no answer ({type(error).__name__})"
         else:
-            if answer.status == requests.codes.ok:
-                if answer.text.strip() == b"ok":
-                    return None
-                return _refused('HTTP 200 without Slack\'s "ok". Check what answers at the URL in SLACK_WEBHOOK_URL.')
+            if 200 <= answer.status < 300:
+                return _judge_success(answer)
             reason = f"HTTP {answer.status}{_code_word(answer)}"
             if answer.status in _RETRIED_STATUSES:
                 raise _TryAgainError(reason, _seconds(answer.retry_after))
@@ -117,7 +120,9 @@ class Webhook:
                     ) as response,
                 ):
                     text = b"".join(islice(response.iter_content(_PIECE_BYTES), _PIECES))
-                    answer.set_result(_Answer(response.status_code, text, response.headers.get("Retry-After", "")))
+                    headers = response.headers
+                    has_end = "Content-Length" in headers or "Transfer-Encoding" in headers
+                    answer.set_result(_Answer(response.status_code, text, headers.get("Retry-After", ""), has_end))
             except Exception as error:  # noqa: BLE001 (the waiting thread raises it)
                 answer.set_exception(error)
 
@@ -147,6 +152,30 @@ def _mute_urllib3() -> Iterator[None]:
     finally:
         for logger in loggers:
             logger.removeFilter(from_elsewhere)
+
+
+def _judge_success(answer: _Answer) -> SlackError | None:
+    """None if a 2xx answer says that the message was taken; raises ``_TryAgainError`` if it broke off."""
+    text = answer.text.strip()
+    if text == b"ok" or answer.status == requests.codes.no_content or _says_ok(text):
+        return None
+    if not text:
+        if answer.has_end:
+            return None
+        raise _TryAgainError("no answer (cut off)")
+    return SlackAnswerError(
+        f'HTTP {answer.status} without Slack\'s "ok". The message may have been taken or not, and is not posted again '
+        "by itself: check what answers at the URL in SLACK_WEBHOOK_URL, then run `aqi-dagster alert --again`."
+    )
+
+
+def _says_ok(text: bytes) -> bool:
+    """Whether ``text`` is a JSON object whose ``ok`` is true."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(answer, dict) and answer.get("ok") is True
 
 
 def _code_word(answer: _Answer) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 from statistics import median
 
-from aqi_dagster.pipeline.alerts.numbers import rounded
+from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow

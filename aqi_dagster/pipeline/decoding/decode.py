@@ -14,9 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.decoding.definition import MOST_KEY_BYTES, decode_key, decode_value
-from aqi_dagster.pipeline.decoding.fields import OWN_NAMES, VALUE_SCHEMA, FieldNames
 from aqi_dagster.pipeline.decoding.reasons import FutureMessageError, RejectedMessageError
+from aqi_dagster.pipeline.decoding.value_schema import VALUE_SCHEMA
 from aqi_dagster.sensors import identity
 from aqi_dagster.windows import WINDOW_LENGTH
 

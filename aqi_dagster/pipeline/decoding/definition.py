@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn, TypeVar
 
-from aqi_dagster.pipeline.decoding.fields import (
+from aqi_dagster.message_fields import (
     ENTRY_ID_FIELD,
     INDEX_FIELD,
     LOCATION_FIELD,

@@ -1,12 +1,12 @@
 """Ordinary messages, decoded together by the compiled :mod:`scanner`."""
 
+import json
 from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 
-from aqi_dagster.pipeline.decoding.definition import MOST_NAME_CHARACTERS
-from aqi_dagster.pipeline.decoding.fields import (
+from aqi_dagster.message_fields import (
     ENTRY_ID_FIELD,
     INDEX_FIELD,
     LOCATION_FIELD,
@@ -18,10 +18,11 @@ from aqi_dagster.pipeline.decoding.fields import (
     OWN_NAMES,
     PM25_FIELD,
     TIME_FIELD,
-    VALUE_SCHEMA,
     FieldNames,
 )
+from aqi_dagster.pipeline.decoding.definition import MOST_NAME_CHARACTERS
 from aqi_dagster.pipeline.decoding.scanner import LAST_ASCII, PM25, Bits, Bytes, Floats, Integers, Mask, scan_messages
+from aqi_dagster.pipeline.decoding.value_schema import VALUE_SCHEMA
 
 _FIELDS = {
     "created_at": TIME_FIELD,
@@ -47,7 +48,7 @@ _OTHER_COLUMNS = np.array(
 def scan(values: pa.ChunkedArray, names: FieldNames = OWN_NAMES) -> tuple[Mask, pa.Table]:
     """Which of ``values`` (binary, null ones without bytes) are ordinary readings, and what these hold.
 
-    The table has a row for each of these and the columns of :data:`fields.VALUE_SCHEMA`. ``names`` are what the topic
+    The table has a row for each of these and the columns of :data:`VALUE_SCHEMA`. ``names`` are what the topic
     calls the fields.
     """
     found = _Found(len(values), names)
@@ -140,8 +141,8 @@ class _Found:
 
 @lru_cache(maxsize=4)
 def _texts_of_names(names: FieldNames) -> tuple[Bytes, Integers]:
-    """What the topic calls each column's field, end to end, and where each begins and ends."""
-    texts = [names[field].encode() for field in _FIELDS.values()]
+    """What the topic calls each column's field, as JSON writes it, end to end, and where each begins and ends."""
+    texts = [json.dumps(names[field], ensure_ascii=False)[1:-1].encode() for field in _FIELDS.values()]
     return np.frombuffer(b"".join(texts), np.uint8), np.cumsum([0, *map(len, texts)])
 
 

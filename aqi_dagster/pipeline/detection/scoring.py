@@ -29,6 +29,7 @@ from aqi_dagster.pipeline.detection.progress import ScoredWindow, ScoringProgres
 from aqi_dagster.pipeline.detection.retention import require_states
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.pipeline.store.outdated import unscored_readings
+from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import Writer, registered, transaction
 from aqi_dagster.pipeline.store.window_ledger import forget_scores_before, record_scores
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
@@ -192,7 +193,7 @@ def _require_no_gap(connection: DuckDBPyConnection, first: datetime, first_windo
         return
     gap = unscored_readings(connection, WindowRange(first_window, first - WINDOW_LENGTH))
     if gap is not None:
-        required = WindowRange(gap.windows.first, first)
+        required = WindowRange(first_window_to_run(connection, gap.windows.first, first_window), first)
         raise UnscoredWindowsError(
             f"Window {window_key(first)} cannot be scored yet: {gap.readings} readings of the windows from "
             f"{gap.windows} were never scored, and its detectors build on them. "

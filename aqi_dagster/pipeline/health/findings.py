@@ -13,18 +13,21 @@ from aqi_dagster.pipeline.health.hours import Floats, Hours
 from aqi_dagster.pipeline.health.known_trouble import Known
 from aqi_dagster.pipeline.health.own_faults import Names, OwnFaults, find_own_faults
 from aqi_dagster.pipeline.health.ratios import Ratios, ratios
+from aqi_dagster.sensors import devices
 
 
 @dataclass(frozen=True)
 class Findings:
     """Each sensor of a window by all rules; ``regions`` are None where the region is not known, and so nothing else is.
 
+    Of the texts of one device one is judged, ``judged_as``, and the others have no region.
     ``corrected`` are the hour means as EPA corrects them (ug/m3), NaN in hours without readings; ``fault`` is the name
     of a sensor's own fault, or of what the comparison found, or an empty text.
     """
 
     regions: Sequence[str | None]
     known: Sequence[Known]
+    judged_as: Sequence[str]
     hours: Hours
     corrected: Floats
     own_faults: OwnFaults
@@ -39,6 +42,11 @@ def examine(hours: Hours, history: History, regions: Sequence[str | None], known
 
     One that is ``known`` to be broken has a fault, its own one if there is one.
     """
+    judged_as = texts_to_judge(hours.sensors, hours.count.tolist(), regions)
+    regions = [
+        region if text == sensor else None
+        for region, text, sensor in zip(regions, judged_as, hours.sensors, strict=True)
+    ]
     neighbourhoods = Neighbourhoods.of(regions)
     known_broken = np.array([one.is_broken for one in known], np.bool_)
     own_faults = find_own_faults(hours, history, neighbourhoods, known_broken)
@@ -47,6 +55,7 @@ def examine(hours: Hours, history: History, regions: Sequence[str | None], known
     return Findings(
         regions,
         known,
+        judged_as,
         hours,
         corrected=correct_hours(hours.mean, hours.humidity),
         own_faults=own_faults,
@@ -59,3 +68,17 @@ def examine(hours: Hours, history: History, regions: Sequence[str | None], known
             "",
         ),
     )
+
+
+def texts_to_judge(sensors: Sequence[str], hours: Sequence[int], regions: Sequence[str | None]) -> list[str]:
+    """For each of ``sensors`` the text under which its device is judged: the one with a region that has most ``hours``.
+
+    Else a device that comes under two texts would bear itself out, and outvote another device.
+    """
+    row_of = {sensor: row for row, sensor in enumerate(sensors)}
+    judged_as = list(sensors)
+    for texts in devices(sensors):
+        best = max(texts, key=lambda text: (regions[row_of[text]] is not None, hours[row_of[text]]))
+        for text in texts:
+            judged_as[row_of[text]] = best
+    return judged_as

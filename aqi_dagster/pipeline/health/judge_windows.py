@@ -37,7 +37,8 @@ def judge_windows(
 ) -> None:
     """Judge and store the health of the sensors in ``windows``, some windows to a transaction.
 
-    Windows before ``first_window`` are no part of the history. A sensor whose ``region_of`` is None is not judged;
+    Windows before ``first_window`` are no part of the history; a range that begins with it drops the health that
+    another first window left in them. A sensor whose ``region_of`` is None is not judged;
     ``regions_hash`` is that of the settings by which regions are found. Raises :class:`UnjudgedWindowsError` if the
     windows that these look back to hold readings, but no health, unless the last one of ``windows`` does not look back
     that far.

@@ -9,6 +9,7 @@ from aqi_dagster.pipeline.health.findings import Findings
 from aqi_dagster.pipeline.health.hours import MIN_HOURS
 from aqi_dagster.pipeline.health.own_faults import DISAGREEING_PM25, DISAGREEING_SHARE, lasers
 from aqi_dagster.pipeline.health.ratios import RATIOS
+from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.windows import WINDOW_LENGTH
 
 _DAYS = ["no", "one", "two", "three", "four", "five", "six", "seven"]
@@ -27,7 +28,7 @@ def reasons(findings: Findings) -> list[str | None]:
         elif comparison.in_dispute[row]:
             other = comparison.lower[row]
             sentences[row] = (
-                f"Read {_number(findings, row)} where the only other sensor read {other:,.0f}: one is wrong."
+                f"Read {_number(findings, row)} where the only other sensor read {rounded(other)}: one is wrong."
             )
         elif findings.ratios.unlike[row]:
             sentences[row] = _unlike(findings, row)
@@ -37,6 +38,8 @@ def reasons(findings: Findings) -> list[str | None]:
             sentences[row] = "Is new: it took part in no window of the seven days before, and so has no vote yet."
         elif findings.known[row].is_excluded:
             sentences[row] = f"Is {findings.known[row].text}."
+        elif findings.judged_as[row] != findings.hours.sensors[row]:
+            sentences[row] = f"Is the same sensor as {findings.judged_as[row]}, which is judged in its place."
         elif findings.regions[row] is None:
             sentences[row] = "Its region is not known yet, so it was not judged."
         else:
@@ -52,13 +55,13 @@ def _disagree(findings: Findings, row: int) -> str:
     both = int(np.count_nonzero(~np.isnan(gap[row])))
     worst = int(np.nanargmax(gap[row]))
     return (
-        f"Its two lasers disagree in {apart} of {both} hours, such as {hours.mean[row, worst]:,.0f} and "
-        f"{hours.second[row, worst]:,.0f} ug/m3."
+        f"Its two lasers disagree in {apart} of {both} hours, such as {rounded(hours.mean[row, worst])} and "
+        f"{rounded(hours.second[row, worst])} ug/m3."
     )
 
 
 def _impossible(findings: Findings, row: int) -> str:
-    return f"Read up to {findings.hours.highest[row]:,.0f} ug/m3, far more than a sensor can measure."
+    return f"Read up to {rounded(findings.hours.highest[row])} ug/m3, far more than a sensor can measure."
 
 
 def _flat(_: Findings, __: int) -> str:
@@ -74,9 +77,8 @@ def _stuck(findings: Findings, row: int) -> str:
 
 def _dead(findings: Findings, row: int) -> str:
     days = int((findings.own_faults.silent[row] + 1) * WINDOW_LENGTH / timedelta(days=1))
-    return (
-        f"Has read below 1 for {_DAYS[days]} days while its neighbours reached {findings.own_faults.reached[row]:,.0f}."
-    )
+    reached = rounded(findings.own_faults.reached[row])
+    return f"Has read below 1 for {_DAYS[days]} days while its neighbours reached {reached}."
 
 
 def _known(findings: Findings, row: int) -> str:
@@ -84,16 +86,16 @@ def _known(findings: Findings, row: int) -> str:
 
 
 def _low(findings: Findings, row: int) -> str:
-    return f"Read {_number(findings, row)} where its neighbours read {findings.comparison.lower[row]:,.0f}."
+    return f"Read {_number(findings, row)} where its neighbours read {rounded(findings.comparison.lower[row])}."
 
 
 def _high(findings: Findings, row: int) -> str:
-    return f"Read {_number(findings, row)} where its neighbours read {findings.comparison.upper[row]:,.0f}."
+    return f"Read {_number(findings, row)} where its neighbours read {rounded(findings.comparison.upper[row])}."
 
 
 def _local(findings: Findings, row: int) -> str:
     witness = "another sensor nearby does too" if findings.comparison.near[row] else "both of its lasers agree"
-    neighbours = f"{findings.comparison.upper[row]:,.0f}"
+    neighbours = rounded(findings.comparison.upper[row])
     return f"Read {_number(findings, row)} where its neighbours read {neighbours}, and {witness}: smoke, but local."
 
 
@@ -104,7 +106,7 @@ def _unlike(findings: Findings, row: int) -> str:
 
 
 def _number(findings: Findings, row: int) -> str:
-    return f"{findings.hours.average[row]:,.0f}"
+    return rounded(findings.hours.average[row])
 
 
 _FAULTS: dict[str, Callable[[Findings, int], str]] = {

@@ -130,3 +130,11 @@ def pulled_messages(connection: DuckDBPyConnection, since: datetime) -> PulledMe
             ).fetchall()
         ),
     )
+
+
+def readings_before(connection: DuckDBPyConnection, first_window: datetime) -> int:
+    """How many readings, repeated ones not counted, lie before ``first_window`` (start) and so are never scored."""
+    before: int = scalar(
+        connection, "SELECT coalesce(sum(readings), 0) FROM windows WHERE window_start < ?", [first_window]
+    )
+    return before

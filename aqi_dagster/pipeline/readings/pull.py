@@ -11,6 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from aqi_dagster.defaults import FUTURE_ALLOWANCE_MINUTES
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
 from aqi_dagster.pipeline.garbage_collection import collection_paused
 from aqi_dagster.pipeline.read_ahead import read_ahead
@@ -40,12 +42,14 @@ _log = logging.getLogger(__name__)
 class PullPolicy:
     """What a pull accepts.
 
-    ``future_allowance``: how far ``created_at`` may lie ahead of our clock. ``reread_recreated_topic``: read a topic
+    ``future_allowance``: how far ``created_at`` may lie ahead of our clock. ``field_names``: what the topic calls the
+    fields. ``reread_recreated_topic``: read a topic
     that was deleted and made again from its beginning, which is an error otherwise. ``skip_expired_offsets``: pass over
     offsets that retention removed unread and record them in ``offset_gaps``, which is an error otherwise.
     """
 
-    future_allowance: timedelta = timedelta(minutes=10)
+    future_allowance: timedelta = timedelta(minutes=FUTURE_ALLOWANCE_MINUTES)
+    field_names: FieldNames = OWN_NAMES
     reread_recreated_topic: bool = False
     skip_expired_offsets: bool = False
 
@@ -85,21 +89,21 @@ def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
     topic = reader.describe()
     generation = topic_generation(writer, topic, policy.reread_recreated_topic)
     offsets = next_offsets(writer, generation)
-    report = PullReport(retaken=retake_due(writer, now, policy.future_allowance))
+    report = PullReport(retaken=retake_due(writer, now, policy.future_allowance, policy.field_names))
     with collection_paused(), reader.consumer() as consumer:
         if policy.skip_expired_offsets:
             offsets |= skip_expired(writer, reader.first_offsets(consumer, offsets), generation, offsets)
         starts = {partition: offsets.get(partition) for partition in topic.partitions}
         # One thread reads, another decodes, and this one writes.
         batches = read_ahead(reader.batches(consumer, starts), ahead=_BATCHES_AHEAD)
-        with closing(read_ahead(_decoded(batches, now, policy.future_allowance), ahead=_DECODED_AHEAD)) as decoded:
+        with closing(read_ahead(_decoded(batches, now, policy), ahead=_DECODED_AHEAD)) as decoded:
             for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
                 require_same_generation(topic, reader.describe())
                 report.add(_ingest_chunk(writer, topic, generation, offsets, chunk, policy), chunk)
                 offsets |= chunk.next_offsets
         reader.commit(offsets)
     # What a long pull took for the future when it began may be past by now.
-    report.retaken += retake_due(writer, utc_now(), policy.future_allowance)
+    report.retaken += retake_due(writer, utc_now(), policy.future_allowance, policy.field_names)
     report.next_offsets = offsets
     return report
 
@@ -117,7 +121,7 @@ def _ingest_chunk(
     return ingested
 
 
-def _decoded(batches: Generator[Batch], now: datetime, future_allowance: timedelta) -> Generator[tuple[Batch, Decoded]]:
+def _decoded(batches: Generator[Batch], now: datetime, policy: PullPolicy) -> Generator[tuple[Batch, Decoded]]:
     with closing(batches):
         for batch in batches:
-            yield batch, decode(batch.messages, now, future_allowance)
+            yield batch, decode(batch.messages, now, policy.future_allowance, policy.field_names)

@@ -4,13 +4,17 @@ A message that only lay in the future by our clock is taken again by every pull,
 stay as they are until somebody asks for them, because today's definition may take what an older one did not.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import accumulate, groupby
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 
+from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.decoding.decode import Decoded, decode
-from aqi_dagster.pipeline.decoding.fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.readings.insert import drop_rejected, ingest
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
@@ -22,23 +26,23 @@ MOST_MESSAGES = 30_720
 """Messages that one transaction takes again: they are decoded one by one."""
 
 # In order of offset, whenever they were pulled: of two readings of the same time the first one that was sent counts.
-_GROUPS = """
-WITH numbered AS (
-    SELECT
-        topic_generation,
-        kafka_partition,
-        ingested_at,
-        kafka_offset,
-        row_number() OVER pulled AS number,
-        sum(coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)) OVER pulled AS bytes
-    FROM rejected_messages
-    WHERE due_at <= $due OR $all
-    WINDOW pulled AS (PARTITION BY topic_generation, kafka_partition, ingested_at ORDER BY kafka_offset)
-)
-SELECT topic_generation, kafka_partition, ingested_at, min(kafka_offset), max(kafka_offset)
-FROM numbered
-GROUP BY topic_generation, kafka_partition, ingested_at, number // $most_messages, bytes // $most_bytes
-ORDER BY topic_generation, kafka_partition, min(kafka_offset)
+_PLACES = """
+SELECT topic_generation, kafka_partition, ingested_at, kafka_offset
+FROM rejected_messages
+WHERE due_at <= $due OR $all
+ORDER BY topic_generation, kafka_partition, kafka_offset
+"""
+
+_BYTES = """
+SELECT coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
+FROM rejected_messages
+WHERE
+    topic_generation = $generation
+    AND kafka_partition = $partition
+    AND ingested_at = $ingested_at
+    AND kafka_offset BETWEEN $first AND $last
+    AND (due_at <= $due OR $all)
+ORDER BY kafka_offset
 """
 
 _MESSAGES = """
@@ -94,9 +98,8 @@ def retake_all(writer: Writer, now: datetime, future_allowance: timedelta, names
 
 def _retake(writer: Writer, now: datetime, future_allowance: timedelta, names: FieldNames, everything: bool) -> Retaken:
     which = {"due": now + future_allowance, "all": everything}
-    limits = {"most_messages": MOST_MESSAGES, "most_bytes": MOST_BYTES}
     retaken = Retaken()
-    for group in [_Group(*row) for row in writer.execute(_GROUPS, {**which, **limits}).fetchall()]:
+    for group in _groups(writer, which):
         rejected = writer.sql(_MESSAGES, params={**which, **vars(group)}).to_arrow_table()
         messages = rejected.select(MESSAGES_SCHEMA.names).cast(MESSAGES_SCHEMA)
         decoded = _without_unchanged(decode(messages, now, future_allowance, names), rejected)
@@ -107,6 +110,38 @@ def _retake(writer: Writer, now: datetime, future_allowance: timedelta, names: F
                 ingested = ingest(writer, decoded, group.generation, group.ingested_at)
             retaken += Retaken(0, ingested.accepted, ingested.repeated)
     return retaken
+
+
+def _groups(writer: Writer, which: dict[str, Any]) -> Iterator[_Group]:
+    """The rejected messages that are to be taken again, in groups of bounded size."""
+    # All places first, as what is taken again leaves the table.
+    rows = writer.execute(_PLACES, which).fetchall()
+    for (generation, partition, ingested_at), places in groupby(rows, key=lambda row: row[:3]):
+        offsets = [row[3] for row in places]
+        for begin in range(0, len(offsets), MOST_MESSAGES):
+            some = offsets[begin : begin + MOST_MESSAGES]
+            whole = _Group(generation, partition, ingested_at, some[0], some[-1])
+            filled = accumulate(_sizes(writer, which, whole, some))
+            for _, parts in groupby(zip(filled, some, strict=True), key=lambda part: part[0] // MOST_BYTES):
+                group = [offset for _, offset in parts]
+                yield replace(whole, first=group[0], last=group[-1])
+
+
+def _sizes(writer: Writer, which: dict[str, Any], group: _Group, offsets: Sequence[int]) -> list[int]:
+    """The bytes of each of the messages of ``group``, whose ``offsets`` these are.
+
+    DuckDB loads two thousand messages at once to measure them: where these are too much for its memory, half of them is
+    asked for at a time.
+    """
+    try:
+        return [size for (size,) in writer.execute(_BYTES, {**which, **vars(group)}).fetchall()]
+    except duckdb.OutOfMemoryException:
+        if len(offsets) == 1:
+            raise
+    halves = offsets[: len(offsets) // 2], offsets[len(offsets) // 2 :]
+    return [
+        size for half in halves for size in _sizes(writer, which, replace(group, first=half[0], last=half[-1]), half)
+    ]
 
 
 def _without_unchanged(decoded: Decoded, before: pa.Table) -> Decoded:

@@ -15,7 +15,7 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from aqi_dagster.pipeline.decoding.fields import MOST_MASS
+from aqi_dagster.message_fields import MOST_MASS
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow

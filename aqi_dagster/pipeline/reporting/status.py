@@ -10,6 +10,7 @@ from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.health.sensors_to_judge import all_outdated_health
+from aqi_dagster.pipeline.readings.accounting import readings_before
 from aqi_dagster.pipeline.readings.offsets import topic_generation
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.store.outdated import (
@@ -50,12 +51,17 @@ class PartitionStatus:
 
 @dataclass(frozen=True)
 class StoreStatus:
-    """The numbers of the published copy, and which of its results are missing or outdated."""
+    """The numbers of the published copy, and which of its results are missing or outdated.
+
+    ``before_first_window`` are readings that are never scored.
+    """
 
     readings: int
     rejected: int
     sensors: int
     newest_reading: datetime | None
+    before_first_window: int
+    first_window: datetime
     windows_scored: int
     newest_window: datetime | None
     verdicts: dict[str, int]
@@ -97,6 +103,8 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
         rejected=one("SELECT count(*) FROM rejected_messages")[0],
         sensors=len(devices(sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors").fetchall())),
         newest_reading=newest_reading,
+        before_first_window=readings_before(connection, choices.first_window),
+        first_window=choices.first_window,
         windows_scored=windows_scored,
         newest_window=newest_window,
         verdicts=counts("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),

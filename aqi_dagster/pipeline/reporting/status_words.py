@@ -8,6 +8,7 @@ from aqi_dagster.pipeline.reporting.outdated_words import (
     outdated_scores_in_words,
     outdated_verdicts_in_words,
 )
+from aqi_dagster.pipeline.reporting.pull_words import before_in_words
 from aqi_dagster.pipeline.reporting.status import StoreStatus
 from aqi_dagster.windows import WindowRange
 
@@ -26,6 +27,8 @@ def status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
         ("windows with a verdict", _counts(summary.verdicts)),
         ("alerts", _counts(summary.alerts)),
     ]
+    if summary.before_first_window:
+        rows.insert(1, ("never scored", before_in_words(summary.before_first_window, summary.first_window)))
     unscored = summary.unscored
     if unscored is not None:
         rows.append(("to materialize", f"{unscored.windows} ({unscored.readings:,} readings were never scored)"))

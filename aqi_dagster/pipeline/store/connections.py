@@ -95,7 +95,7 @@ class Store:
 
         Raises what :meth:`exclusive` raises, and :class:`StoreError` if nothing was ever written.
         """
-        with self._lock():
+        with self._lock(), explain_faults(self.private, self._memory_limit):
             connection = self._connect(read_only=True)
             try:
                 require_version(connection, self.private)

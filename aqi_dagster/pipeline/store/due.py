@@ -22,10 +22,9 @@ FROM windows
 WHERE
     window_start BETWEEN $first AND $last
     AND (
-        CASE
-            WHEN scored IS NULL THEN readings > 0
-            ELSE classified IS NULL OR (scored > 0 AND classified <> revision)
-        END
+        (coalesce(scored, 0) = 0 AND readings > 0)
+        OR (scored IS NOT NULL AND classified IS NULL)
+        OR (scored > 0 AND classified <> revision)
         OR classified_health IS DISTINCT FROM health_revision
         OR (readings > 0 AND health_readings IS NULL AND window_start >= $last - INTERVAL 21 DAYS)
     )
@@ -62,9 +61,9 @@ def due_ranges(connection: DuckDBPyConnection | None, ended: WindowRange) -> lis
     """The ranges of ``ended`` windows to run, in this order, each of at most :data:`MOST_WINDOWS`.
 
     The newest window is run together with the one before it, which takes in readings up to 12 hours late. Further all
-    windows behind the last one that was scored, all that hold readings but were never scored, or were scored but not
-    classified since, and those of the last 21 days whose sensors' health was never judged. Without a store, ``None``,
-    all windows are lacking.
+    windows behind the last one that was scored, all that hold readings of which none was scored, all that were scored
+    but not classified since, and those of the last 21 days whose sensors' health was never judged. Without a store,
+    ``None``, all windows are lacking.
     """
     lacking = [*ended] if connection is None else _lacking(connection, ended)
     ranges: list[WindowRange] = []

@@ -12,10 +12,12 @@ from aqi_dagster.errors import StoreError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+
 
 @contextmanager
 def explain_faults(store: Path, memory_limit: int) -> Iterator[None]:
-    """Raise :class:`StoreError` if the block needs more than ``memory_limit`` MB, or if the disk is full.
+    """Raise :class:`StoreError` if the block needs more than ``memory_limit`` MB, or may not write, or finds no room.
 
     Any other error stays what it is.
     """
@@ -27,6 +29,12 @@ def explain_faults(store: Path, memory_limit: int) -> Iterator[None]:
             "committed before is kept. Set AQI_DUCKDB_MEMORY_MB to more, and run again."
         ) from error
     except (duckdb.Error, OSError) as error:
+        folder = store.parent.parent
+        if _tells_of(error, _NO_RIGHT) and str(folder) in str(error):
+            raise StoreError(
+                f"This user may not write everything in {folder}: {_first_line(error)}. What was committed before is "
+                "kept. Give the user the right to, or run as the one who owns the folder, and run again."
+            ) from error
         if not is_full(error):
             raise
         raise StoreError(
@@ -36,10 +44,15 @@ def explain_faults(store: Path, memory_limit: int) -> Iterator[None]:
 
 
 def is_full(error: Exception) -> bool:
-    """Whether the disk is full, or a quota used up; only the text of DuckDB's errors says so."""
+    """Whether the disk is full, or a quota used up."""
+    return _tells_of(error, _FULL)
+
+
+def _tells_of(error: Exception, numbers: tuple[int, ...]) -> bool:
+    """Whether ``error`` is one of the system's with one of these ``numbers``; of DuckDB's only the text says so."""
     if isinstance(error, OSError):
-        return error.errno in _FULL
-    return any(os.strerror(number) in str(error) for number in _FULL)
+        return error.errno in numbers
+    return any(os.strerror(number) in str(error) for number in numbers)
 
 
 def log_of(path: Path) -> Path:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import OutdatedAnomaliesError, UnscoredWindowsError
+from aqi_dagster.errors import OutdatedAnomaliesError, UnjudgedWindowsError, UnscoredWindowsError
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.pipeline.store.window_ledger import newest_judged, newest_scored
@@ -19,8 +19,8 @@ _OUTDATED_SCORES = """
 WITH judged AS (
     SELECT
         window_start,
-        CASE WHEN scored IS NULL THEN readings ELSE 0 END AS unscored,
-        greatest(readings - scored, 0) AS late,
+        CASE WHEN coalesce(scored, 0) = 0 THEN readings ELSE 0 END AS unscored,
+        CASE WHEN scored > 0 THEN greatest(readings - scored, 0) ELSE 0 END AS late,
         coalesce(revision < max(revision) OVER (ORDER BY window_start), false) AS stale,
         coalesce(
             scored > 0 AND (chain_start < $first_window OR parameters_hash <> $parameters_hash), false
@@ -103,10 +103,17 @@ WHERE
     AND (selected IS DISTINCT FROM revision OR coalesce(selection_hash <> $selection_hash, false))
 """
 
+# A window that was scored before it held any reading left the detectors no more than one that was never scored.
 _UNSCORED = """
 SELECT min(window_start), max(window_start), sum(readings)
 FROM windows
-WHERE scored IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
+WHERE coalesce(scored, 0) = 0 AND readings > 0 AND window_start BETWEEN $first AND $last
+"""
+
+_UNJUDGED = """
+SELECT min(window_start), max(window_start)
+FROM windows
+WHERE health_readings IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
 """
 
 
@@ -115,9 +122,10 @@ class OutdatedScores:
     """Numbers of outdated scores by their kind, and the range of windows that mends them.
 
     ``late_readings`` came after their window was scored; ``stale_windows`` build on windows scored anew since;
-    ``unscored_readings`` lie in windows that were passed over; ``other_settings`` are windows that were scored by
-    detectors that had learned readings from before the first window, or with other parameters, and windows before the
-    first one that are scored at all. ``windows`` is None exactly if all of these are 0.
+    ``unscored_readings`` lie in windows of which no reading was scored, passed over or run before they held any;
+    ``other_settings`` are windows that were scored by detectors that had learned readings from before the first window,
+    or with other parameters, and windows before the first one that are scored at all. ``windows`` is None exactly if
+    all of these are 0.
     """
 
     late_readings: int
@@ -160,7 +168,7 @@ class OutdatedVerdicts:
 
 @dataclass(frozen=True)
 class UnscoredReadings:
-    """How many readings lie in windows that were never scored, and the range of these windows."""
+    """How many readings lie in windows of which no reading was ever scored, and the range of these windows."""
 
     readings: int
     windows: WindowRange
@@ -212,7 +220,7 @@ def outdated_verdicts(
 
 
 def unscored_readings(connection: DuckDBPyConnection, windows: WindowRange) -> UnscoredReadings | None:
-    """Readings of those ``windows`` that were never scored; None if there are none."""
+    """Readings in those of ``windows`` of which no reading was ever scored; None if there are none."""
     ((first, last, readings),) = connection.execute(_UNSCORED, windows.bounds).fetchall()
     return None if first is None else UnscoredReadings(int(readings), WindowRange(first, last))
 
@@ -240,5 +248,17 @@ def require_selected(connection: DuckDBPyConnection, windows: WindowRange, selec
         raise OutdatedAnomaliesError(
             f"Windows {windows} cannot be classified: the anomalies of {required} were not selected from their present "
             "scores by the present thresholds. Materialize anomalies and regional_windows of that range in one run.",
+            required,
+        )
+
+
+def require_judged(connection: DuckDBPyConnection, windows: WindowRange) -> None:
+    """Raise :class:`UnjudgedWindowsError` if one of ``windows`` holds readings whose sensors were never judged."""
+    ((first, last),) = connection.execute(_UNJUDGED, windows.bounds).fetchall()
+    if first is not None:
+        required = WindowRange(first, last)
+        raise UnjudgedWindowsError(
+            f"Windows {windows} cannot be classified by the health of their sensors: that of {required} was never "
+            "judged. Materialize sensor_health and regional_windows of that range in one run.",
             required,
         )

@@ -1,8 +1,8 @@
--- Version 7 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 9 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (7);
+INSERT INTO schema_version VALUES (9);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -375,18 +375,24 @@ CREATE TABLE slack_alerts (
     region           VARCHAR   NOT NULL,
     window_start     TIMESTAMP NOT NULL,
     verdict          VARCHAR   NOT NULL CHECK (
-        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well')
+        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well', 'clear')
     ),
     previous_verdict VARCHAR,
-    status           VARCHAR   NOT NULL CHECK (status IN ('pending', 'sent', 'not_sent', 'superseded')),
+    status           VARCHAR   NOT NULL CHECK (
+        status IN ('pending', 'sent', 'not_sent', 'superseded', 'unknown', 'refused')
+    ),
     outcome          VARCHAR,
     created_at       TIMESTAMP NOT NULL,
     attempts         INTEGER   NOT NULL DEFAULT 0,
     sent_at          TIMESTAMP,
     digest           BOOLEAN   NOT NULL DEFAULT false,
     told             VARCHAR,
-    kind             VARCHAR   NOT NULL DEFAULT 'verdict' CHECK (kind IN ('verdict', 'sensor', 'weekly')),
-    subject          VARCHAR
+    kind             VARCHAR   NOT NULL DEFAULT 'verdict' CHECK (
+        kind IN ('verdict', 'early', 'ongoing', 'all_clear', 'sensor', 'weekly')
+    ),
+    subject          VARCHAR,
+    unanswered       INTEGER   NOT NULL DEFAULT 0,
+    next_attempt_at  TIMESTAMP
 );
 COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
 COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
@@ -394,15 +400,17 @@ COMMENT ON COLUMN slack_alerts.region           IS 'Name of the region';
 COMMENT ON COLUMN slack_alerts.window_start     IS 'Start of the window, UTC';
 COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, undecided, or withdrawn if a told window has no verdict any more; of a sensor broken or well';
 COMMENT ON COLUMN slack_alerts.previous_verdict IS 'Verdict that was told before; NULL for the first message of a window';
-COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), or superseded by a later verdict before it was sent';
+COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), superseded by what came later before it was sent, refused (answered, but not as Slack does), or unknown: Slack may have it or not';
 COMMENT ON COLUMN slack_alerts.outcome          IS 'What the last attempt came to';
 COMMENT ON COLUMN slack_alerts.created_at       IS 'When the verdict was reached, UTC';
-COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it';
+COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it; each is recorded before it asks Slack';
 COMMENT ON COLUMN slack_alerts.sent_at          IS 'When Slack took it, UTC';
 COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a digest of old windows';
 COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';
-COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region, a sensor that broke or is well again, or the weekly list of broken ones';
+COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region; smoke in a window that is still open (early), that goes on, or is over (all_clear); a sensor that broke or is well again; or the weekly list of broken ones';
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
+COMMENT ON COLUMN slack_alerts.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three the alert is unknown';
+COMMENT ON COLUMN slack_alerts.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';
 
 CREATE TABLE known_trouble (
     sensor      VARCHAR   NOT NULL,

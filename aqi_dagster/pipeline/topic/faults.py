@@ -15,6 +15,8 @@ from aqi_dagster.errors import (
     TopicMissingError,
 )
 
+_KEPT = "What was taken in before is kept"
+
 
 @dataclass(frozen=True)
 class TopicFaults:
@@ -55,15 +57,15 @@ class TopicFaults:
     def went_away(self, partition: int | None, error: KafkaErrorCode) -> TopicMissingError:
         """The topic or partition was deleted after it was assigned."""
         return TopicMissingError(
-            f"{self._where(partition)}, went away while it was read: {error.str()}. What was taken in before is kept. "
-            "Run again once the topic is there."
+            f"{self._where(partition)}, went away while it was read: {error.str()}. {_KEPT}. Run again once the "
+            "topic is there."
         )
 
     def failed(self, partition: int | None, offset: int | None, error: KafkaErrorCode) -> KafkaError:
         """Any other error of a fetch."""
         return KafkaError(
-            f"{self._where(partition)}, offset {offset}: {error.str()} ({error.name()}). What was taken in before is "
-            "kept; run again once the cause is mended."
+            f"{self._where(partition)}, offset {offset}: {error.str()} ({error.name()}). {_KEPT}; run "
+            "again once the cause is mended."
         )
 
     def out_of_range(self, partition: int, offset: int, low: int, high: int) -> KafkaError:
@@ -88,8 +90,7 @@ class TopicFaults:
         return PartitionStalledError(
             f"Topic {self.topic!r} at {self.servers}: no message and no end of log for {self.timeout:g} s from "
             f"partition {places}. The broker is down or does not serve the partition, or the offset lies beyond the "
-            "end of its log. What was taken in before is kept. Check the broker and run again; KAFKA_TIMEOUT_SECONDS "
-            "sets how long to wait."
+            f"end of its log. {_KEPT}. Check the broker and run again; KAFKA_TIMEOUT_SECONDS sets how long to wait."
         )
 
     def _where(self, partition: int | None) -> str:

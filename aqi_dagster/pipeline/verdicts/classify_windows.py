@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.store.outdated import require_scored, require_selected
+from aqi_dagster.pipeline.store.outdated import require_judged, require_scored, require_selected
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
@@ -80,10 +80,13 @@ def classify_windows(
     All of it is one transaction, together with the alerts that the verdicts call for: so a verdict is never stored
     without its alert. ``thresholds`` are those by which the anomalies were selected. Raises
     :class:`UnscoredWindowsError` and :class:`OutdatedAnomaliesError` if the anomalies do not follow from all readings,
-    by these thresholds.
+    by these thresholds, and :class:`UnjudgedWindowsError` if the ``rules`` need the health of sensors that was never
+    judged.
     """
     require_scored(writer, windows)
     require_selected(writer, windows, thresholds.hash())
+    if rules.judges_all_sensors:
+        require_judged(writer, windows)
     judged, health = judge_stored(writer, windows, regions, rules)
     judged = _with_neighbours(writer, judged, health)
     with transaction(writer):

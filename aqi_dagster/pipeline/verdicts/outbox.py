@@ -6,13 +6,20 @@ sends alerts reads here what is due and records each outcome here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.sql import Writer, run_script
+from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules, told_from
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
+
+MOST_UNANSWERED = 3
+"""Attempts in a row without a recorded outcome, after which nobody knows whether Slack has the alert."""
+
+MOMENT = timedelta(minutes=30)
+"""How long "now" is: an early warning and its kind that wait for longer are not told any more."""
 
 _DUE = """
 WITH earlier AS (
@@ -54,7 +61,13 @@ SELECT
     healthy_sensors,
     broken_sensors,
     confidence,
-    coalesce(sensor_health.reason, regional_windows.reason) AS reason,
+    CASE
+        WHEN
+            slack_alerts.verdict = 'withdrawn'
+            AND slack_alerts.window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+            THEN 'The window lies before the first one now, and is not judged any more'
+        ELSE coalesce(sensor_health.reason, regional_windows.reason)
+    END AS reason,
     slack_alerts.kind,
     subject
 FROM slack_alerts
@@ -78,13 +91,80 @@ WHERE status IN ('pending', 'not_sent')
 ORDER BY slack_alerts.window_start, slack_alerts.region, alert_id
 """
 
+# The pause after an attempt doubles from one minute to an hour or so.
+_RECORD_ATTEMPT = """
+UPDATE slack_alerts
+SET
+    attempts = attempts + 1,
+    unanswered = unanswered + 1,
+    next_attempt_at = $now + to_minutes((2 ** least(attempts, 6))::INTEGER)
+WHERE list_contains($ids, alert_id) AND status IN ('pending', 'not_sent')
+RETURNING alert_id
+"""
+
+_GIVE_UP_UNANSWERED = """
+UPDATE slack_alerts
+SET
+    status = 'unknown',
+    outcome = 'no outcome of the last attempts could be recorded: Slack may have it or not',
+    next_attempt_at = NULL
+WHERE status IN ('pending', 'not_sent') AND unanswered >= $most
+"""
+
+_SUPERSEDE_STALE = """
+UPDATE slack_alerts
+SET status = 'superseded', outcome = 'its moment was over before it was sent', next_attempt_at = NULL
+WHERE kind IN ('early', 'ongoing', 'all_clear') AND status = 'pending' AND created_at < $oldest
+"""
+
+# What something newer of the same region, window and sensor has replaced is not told again.
+_SEND_AGAIN = """
+UPDATE slack_alerts
+SET
+    status = CASE WHEN alert_id IN (FROM newest) THEN 'pending' ELSE 'superseded' END,
+    outcome = CASE WHEN alert_id IN (FROM newest) THEN 'to be sent again' ELSE 'something newer is told instead' END,
+    unanswered = 0,
+    next_attempt_at = NULL
+WHERE status IN ('unknown', 'refused')
+RETURNING status = 'pending'
+"""
+
+_NEWEST = """
+CREATE OR REPLACE TEMP TABLE newest AS
+SELECT max(alert_id)
+FROM slack_alerts
+WHERE status <> 'superseded'
+GROUP BY kind, region, window_start, subject
+"""
+
+_DUE_AGAIN = """
+SELECT min(coalesce(next_attempt_at, created_at + INTERVAL 2 MINUTES))
+FROM slack_alerts
+WHERE
+    status = 'pending'
+    AND CASE
+        WHEN kind IN ('early', 'ongoing', 'all_clear') THEN created_at >= $now - $moment
+        ELSE window_start + INTERVAL 12 HOURS >= $now - $recent
+    END
+"""
+
+_UNTOLD = """
+SELECT alert_id, region, window_start, verdict, status, attempts, coalesce(outcome, 'no outcome was recorded')
+FROM slack_alerts
+WHERE
+    (status IN ('unknown', 'refused') AND alert_id IN (FROM newest))
+    OR (status = 'pending' AND attempts > 0 AND window_start + INTERVAL 12 HOURS >= $now - $recent)
+ORDER BY alert_id
+"""
+
 _RECORD_OUTCOME = """
 UPDATE slack_alerts
 SET
     status = $status,
     outcome = $outcome,
     digest = $digest,
-    attempts = attempts + 1,
+    unanswered = 0,
+    next_attempt_at = CASE WHEN $status = 'pending' THEN next_attempt_at END,
     sent_at = CASE WHEN $status = 'sent' THEN $now END
 WHERE list_contains($ids, alert_id) AND ($status = 'sent' OR status <> 'superseded')
 """
@@ -118,12 +198,31 @@ SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
 WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
 """
 
-_SUPERSEDE_UNSCORED = """
+# What lies before all scored windows, scoring from a later first window has left out.
+_SUPERSEDE_LEFT_OUT = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'its window lies before the first one now'
 WHERE
     status IN ('pending', 'not_sent')
-    AND window_start IN (SELECT window_start FROM windows WHERE scored IS NULL)
+    AND verdict <> 'withdrawn'
+    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+"""
+
+_WITHDRAW_LEFT_OUT = """
+INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)
+SELECT
+    region,
+    window_start,
+    'withdrawn',
+    -- What may have been told counts as told.
+    arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told,
+    'pending',
+    $now
+FROM slack_alerts
+WHERE kind = 'verdict' AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+GROUP BY region, window_start
+HAVING told <> 'withdrawn' AND NOT bool_or(status IN ('pending', 'not_sent'))
+ORDER BY window_start, region
 """
 
 
@@ -170,12 +269,25 @@ class Alert:
         return self.window_start + WINDOW_LENGTH
 
 
+class Untold(NamedTuple):
+    """An alert that Slack may not have: it waits after an attempt, was refused, or its outcome is not known."""
+
+    alert_id: int
+    region: str
+    window_start: datetime
+    verdict: str
+    status: str
+    attempts: int
+    outcome: str
+
+
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
     """Queue what is news about the verdicts of ``windows``, and supersede what no longer is; ``now`` is naive UTC.
 
-    Of windows that another first window left out nothing more is told, and nothing is withdrawn.
+    What was told of windows that a later first window leaves out is withdrawn: nobody stands by it any more.
     """
-    writer.execute(_SUPERSEDE_UNSCORED)
+    writer.execute(_SUPERSEDE_LEFT_OUT)
+    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now})
     run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
@@ -215,14 +327,47 @@ def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: date
 
 
 def record_failure(writer: Writer, ids: list[int], status: str, outcome: str, now: datetime) -> None:
-    """Record that alerts were not sent: they stay ``pending``, or are ``not_sent`` for want of a webhook."""
+    """Record that alerts were not sent.
+
+    They stay ``pending``, are ``not_sent`` for want of a webhook, or ``refused`` and not to be tried by itself again.
+    """
     _record_outcome(writer, ids, status, outcome, False, now)
 
 
-def due_ids(connection: DuckDBPyConnection) -> set[int]:
-    """The ids of the alerts that wait to be sent, or for a webhook."""
-    rows = connection.execute("SELECT alert_id FROM slack_alerts WHERE status IN ('pending', 'not_sent')").fetchall()
-    return {alert_id for (alert_id,) in rows}
+def record_attempt(writer: Writer, ids: list[int], now: datetime) -> set[int]:
+    """Record that Slack is about to be asked; returns the ids of the alerts that are still due.
+
+    Before the request, since an attempt of which nothing is known must count: else a store that cannot record Slack's
+    answer would have the same alert posted over and over.
+    """
+    return {alert_id for (alert_id,) in writer.execute(_RECORD_ATTEMPT, {"ids": ids, "now": now}).fetchall()}
+
+
+def give_up(writer: Writer, now: datetime) -> None:
+    """Take out of the outbox what is not to be sent any more: what may have been told, and what is no longer now."""
+    writer.execute(_GIVE_UP_UNANSWERED, {"most": MOST_UNANSWERED})
+    writer.execute(_SUPERSEDE_STALE, {"oldest": now - MOMENT})
+
+
+def send_again(writer: Writer) -> int:
+    """Have what is unknown or was refused sent again, unless something newer replaced it; returns how many."""
+    writer.execute(_NEWEST)
+    return sum(again for (again,) in writer.execute(_SEND_AGAIN).fetchall())
+
+
+def untold_alerts(connection: DuckDBPyConnection, now: datetime, recent: timedelta) -> list[Untold]:
+    """What is unknown or refused, of any window, and what waits after an attempt, of those ended within ``recent``."""
+    connection.execute(_NEWEST)
+    return [Untold(*row) for row in connection.execute(_UNTOLD, {"now": now, "recent": recent}).fetchall()]
+
+
+def due_again(connection: DuckDBPyConnection, now: datetime, recent: timedelta) -> datetime | None:
+    """When the next pending alert is to be tried by itself, of windows that ended within ``recent``; None if none is.
+
+    An alert that nobody tried yet waits for two minutes: the run that queued it asks for its own attempt.
+    """
+    due: datetime | None = scalar(connection, _DUE_AGAIN, {"now": now, "recent": recent, "moment": MOMENT})
+    return due
 
 
 def _record_outcome(writer: Writer, ids: list[int], status: str, outcome: str, digest: bool, now: datetime) -> None:

@@ -16,7 +16,8 @@ WITH verdict_alerts AS (
 ), last_sent AS (
     SELECT region, window_start, arg_max(verdict, alert_id) AS verdict
     FROM verdict_alerts
-    WHERE status = 'sent'
+    -- What may have been told counts as told: a change of it has to be.
+    WHERE status IN ('sent', 'unknown')
     GROUP BY region, window_start
 ), current_verdict AS (
     SELECT region, window_start, verdict
@@ -40,7 +41,7 @@ WHERE
     slack_alerts.kind = 'verdict'
     AND slack_alerts.region = changed_verdicts.region
     AND slack_alerts.window_start = changed_verdicts.window_start
-    AND slack_alerts.status IN ('pending', 'not_sent');
+    AND slack_alerts.status IN ('pending', 'not_sent', 'refused');
 
 -- Nothing is to be told where Slack already has the verdict, or has none and there is none.
 INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)

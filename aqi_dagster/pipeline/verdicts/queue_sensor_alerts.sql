@@ -112,7 +112,7 @@ SET status = 'superseded', outcome = 'the health of the sensors was judged anew 
 WHERE
     kind = 'weekly'
     AND window_start BETWEEN $first AND $last
-    AND status IN ('pending', 'not_sent')
+    AND status IN ('pending', 'not_sent', 'refused')
     AND NOT EXISTS (
         FROM sensor_events
         WHERE

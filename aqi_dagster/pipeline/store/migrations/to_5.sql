@@ -6,7 +6,7 @@ INSERT INTO rule_changes SELECT 'notebook', min(window_start) FROM windows HAVIN
 
 -- White space makes no other sensor any more: each place gets its one spelling.
 CREATE TEMP TABLE respelled AS
-SELECT sensor, trim(regexp_replace(sensor, '\s*,\s*', ', '), E' \t\r\n\f\v') AS spelled
+SELECT sensor, regexp_replace(regexp_replace(sensor, '[\s\v]*,[\s\v]*', ', '), '^[\s\v]+|[\s\v]+$', '', 'g') AS spelled
 FROM sensors
 WHERE sensor <> spelled;
 
@@ -38,7 +38,7 @@ UPDATE sensor_regions SET sensor = spelled FROM respelled WHERE sensor_regions.s
 
 UPDATE regional_windows
 SET sensors = list_sort(list_distinct(list_transform(
-    sensors, lambda sensor: trim(regexp_replace(sensor, '\s*,\s*', ', '), E' \t\r\n\f\v')
+    sensors, lambda sensor: regexp_replace(regexp_replace(sensor, '[\s\v]*,[\s\v]*', ', '), '^[\s\v]+|[\s\v]+$', '', 'g')
 )))
 WHERE list_has_any(sensors, (SELECT coalesce(list(sensor), []) FROM respelled));
 

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
-
-import pyarrow as pa
 
 TIME_FIELD = "created_at"
 
@@ -48,25 +47,29 @@ KNOWN_FIELDS = frozenset(
     ]
 )
 
-VALUE_SCHEMA = pa.schema(
-    [
-        ("created_at", pa.timestamp("us")),
-        ("pm25_cf1", pa.float64()),
-        ("entry_id", pa.int64()),
-        *((column, pa.float64()) for column in OPTIONAL_NUMBERS),
-        ("sensor_index", pa.int64()),
-        ("sensor_name", pa.dictionary(pa.int32(), pa.string())),
-        ("location_type", pa.int8()),
-    ]
-)
-"""The columns that a message value fills: those of ``readings``, and the last three of ``sensors``."""
-
 
 @dataclass(frozen=True)
 class FieldNames:
-    """What the messages of a topic call the known fields: by known name the other one, for those that differ."""
+    """What the messages of a topic call the known fields: by known name the other one, for those that differ.
+
+    Raises ``ValueError`` unless each name stands for one field.
+
+    >>> FieldNames({"created_at": "ts"})["created_at"]
+    'ts'
+    """
 
     others: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        fields: dict[str, str] = {}
+        for known, other in self.others.items():
+            if known not in KNOWN_FIELDS:
+                raise ValueError(_no_field(known, other))
+            if not other or not _is_unicode(other):
+                raise ValueError(f"{other!r} cannot be what a topic calls {known}")
+        for known in sorted(KNOWN_FIELDS):
+            if (first := fields.setdefault(self[known], known)) != known:
+                raise ValueError(f"{first} and {known} would both be read from {self[known]!r}: give one another name")
 
     def __getitem__(self, known: str) -> str:
         """What the topic calls the field ``known``."""
@@ -83,3 +86,21 @@ class FieldNames:
 
 OWN_NAMES = FieldNames()
 """The names that PurpleAir's downloads have."""
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether ``text`` has no half characters, which the environment may hold and JSON may not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _no_field(name: str, other: str) -> str:
+    """Why ``name`` cannot be called ``other``, and what may have been meant."""
+    if other in KNOWN_FIELDS:
+        return f"{name!r} is no field of a reading: the name that docs/feeding.md has comes first, {other}={name}"
+    nearest = get_close_matches(name, KNOWN_FIELDS, 1)
+    advice = f"perhaps {nearest[0]} is meant" if nearest else "docs/feeding.md lists them"
+    return f"{name!r} is no field of a reading: {advice}"

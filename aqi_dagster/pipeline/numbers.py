@@ -1,4 +1,4 @@
-"""Numbers as messages show them."""
+"""Numbers as sentences and messages show them."""
 
 _LONG = 1e7
 

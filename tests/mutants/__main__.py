@@ -1,0 +1,116 @@
+"""``python -m tests.mutants``: change the pipeline in a hundred ways, and name the changes that no test notices."""
+
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from random import Random, SystemRandom
+
+import click
+from tabulate import tabulate
+
+from tests.mutants.bench import Bench, Trial, copy_checkout
+from tests.mutants.mutant import ROOMS, Mutant, files_of
+from tests.mutants.python_mutants import draw_python_mutants
+from tests.mutants.sql_mutants import draw_sql_mutants, sql_mutants
+from tests.support.environment import forget_settings
+from tests.support.places import TOP
+
+Draw = Callable[[str, int, Random], list[Mutant]]
+
+
+def shares(sizes: dict[str, int], count: int) -> dict[str, int]:
+    """``count`` shared out in proportion to ``sizes``, by the largest remainders."""
+    total = sum(sizes.values())
+    exact = {name: count * size / total for name, size in sizes.items()}
+    found = {name: int(share) for name, share in exact.items()}
+    for name in sorted(sizes, key=lambda name: found[name] - exact[name])[: count - sum(found.values())]:
+        found[name] += 1
+    return found
+
+
+def draw(sizes: dict[str, int], count: int, draw_of: Draw, random: Random) -> list[Mutant]:
+    """``count`` changes of all rooms in proportion to their ``sizes``."""
+    return [mutant for room, share in shares(sizes, count).items() for mutant in draw_of(room, share, random)]
+
+
+def try_all(benches: Sequence[Bench], mutants: Sequence[Mutant]) -> list[tuple[Mutant, Trial]]:
+    """What came of each of ``mutants``, said as it comes; an error if a room's tests fail without any change."""
+    usual: dict[str, float] = {}
+    for room in sorted({mutant.room for mutant in mutants}):
+        trial = benches[0].unchanged(room)
+        click.echo(f"{room}: its tests {trial.outcome} without any change, in {trial.seconds:.0f} s. {trial.told}")
+        if trial.outcome != "passed":
+            raise click.ClickException("Nothing can be said of changes before all tests pass.")
+        usual[room] = trial.seconds
+    free: SimpleQueue[Bench] = SimpleQueue()
+    for bench in benches:
+        free.put(bench)
+
+    def attempt(mutant: Mutant) -> tuple[Mutant, Trial]:
+        bench = free.get()
+        try:
+            trial = bench.changed(mutant, usual[mutant.room])
+        finally:
+            free.put(bench)
+        said = "SURVIVED" if trial.outcome == "passed" else trial.outcome
+        click.echo(f"{said}  {mutant}  [{trial.told or 'no test failed'}, {trial.seconds:.0f} s]")
+        return mutant, trial
+
+    with ThreadPoolExecutor(len(benches)) as threads:
+        return list(threads.map(attempt, mutants))
+
+
+def report(tried: Sequence[tuple[Mutant, Trial]]) -> None:
+    """Say how many changes of each kind were noticed, and name those that were not."""
+    kinds = Counter(((mutant.room, mutant.language), trial.outcome) for mutant, trial in tried)
+    lines = []
+    for place in sorted({(mutant.room, mutant.language) for mutant, _ in tried}):
+        numbers = [kinds[place, outcome] for outcome in ("failed", "stopped", "passed", "broken")]
+        lines.append((*place, sum(numbers), *numbers))
+    lines.append(("all", "", *(sum(line[column] for line in lines) for column in range(2, 7))))
+    click.echo()
+    click.echo(tabulate(lines, ["room", "kind", "changes", "killed", "killed by time", "survived", "not judged"]))
+    judged = [trial.outcome for _, trial in tried if trial.outcome != "broken"]
+    if judged:
+        killed = sum(outcome != "passed" for outcome in judged)
+        click.echo(f"\n{killed} of {len(judged)} changes were killed: {killed / len(judged):.1%}. Survivors:\n")
+    for mutant, trial in tried:
+        if trial.outcome in ("passed", "broken"):
+            click.echo(f"{mutant}{'' if trial.outcome == 'passed' else f'  (not judged: {trial.told})'}")
+
+
+@click.command()
+@click.option("--python", "python_count", default=400, show_default=True, help="Changes of Python code.")
+@click.option("--sql", "sql_count", default=100, show_default=True, help="Changes of SQL.")
+@click.option("--seed", type=int, help="Of the sample; chosen if not given.")
+@click.option("--workers", default=2, show_default=True, help="Changes that are tried at once.")
+def main(python_count: int, sql_count: int, seed: int | None, workers: int) -> None:
+    """Change the code, a place at a time, run the tests of its room, and name the changes that no test noticed."""
+    seed = SystemRandom().randrange(2**32) if seed is None else seed
+    state = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=TOP, capture_output=True, text=True)
+    click.echo(f"Seed {seed}, commit {state.stdout.strip()}.")
+    forget_settings()
+    lines = {room: sum(len((TOP / f).read_text().splitlines()) for f in files_of(room, ".py")) for room in ROOMS}
+    statements = {room: sum(1 for _ in sql_mutants(room)) for room in ROOMS}
+    random = Random(seed)  # noqa: S311 (no secret)
+    mutants = draw(lines, python_count, draw_python_mutants, random)
+    mutants += draw(statements, sql_count, draw_sql_mutants, random)
+    random.shuffle(mutants)
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        checkouts = [Path(folder) / str(number) / "checkout" for number in range(workers)]
+        for checkout in checkouts:
+            copy_checkout(checkout)
+        benches = [Bench(checkout) for checkout in checkouts]
+        tried = try_all(benches, mutants)
+    report(tried)
+    click.echo(f"\n{(time.monotonic() - started) / 60:.0f} minutes.")
+
+
+if __name__ == "__main__":
+    main()
