@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from aqi_dagster.errors import ClockError, DetectorStateError, RangeRequiredError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.known_trouble import Record, record_trouble
 from aqi_dagster.pipeline.regions.geocoding import NearestTown
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
@@ -60,6 +61,12 @@ RUNS = st.tuples(
 )
 PULLS = st.tuples(st.just("pull"), st.one_of(st.none(), st.integers(-2, len(WINDOWS) * 12)))
 MOVES = st.tuples(st.sampled_from(["looked up", "inside", "outside"]), st.sampled_from(SENSORS))
+TROUBLE = st.tuples(
+    st.just("known"),
+    st.sampled_from(SENSORS),
+    st.sampled_from(["broken", "excluded", "repaired"]),
+    st.integers(0, len(WINDOWS) - 1),
+)
 CHANGES = st.tuples(st.just("change"), st.sampled_from(OTHER_SETTINGS))
 STORES = st.tuples(st.sampled_from(["back up", "restore", "wipe", "mend", "mend"]))
 
@@ -90,6 +97,9 @@ def happen(ran: Pipeline, event: tuple[Any, ...], arriving: list[Sequence[RawMes
             ran.mend()
         case ("wipe",):
             ran.wipe()
+        case ("known", sensor, kind, number):
+            since, until = WINDOWS[number], WINDOWS[number] + 2 * WINDOW_LENGTH if kind == "broken" else None
+            record_trouble(ran.connection, Record(sensor, kind, since, until, "said so", FIRST_WINDOW))
         case ("run", first, length, steps):
             windows = [start for start in WINDOWS[first : first + length + 1] if start >= ran.choices.first_window]
             if windows:
@@ -118,7 +128,7 @@ def live(seed: int, events: Sequence[tuple[Any, ...]], backup: Path) -> None:
         assert pulled(ran.connection) == pulled(straight.connection)
 
 
-EVENTS = st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES, STORES), max_size=12)
+EVENTS = st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES, TROUBLE, STORES), max_size=12)
 
 
 @given(seed=st.integers(0, 2**32), events=EVENTS)

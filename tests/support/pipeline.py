@@ -16,6 +16,7 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.known_trouble import Record, record_trouble
 from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.regions.choice import RegionChoice
@@ -119,11 +120,13 @@ class Pipeline:
         return results(self.connection, self.choices.parameters)
 
     def place_sensors(self, other: "Pipeline") -> None:
-        """Take over where sensors are from another pipeline."""
+        """Take over where sensors are, and what is known of them, from another pipeline."""
         for sensor, inside in rows(other.connection, "SELECT sensor, location_type FROM sensors"):
             self.connection.execute("UPDATE sensors SET location_type = ? WHERE sensor = ?", [inside, sensor])
         for looked_up in rows(other.connection, "SELECT * FROM sensor_regions"):
             self.connection.execute("INSERT INTO sensor_regions VALUES (?, ?, ?, ?)", list(looked_up))
+        for recorded in rows(other.connection, "SELECT * FROM known_trouble ORDER BY rowid"):
+            record_trouble(self.connection, Record(*recorded))
 
     def back_up(self, copy: Path) -> None:
         """Copy the store into a file, which must not be there."""
@@ -180,7 +183,7 @@ def one_pass(
 ) -> dict[str, Any]:
     """The results of one pull and one run of all windows up to ``last`` by the settings ``choices``.
 
-    Where sensors are is taken from another pipeline, which ``ran``.
+    Where sensors are, and what is known of them, is taken from another pipeline, which ``ran``.
     """
     with pipeline(choices) as straight:
         straight.pull(messages)

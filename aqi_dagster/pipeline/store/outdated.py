@@ -131,7 +131,8 @@ class OutdatedHealth:
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
     windows that did; ``other_settings`` were judged with other regions, or lie before the first one. ``moved_sensors``
-    are sensors that belong to another region now than in a window, or to none. ``windows`` is None if all are 0.
+    are sensors that belong to another region now than in a window, or to none;
+    operators know something else of ``troubled_sensors`` now. ``windows`` is None exactly if all are 0.
     """
 
     unjudged: int
@@ -139,6 +140,7 @@ class OutdatedHealth:
     other_settings: int
     windows: WindowRange | None
     moved_sensors: int = 0
+    troubled_sensors: int = 0
 
 
 @dataclass(frozen=True)
