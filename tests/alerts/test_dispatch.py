@@ -44,9 +44,11 @@ def test_a_message_tells_region_sensors_and_time(store: Store, slack: Slack, pos
         f"*Lake Tahoe*, {LocalTime.of([], 'America/Los_Angeles').span(ENDED, ENDED + WINDOW_LENGTH)}",
         f"{why}.",
         "*Sensors*",
-        "• <https://www.openstreetmap.org/?mlat=45.1&amp;mlon=-122.0|45.1, -122>",
-        "• <https://www.openstreetmap.org/?mlat=45.2&amp;mlon=-122.0|45.2, -122>",
+        "• 45.1, -122",
+        "• 45.2, -122",
         "No other sensor of the region is known to have measured meanwhile.",
+        "<https://www.openstreetmap.org/?minlon=-122.0200&amp;minlat=45.0800&amp;maxlon=-121.9800&amp;maxlat=45.2200"
+        "&amp;box=yes|Map of these 2 sensors>",
         "<https://dagster.example.org/assets/regional_windows?view=partitions&amp;partition="
         f"{ENDED:%Y-%m-%dT%H}%3A00|This window in Dagster>",
     ]

@@ -22,7 +22,7 @@ _OUTCOMES = {0: "passed", 1: "failed", 5: "empty"}
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a run of a room's tests: ``outcome`` (passed, failed, stopped, empty or broken), and by which test."""
+    """What came of a run of tests: ``outcome`` (passed, failed, stopped, empty or broken), and by which test."""
 
     outcome: str
     told: str

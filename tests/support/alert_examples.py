@@ -86,6 +86,8 @@ EARLY = replace(
     aqi_of_nowcast=158,
     healthy_sensors=["38.939, -119.977", "38.957, -120.109", "39.096, -120.032"],
     broken_sensors=["39.168, -120.224"],
+    names={"38.939, -119.977": "Edgewood", "39.168, -120.224": "Boathouse"},
+    broken_since={"39.168, -120.224": at("2026-11-19 12:00")},
     rules=None,
     reason="The middle of 3 healthy sensors read 79 ug/m3 (corrected) over the last three hours, 35.5 or more.",
 )

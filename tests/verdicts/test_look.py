@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aqi_dagster.pipeline.health.health_table import health_by_window
+from aqi_dagster.pipeline.health.known_trouble import Record, record_trouble
 from aqi_dagster.pipeline.verdicts.conditions import Condition
 from aqi_dagster.pipeline.verdicts.look import Judging, look
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
@@ -121,6 +122,19 @@ def test_a_broken_sensor_has_no_say_in_the_air_of_now() -> None:
         run_up_to(one, BEGAN, pm25=air_or_stuck)
         (found,) = look_at(one, BEGAN)
         assert (found.state, found.broken, found.healthy) == ("clear", SENSORS[:1], SENSORS[1:])
+
+
+def test_what_an_operator_knows_of_a_sensor_holds_from_its_window_on() -> None:
+    with pipeline() as one:
+        one.change(rules=NETWORK)
+        run_up_to(one, BEGAN)
+        window = window_start(BEGAN)
+        record_trouble(one.connection, Record(SENSORS[0], "broken", window, window + 9 * HOUR, "a spider", window))
+        record_trouble(one.connection, Record(SENSORS[1], "excluded", window, None, "moved", window))
+        (found,) = look_at(one, BEGAN)
+        assert (found.healthy, found.broken) == (SENSORS[2:], SENSORS[:1])
+        (before,) = look_at(one, window - HOUR)
+        assert before.healthy == SENSORS
 
 
 def test_a_pipeline_that_is_far_behind_tells_no_smoke_by_the_notebook_rules() -> None:

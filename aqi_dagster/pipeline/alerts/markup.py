@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -24,6 +25,11 @@ _EMOJI = re.compile(r":(?!\d\d:)([\w+'-]+):")
 """What Slack may take for one; two digits are those of a time."""
 
 _COLON = "\N{MODIFIER LETTER COLON}"
+
+_MARGIN = 0.02
+"""Degrees around the sensors that a map shows."""
+
+NO_NOTES: Mapping[str, str] = {}
 
 Block = dict[str, Any]
 
@@ -61,14 +67,33 @@ def plain(text: str) -> str:
     return _EMOJI.sub(rf"{_COLON}\1{_COLON}", html.escape(text, quote=False).translate(_LOOK_ALIKES))
 
 
-def map_link(sensor: str) -> str:
-    """The sensor as a link to its place on the map, if its text is one."""
-    place = coordinates(sensor)
-    if place is None:
-        return name(sensor)
-    latitude, longitude = place
-    address = f"https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
-    return f"<{html.escape(address)}|{name(sensor)}>"
+def sensor_lines(sensors: Sequence[str], names: Mapping[str, str], notes: Mapping[str, str] = NO_NOTES) -> list[str]:
+    """A line for each of ``sensors``: its name, if its messages told one, its text, and what is to be noted of it."""
+    return [_line(sensor, names.get(sensor), notes.get(sensor)) for sensor in sensors]
+
+
+def _line(sensor: str, its_name: str | None, note: str | None) -> str:
+    text = name(sensor) if its_name is None else f"{name(its_name)} ({name(sensor)})"
+    return f"• {text}" if note is None else f"• {text}: {plain(note)}"
+
+
+def map_link(sensors: Iterable[str]) -> str | None:
+    """A link to one map that shows where all of ``sensors`` are; None if none of their texts names a place.
+
+    One is marked, and a frame is drawn around several, however many they are.
+    """
+    places = [place for place in map(coordinates, sensors) if place is not None]
+    if not places:
+        return None
+    latitudes, longitudes = zip(*places, strict=True)
+    if len(set(places)) == 1:
+        where = f"mlat={latitudes[0]}&mlon={longitudes[0]}"
+    else:
+        west, east = min(longitudes) - _MARGIN, max(longitudes) + _MARGIN
+        south, north = min(latitudes) - _MARGIN, max(latitudes) + _MARGIN
+        where = f"minlon={west:.4f}&minlat={south:.4f}&maxlon={east:.4f}&maxlat={north:.4f}&box=yes"
+    title = "Map of this sensor" if len(places) == 1 else f"Map of these {len(places):,} sensors"
+    return f"<{html.escape(f'https://www.openstreetmap.org/?{where}')}|{title}>"
 
 
 def listed(title: str, lines: list[str], most: int) -> str:

@@ -1,7 +1,17 @@
 """What an alert says that tells of now: an early warning, smoke that goes on, the all clear."""
 
 from aqi_dagster.pipeline.alerts.local_time import LocalTime
-from aqi_dagster.pipeline.alerts.markup import Block, context, listed, map_link, name, payload, plain, section
+from aqi_dagster.pipeline.alerts.markup import (
+    Block,
+    context,
+    listed,
+    map_link,
+    name,
+    payload,
+    plain,
+    section,
+    sensor_lines,
+)
 from aqi_dagster.pipeline.alerts.wording import GREY, counted, heading, present_air, title
 from aqi_dagster.pipeline.aqi import CATEGORIES, category
 from aqi_dagster.pipeline.verdicts.outbox import Alert
@@ -26,13 +36,19 @@ def moment_message(alert: Alert, links: list[str], zone: str | None = None) -> B
     if alert.since is not None:
         details.append(section(f"{_SINCE[alert.kind]} {time.moment(alert.since)}. {plain(alert.reason or '')}"))
     if alert.healthy_sensors:
-        lines = [f"• {map_link(sensor)}" for sensor in alert.healthy_sensors]
+        lines = sensor_lines(alert.healthy_sensors, alert.names)
         details.append(section(listed("*Judged by*", lines, SENSORS_NAMED)))
     if alert.broken_sensors:
-        lines = [f"• {map_link(sensor)}" for sensor in alert.broken_sensors]
+        since = {
+            sensor: f"since {moment:%Y-%m-%d %H:%M} UTC"
+            for sensor, moment in alert.broken_since.items()
+            if sensor in alert.broken_sensors
+        }
+        lines = sensor_lines(alert.broken_sensors, alert.names, since)
         details.append(section(listed("*Broken, and not counted*", lines, SENSORS_NAMED)))
     details.append(section(_next(alert, time)))
-    details += [context(link) for link in links]
+    shown_on_map = map_link([*(alert.healthy_sensors or []), *(alert.broken_sensors or [])])
+    details += [context(link) for link in [shown_on_map, *links] if link is not None]
     shown = heading(alert)
     colour = GREY if alert.aqi_of_nowcast is None else _COLOURS[category(alert.aqi_of_nowcast).name]
     if alert.kind == "all_clear":

@@ -20,6 +20,7 @@ from aqi_dagster.pipeline.alerts.markup import (
     payload,
     plain,
     section,
+    sensor_lines,
     sentence,
 )
 from aqi_dagster.pipeline.alerts.moment_blocks import moment_headline, moment_message
@@ -84,11 +85,12 @@ def message(alert: Alert, dagster_url: str | None = None, zone: str | None = Non
     details = [section(f"*{name(alert.region)}*, {window}\n{plain(sentence(reason(alert)))}")]
     if alert.warned_at is not None:
         details.append(section(_warned(alert, time)))
+    if alert.kind == "sensor" and alert.verdict == "broken":
+        details.append(section(_history(alert, time)))
     if alert.previous_verdict is not None:
         details.append(section(_correction(alert)))
     if named:
-        lines = [f"• {map_link(sensor)}" for sensor in named]
-        details.append(section(listed("*Sensors*", lines, SENSORS_NAMED)))
+        details.append(section(listed("*Sensors*", sensor_lines(named, alert.names), SENSORS_NAMED)))
     if surroundings(alert):
         details.append(section(plain(surroundings(alert))))
     if smoke_aqi(alert) is not None and alert.rules == "network":
@@ -100,6 +102,8 @@ def message(alert: Alert, dagster_url: str | None = None, zone: str | None = Non
                 "reading that EPA's correction covers."
             )
         )
+    if (shown := map_link(named)) is not None:
+        details.append(context(shown))
     if dagster_url is not None:
         details.append(context(_window_link(alert, dagster_url, "This window in Dagster")))
     colour = _CATEGORY_COLOURS.get(smoke_category(alert), HEADINGS[alert.verdict].hex_colour)
@@ -158,6 +162,13 @@ def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
     """``text`` as a link to the page of the alert's window."""
     address = f"{_windows_page(dagster_url)}&partition={quote(window_key(alert.window_start))}"
     return f"<{html.escape(address)}|{text}>"
+
+
+def _history(alert: Alert, time: LocalTime) -> str:
+    """Whether a sensor that broke was told to be broken before."""
+    if alert.broke_before is None:
+        return "It was not told to be broken before."
+    return f"It broke before: in the window from {time.moment(alert.broke_before)}."
 
 
 def _warned(alert: Alert, time: LocalTime) -> str:

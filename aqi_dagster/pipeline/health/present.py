@@ -18,6 +18,7 @@ from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25, correct_hour
 from aqi_dagster.pipeline.health.health_rows import judge_health
 from aqi_dagster.pipeline.health.health_table import SensorHealth, read_history, sensor_health
 from aqi_dagster.pipeline.health.hours import Floats, Hours, read_hours_before
+from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.windows import WINDOW_LENGTH, window_start
 
 BLOCKS = 3
@@ -75,7 +76,10 @@ def judge_present(
     """
     begin = as_of - WINDOW_LENGTH
     hours, history = read_hours_before(connection, as_of), read_history(connection, window_start(as_of), first_window)
-    health = judge_health(begin, hours, _shifted(history, begin - window_start(as_of)), region_of)
+    # As if the twelve hours were the open window: what is before it, and what operators know of it, hold for them.
+    by = begin - window_start(as_of)
+    trouble = read_trouble(connection).shifted(by)
+    health = judge_health(begin, hours, _shifted(history, by), region_of, trouble)
     blocks = Hours.of(hours, begin)
     corrected = correct_hours(blocks.mean, blocks.humidity)
     by_region: dict[str, list[int]] = defaultdict(list)

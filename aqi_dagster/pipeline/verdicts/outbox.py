@@ -5,7 +5,7 @@ sends alerts reads here what is due and records each outcome here.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -83,7 +83,18 @@ SELECT
     trend,
     since,
     aqi_of_nowcast,
-    warned_at
+    warned_at,
+    (
+        SELECT max(before.window_start)
+        FROM slack_alerts AS before
+        WHERE
+            slack_alerts.kind = 'sensor'
+            AND before.kind = 'sensor'
+            AND before.subject = slack_alerts.subject
+            AND before.verdict = 'broken'
+            AND before.status = 'sent'
+            AND before.window_start < slack_alerts.window_start
+    ) AS broke_before
 FROM slack_alerts
 LEFT JOIN early
     ON slack_alerts.kind = 'verdict'
@@ -108,6 +119,23 @@ LEFT JOIN broken
 WHERE status = 'pending' OR (status = 'not_sent' AND as_of IS NULL)
 -- What tells of now goes first, however many windows wait.
 ORDER BY as_of IS NULL, slack_alerts.window_start, slack_alerts.region, alert_id
+"""
+
+# Of sensors that have had a fault since they last took part without one.
+_BROKEN_SINCE = """
+SELECT sensor, min(window_start) FILTER (fault IS NOT NULL AND window_start > last_without)
+FROM (
+    SELECT
+        *,
+        coalesce(
+            max(window_start) FILTER (fault IS NULL AND hours >= 6) OVER (PARTITION BY sensor),
+            TIMESTAMP '1970-01-01'
+        ) AS last_without
+    FROM sensor_health
+    WHERE window_start >= (SELECT max(window_start) - INTERVAL 30 DAYS FROM sensor_health)
+)
+GROUP BY sensor
+HAVING max(window_start) FILTER (fault IS NOT NULL AND window_start > last_without) IS NOT NULL
 """
 
 # The pause after an attempt doubles from one minute to an hour or so.
@@ -289,7 +317,9 @@ class Alert:
     ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the reason it was given;
     all are None in a window's first message, the last also where it was sent by a release that did not keep it.
     ``warned_at`` is when an early warning of the same window was reached. Only what tells of now has ``as_of``,
-    ``trend`` (ug/m3), ``since`` and ``aqi_of_nowcast``.
+    ``trend`` (ug/m3), ``since`` and ``aqi_of_nowcast``. ``broke_before`` is the window in which the sensor that it is
+    about was last told to be broken. ``names`` are those of sensors that told one, and ``broken_since`` is the first
+    window of the fault that a sensor has now.
     """
 
     alert_id: int
@@ -323,6 +353,9 @@ class Alert:
     since: datetime | None = None
     aqi_of_nowcast: int | None = None
     warned_at: datetime | None = None
+    broke_before: datetime | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    broken_since: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def window_end(self) -> datetime:
@@ -379,7 +412,12 @@ def supersede_sensor_alerts(writer: Writer) -> None:
 
 def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:
     """The alerts that wait to be sent, or for a webhook, in order of time."""
-    return [Alert(*row) for row in connection.execute(_DUE).fetchall()]
+    rows = connection.execute(_DUE).fetchall()
+    if not rows:
+        return []
+    names = dict(connection.execute("SELECT sensor, name FROM sensors WHERE name IS NOT NULL").fetchall())
+    since = dict(connection.execute(_BROKEN_SINCE).fetchall())
+    return [replace(Alert(*row), names=names, broken_since=since) for row in rows]
 
 
 def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: datetime) -> None:
