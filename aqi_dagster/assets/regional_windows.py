@@ -1,8 +1,10 @@
 """Smoke or a malfunctioning sensor, by region and window."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 
 import dagster as dg
 
@@ -70,17 +72,20 @@ def regional_windows(
             compared = copy_equals_store(differences(store, copy, windows))
         # Only now, because nobody who waits for the data needs it.
         series = series_to_plot(context, store, newest, known, limits)
-    of_windows = verdict_metadata(classified, alerts)
     with stages.stage("plot"):
-        for start, plots in plot_metadata(context, newest, series, limits).items():
-            of_windows[start] |= plots
-    source = credit(warehouse.source)
-    for metadata in of_windows.values():
-        metadata |= source
+        plots = plot_metadata(context, newest, series, limits)
+    of_windows = _shown(verdict_metadata(classified, alerts), plots, credit(warehouse.source))
     published = dg.MetadataValue.path(str(warehouse.store.published))
     describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
     log_verdicts(context, classified, alerts, NEWEST_SHOWN)
     return dg.MaterializeResult(check_results=[up_to_date, compared])
+
+
+def _shown(
+    verdicts: Mapping[datetime, dict[str, Any]], plots: Mapping[datetime, dict[str, Any]], source: dict[str, Any]
+) -> dict[datetime, dict[str, Any]]:
+    """The metadata of each window: its verdicts, its plots if it has some, and where its readings come from."""
+    return {start: {**metadata, **plots.get(start, {}), **source} for start, metadata in verdicts.items()}
 
 
 def _look_up_anomalous(
