@@ -19,6 +19,7 @@ from aqi_dagster.pipeline.health.health_table import (
 )
 from aqi_dagster.pipeline.health.history import REMEMBERED
 from aqi_dagster.pipeline.health.hours import read_hours
+from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.pipeline.health.progress import HealthProgress
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
@@ -46,12 +47,13 @@ def judge_windows(
         _drop_health_before(writer, first_window)
     has_history = _require_history(writer, windows, first_window)
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
+    trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
     for group in _groups(windows):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:
-            health = judge_health(window, hours, history, region_of)
+            health = judge_health(window, hours, history, region_of, trouble)
             tables.append(health)
             history = _remember(history, health, window)
             progress.add(window, otherwise=not as_judged(health).equals(_of_window(before, window)))

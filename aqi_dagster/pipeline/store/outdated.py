@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.store.window_ledger import newest_judged, newest_scored
+from aqi_dagster.pipeline.store.window_ledger import newest_scored
 from aqi_dagster.windows import WindowRange
 
 _OUTDATED_SCORES = """
@@ -65,6 +65,12 @@ _SCORED_BEFORE = """
 SELECT count(*)
 FROM windows
 WHERE window_start < ? AND scored IS NOT NULL
+"""
+
+_LAST_JUDGED = """
+SELECT max(window_start)
+FROM windows
+WHERE readings > 0 AND (scored > 0 OR health_readings > 0)
 """
 
 _JUDGED_BEFORE = """
@@ -125,7 +131,8 @@ class OutdatedHealth:
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
     windows that did; ``other_settings`` were judged with other regions, or lie before the first one. ``moved_sensors``
-    are sensors that belong to another region now than in a window, or to none. ``windows`` is None if all are 0.
+    are sensors that belong to another region now than in a window, or to none;
+    operators know something else of ``troubled_sensors`` now. ``windows`` is None exactly if all are 0.
     """
 
     unjudged: int
@@ -133,6 +140,7 @@ class OutdatedHealth:
     other_settings: int
     windows: WindowRange | None
     moved_sensors: int = 0
+    troubled_sensors: int = 0
 
 
 @dataclass(frozen=True)
@@ -173,9 +181,9 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
 
 
 def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
-    """What is outdated between ``first_window`` and the last window whose sensors were judged, with those regions."""
-    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), newest_judged(connection)
-    if last is None:
+    """What is outdated between ``first_window`` and the last window that was judged or scored, with those regions."""
+    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), scalar(connection, _LAST_JUDGED)
+    if last is None or (last < first_window and not before):
         return OutdatedHealth(0, 0, 0, None)
     last = max(last, first_window)
     parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}

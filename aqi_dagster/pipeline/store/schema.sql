@@ -1,8 +1,8 @@
--- Version 8 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 9 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (8);
+INSERT INTO schema_version VALUES (9);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -229,7 +229,9 @@ CREATE TABLE sensor_health (
     on_probation      BOOLEAN   NOT NULL,
     in_dispute        BOOLEAN   NOT NULL,
     is_local          BOOLEAN   NOT NULL,
-    reason            VARCHAR
+    reason            VARCHAR,
+    known_trouble     VARCHAR,
+    repaired_at       TIMESTAMP
 );
 COMMENT ON TABLE  sensor_health                   IS 'One row per sensor and 12-hour window it reported in: what it read, and whether to believe it';
 COMMENT ON COLUMN sensor_health.sensor            IS 'Identity of the sensor';
@@ -243,13 +245,15 @@ COMMENT ON COLUMN sensor_health.hours_above_35    IS 'Hours with a corrected mea
 COMMENT ON COLUMN sensor_health.neighbours_pm25   IS 'Median of the means of the other healthy sensors, ug/m3; NULL unless three or more are healthy';
 COMMENT ON COLUMN sensor_health.ratio_down        IS 'mean_pm25 / neighbours_pm25; NULL where the latter is below 10';
 COMMENT ON COLUMN sensor_health.ratio_up          IS 'mean_pm25 / neighbours_pm25, the latter counted as at least 5';
-COMMENT ON COLUMN sensor_health.fault             IS 'disagree, impossible, flat, stuck, dead, low or high; NULL if none';
+COMMENT ON COLUMN sensor_health.fault             IS 'disagree, impossible, flat, stuck, dead, low, high, or known if only an operator knows it; NULL if none';
 COMMENT ON COLUMN sensor_health.unlike_neighbours IS 'True if it has read another multiple of its neighbours for days: no fault, but no vote';
 COMMENT ON COLUMN sensor_health.is_new            IS 'True if it took part in no window of the seven days before, while others did: no vote yet';
 COMMENT ON COLUMN sensor_health.on_probation      IS 'True if it looks right now, but was impossible, flat or stuck within seven days: no vote yet';
 COMMENT ON COLUMN sensor_health.in_dispute        IS 'True for each of two sensors of which one must be wrong';
 COMMENT ON COLUMN sensor_health.is_local          IS 'True if it reads far more than the others and is to be believed: a fire beside it';
 COMMENT ON COLUMN sensor_health.reason            IS 'What is the matter with it, in a sentence; NULL if nothing is';
+COMMENT ON COLUMN sensor_health.known_trouble     IS 'What an operator had recorded: broken until a date, or excluded, and why; NULL if nothing held';
+COMMENT ON COLUMN sensor_health.repaired_at       IS 'Start of the window from which on its history counts, as it was repaired; NULL if that was not within 14 days';
 
 CREATE TABLE scored_readings (
     sensor       VARCHAR   NOT NULL,
@@ -407,6 +411,23 @@ COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on 
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
 COMMENT ON COLUMN slack_alerts.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three the alert is unknown';
 COMMENT ON COLUMN slack_alerts.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';
+
+CREATE TABLE known_trouble (
+    sensor      VARCHAR   NOT NULL,
+    kind        VARCHAR   NOT NULL CHECK (kind IN ('broken', 'excluded', 'repaired')),
+    since       TIMESTAMP NOT NULL,
+    until       TIMESTAMP,
+    reason      VARCHAR   NOT NULL,
+    recorded_at TIMESTAMP NOT NULL,
+    CHECK ((kind = 'broken') = (until IS NOT NULL))
+);
+COMMENT ON TABLE  known_trouble             IS 'What operators know of sensors; of each the last record that has begun holds';
+COMMENT ON COLUMN known_trouble.sensor      IS 'Identity of the sensor';
+COMMENT ON COLUMN known_trouble.kind        IS 'broken until a date, excluded from verdicts, or repaired: its history begins anew';
+COMMENT ON COLUMN known_trouble.since       IS 'Start of the first window in which it holds, UTC';
+COMMENT ON COLUMN known_trouble.until       IS 'Windows that start from then on are judged again, UTC; NULL unless broken';
+COMMENT ON COLUMN known_trouble.reason      IS 'Why, in the words of the operator';
+COMMENT ON COLUMN known_trouble.recorded_at IS 'When it was recorded, UTC';
 
 CREATE TABLE labels (
     window_start TIMESTAMP NOT NULL,

@@ -46,6 +46,11 @@ LEFT JOIN (
 WHERE
     window_start BETWEEN $first AND $last
     AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
+    AND (window_start, sensor) NOT IN (
+        SELECT (window_start, sensor)
+        FROM sensor_health
+        WHERE window_start BETWEEN $first AND $last AND known_trouble IS NOT NULL
+    )
 """
 
 
