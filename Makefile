@@ -4,7 +4,8 @@
 #                 PORT=3001 for another port
 # make test       format, lint, types and tests, in less than ten minutes
 # make test-long  the tests that take long: kills, spoilt messages and full readers in large numbers; an hour at most
-# make stress     those of `make test-long` that docs/guarantees.md has the figures of, and prints them
+# make stress     kills, spoilt messages, broken Kafka and whole lives of installations, in larger numbers; prints the
+#                 figures of docs/guarantees.md
 # make mutants    change the code in hundreds of ways, one at a time, and name the changes that no test notices; an hour
 #                 and a half. ARGS="--python 20 --sql 20" for fewer
 # make format     rewrite the code in its one format

@@ -1,11 +1,15 @@
 """The jobs, the schedule that runs the pipeline twice a day, and the sensors that fill gaps and send alerts."""
 
+import time
+
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.feed_check import NO_FEED, feed_is_alive, judged
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
+from aqi_dagster.assets.sensor_data import sensor_data
 from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.errors import StoreError
@@ -14,6 +18,7 @@ from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_t
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.pipeline.verdicts.outbox import due_again
+from aqi_dagster.resources.feeds import FeedsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WindowRange, utc_now
@@ -100,6 +105,35 @@ def lacking_windows(
     if gap is None or gap.windows.first >= requested.first:
         return dg.SkipReason(f"Run {run.run_id} did not fail for want of earlier windows.")
     return run_requests(warehouse, ended, f"after {run.run_id}")
+
+
+REPORT_SECONDS = 3600.0
+"""How long a check that stays as it is goes without a new report."""
+
+
+@dg.sensor(
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Watch the feeds of the topic: report the check `feed_is_alive` when it changes, and every hour.",
+)
+def watched_feeds(context: dg.SensorEvaluationContext, feeds: FeedsResource) -> dg.SensorResult | dg.SkipReason:
+    """Report how the feeds are, without a run."""
+    now = time.time()
+    result = judged(feeds, now)
+    if result.description == NO_FEED:
+        return dg.SkipReason(NO_FEED)
+    before, _, at = (context.cursor or "").partition(" ")
+    if before == str(result.passed) and 0 <= now - float(at) < REPORT_SECONDS:
+        return dg.SkipReason(result.description or "")
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=sensor_data.key,
+        check_name=feed_is_alive.check_key.name,
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata=result.metadata,
+    )
+    return dg.SensorResult(asset_events=[evaluation], cursor=f"{result.passed} {now}")
 
 
 @dg.asset_sensor(

@@ -1,6 +1,7 @@
 """The command line: ``aqi-dagster``."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.command_options import own_store
+from aqi_dagster.dev_command import dev
 from aqi_dagster.errors import AqiError
 from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
@@ -107,6 +109,14 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
 main.add_command(materialize)
 
 
+@main.command("feed", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run_feed(arguments: Sequence[str]) -> None:
+    """Ask PurpleAir's API, or sensors on the local network, for readings, and send them to the topic."""
+    # In the place of this process: a feed runs for months, and needs none of what is imported here.
+    os.execv(sys.executable, [sys.executable, "-m", "aqi_dagster.polling", *arguments])  # noqa: S606
+
+
 @main.command()
 @click.option(
     "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
@@ -201,21 +211,4 @@ main.add_command(evaluate)
 main.add_command(label)
 main.add_command(sensor)
 
-
-@main.command()
-@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
-def dev(port: int) -> None:
-    """Serve Dagster's pages on 127.0.0.1.
-
-    With KAFKA_BOOTSTRAP_SERVERS set it serves your own settings; otherwise the demo's readings, with the embedded
-    broker beside it and the simulated sensors going on to send.
-    """
-    from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import require_free, serve, use_dagster_home
-
-    require_free(port)
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        use_dagster_home()
-        serve(port)
-    else:
-        serve_demo(port)
+main.add_command(dev)

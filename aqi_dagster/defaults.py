@@ -29,6 +29,7 @@ PM25_THRESHOLD = 50.0
 REGION_METHOD: Literal["name"] = "name"
 REGION = "Lake Tahoe"
 REGION_ELSEWHERE = "Elsewhere"
+PURPLEAIR_URL = "https://api.purpleair.com"
 NOMINATIM_URL = "https://nominatim.openstreetmap.org"
 
 DIGEST_AFTER_HOURS = 48.0

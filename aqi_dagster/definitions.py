@@ -6,6 +6,7 @@ import warnings
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.feed_check import feed_is_alive
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
 from aqi_dagster.assets.scored_readings import scored_readings
@@ -19,8 +20,11 @@ from aqi_dagster.automation import (
     tell_slack,
     twice_a_day,
     waiting_alerts,
+    watched_feeds,
 )
+from aqi_dagster.polling.supervisor import feeds_of
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
+from aqi_dagster.resources.feeds import FeedsResource
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
@@ -50,6 +54,9 @@ def resources(settings: Settings) -> dict[str, object]:
         "thresholds": ThresholdsResource(score=settings.score_threshold, pm25=settings.pm25_threshold),
         "rules": RulesResource(name=settings.rules),
         "regions": _regions(settings),
+        "feeds": FeedsResource(
+            data_dir=str(settings.data_dir.absolute()), named=[words[0] for words in feeds_of(settings.feed)]
+        ),
         "slack": SlackResource(
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,
@@ -106,7 +113,8 @@ def defs() -> dg.Definitions:
         assets=assets_with_links,
         jobs=[micro_batch, tell_slack],
         schedules=[twice_a_day],
-        sensors=[classified_windows, lacking_windows, waiting_alerts],
+        asset_checks=[feed_is_alive],
+        sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds],
         resources=resources(settings),
         # For backfills from an asset's page: they run in one process, as the jobs do.
         executor=dg.in_process_executor,

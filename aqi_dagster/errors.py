@@ -119,5 +119,13 @@ class LabelError(AqiError):
     """A label does not fit what is stored, or a file of labels cannot be used."""
 
 
+class FeedError(AqiError):
+    """A feed cannot begin or go on."""
+
+
+class PurpleAirRefusedError(FeedError):
+    """PurpleAir's API refuses a request, and will refuse it until somebody does something."""
+
+
 class RunFailedError(AqiError):
     """A Dagster run that the command line started did not succeed."""

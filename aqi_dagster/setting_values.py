@@ -39,6 +39,14 @@ def web_address(url: str) -> str:
     return url
 
 
+def key_address(url: str) -> str:
+    """``url``, if a secret may be sent there: it is encrypted, or on this machine; ``ValueError`` otherwise."""
+    parts = urlsplit(web_address(url))
+    if parts.scheme != "https" and parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        raise ValueError("must begin with https://, or the key would travel in the clear")
+    return url
+
+
 def owners_of(value: Any) -> Any:
     """The owners in a comma-separated text; ``ValueError`` if one is neither a mail address nor a team."""
     owners = [owner.strip() for owner in value.split(",")] if isinstance(value, str) else value

@@ -16,9 +16,11 @@ from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
-from aqi_dagster.setting_values import Text, field_names_of, owners_of, starts_window, web_address
+from aqi_dagster.setting_values import Text, field_names_of, key_address, owners_of, starts_window, web_address
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
+
+PURPLEAIR_API_KEY = "PURPLEAIR_API_KEY"
 
 
 class Settings(BaseModel):
@@ -53,6 +55,15 @@ class Settings(BaseModel):
     )
     kafka_on_expired_offsets: Literal["fail", "skip"] = Field(
         "fail", alias="KAFKA_ON_EXPIRED_OFFSETS", description="what to do about offsets that retention removed unread"
+    )
+
+    feed: str = Field(
+        "",
+        alias="AQI_FEED",
+        description="feeds that run beside the pipeline: what follows `aqi-dagster feed`; several by semicolons",
+    )
+    purpleair_url: Annotated[str, AfterValidator(key_address)] = Field(
+        defaults.PURPLEAIR_URL, alias="PURPLEAIR_API_URL", description="address of PurpleAir's API"
     )
 
     data_dir: Path = Field(
@@ -205,7 +216,7 @@ def load_settings() -> Settings:
     """
     variables = {name: value for name, value in os.environ.items() if value != ""}
     names = [str(field.alias) for field in Settings.model_fields.values()]
-    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL])
+    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY])
     settings, faults = None, []
     try:
         settings = Settings.model_validate({name: variables[name] for name in names if name in variables})

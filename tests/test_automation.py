@@ -1,5 +1,6 @@
 """What the schedule asks for, and when the sensor has Slack told."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -296,6 +297,19 @@ def test_a_scheduled_run_that_pulls_an_old_reading_is_answered_by_the_old_window
         assert rows(connection, "SELECT count(*) FROM windows WHERE classified IS NULL OR classified <> revision") == [
             (0,)
         ]
+
+
+def test_a_wiped_store_is_made_again_although_its_copy_and_dagsters_records_are_still_there(job: MicroBatch) -> None:
+    """As one from a backup is brought up to date: the tick sees the copy, and its run what the store lacks."""
+    job.topic.send([message("45.1, -122", FIRST_WINDOW + timedelta(minutes=5), 5.0)])
+    job.run(KEYS[0], KEYS[0])
+    job.run(*NEWEST)
+    before = answer(job, None)
+    shutil.rmtree(job.store.private.parent)
+    fail(job, SCHEDULED)
+    requests = answer(job, before.cursor).run_requests or []
+    ranges = [WindowRange.of_keys(*requested(request)) for request in requests]
+    assert [start for windows in ranges for start in windows] == [*WindowRange.of_keys(KEYS[0], NEWEST[1])]
 
 
 def test_a_run_that_no_schedule_started_is_not_answered(job: MicroBatch) -> None:

@@ -58,6 +58,18 @@ def run_of_the_newest_window(ran: Pipeline) -> type[Exception] | None:
     return None
 
 
+def test_a_sensor_of_which_it_is_said_later_that_it_is_inside_is_named_where_it_was_counted() -> None:
+    with pipeline() as ran:
+        inside = message(SENSORS[0], LAST.last + timedelta(hours=11, minutes=59), 9.0, location_type="1")
+        ran.pull(readings())
+        ran.run(WindowRange(CHOICES.first_window, LAST.last))
+        ran.pull([inside])
+        ran.run(LAST)
+        assert WindowRange(FIRST_WINDOW, LAST.last) in ran.named()
+        ran.mend()
+        assert known(ran) == one_pass([*readings(), inside], ran.choices, LAST.last)
+
+
 def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
     """As a backfill of the last asset alone would."""
     with pipeline() as ran:
@@ -68,6 +80,20 @@ def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
             ran.run(WindowRange(WINDOWS[2], WINDOWS[3]), ["classify"])
         assert refused.value.windows == WindowRange(WINDOWS[2], WINDOWS[3])
         ran.run(refused.value.windows, ["select", "classify"])
+
+
+def test_anomalies_of_a_threshold_that_was_only_tried_are_named() -> None:
+    """The verdicts are still those of the present one, but not of the anomalies that are stored."""
+    with pipeline() as ran:
+        ran.pull(readings())
+        ran.run(WindowRange(CHOICES.first_window, LAST.last))
+        before = known(ran)
+        ran.change(thresholds=Thresholds(score=0.3))
+        ran.run(LAST, ["select"])
+        ran.change(thresholds=CHOICES.thresholds)
+        assert ran.named() == [LAST]
+        ran.mend()
+        assert known(ran) == before
 
 
 @pytest.mark.parametrize(("setting", "refused_by"), [change[1:] for change in CHANGES], ids=[one[0] for one in CHANGES])

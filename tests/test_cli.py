@@ -4,13 +4,21 @@ import shlex
 import signal
 import socket
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
 from tests.support.command_line import COMMAND, Site
+from tests.support.messages import FIRST_WINDOW, message, reject
+from tests.support.summer_file import DAYS, SUMMER
+from tests.support.tables import rows
+from tests.support.topics import Topic
 from tests.support.waiting import LIMIT_SECONDS
+from tests.support.window_readings import SPOILT
 
 
 @pytest.fixture
@@ -69,6 +77,49 @@ def test_a_misspelt_setting_is_told_on_the_command_line(site: Site) -> None:
     (site.folder / ".env").write_text("AQI_FIRST_WINDOWS=2022-07-18\n")
     told = site.run("materialize", "--from", "2022-07-18", "--to", "2022-07-18", check=False).stderr
     assert told.count("AQI_FIRST_WINDOWS is set, but is no setting: did you mean AQI_FIRST_WINDOW?") == 1
+
+
+def test_the_newest_window_alone_is_refused_with_the_range_that_gives_its_verdict(
+    tmp_path: Path, summer_topic: Topic
+) -> None:
+    """On an empty store; the last window of these days is smoke."""
+    site = Site(tmp_path, {"KAFKA_BOOTSTRAP_SERVERS": summer_topic.servers, "KAFKA_TOPIC": summer_topic.name})
+    windows = [*WindowRange(FIRST_WINDOW, FIRST_WINDOW + (2 * DAYS - 1) * WINDOW_LENGTH)]
+    first, newest = window_key(windows[0]), window_key(windows[-1])
+    refused = site.run("materialize", "--from", newest, "--to", newest, check=False)
+    assert refused.returncode == 1
+    assert f"Materialize the range from {first} to {newest} in one run" in refused.stderr
+    told = site.run("status").stdout
+    assert f"{first} to {newest} ({144 * 25 * DAYS:,} readings were never scored)" in told
+    printed = site.run("materialize", "--from", first, "--to", newest).stdout
+    expected = SUMMER.expected_verdicts(windows[-1] + WINDOW_LENGTH)
+    assert [(verdict in printed, str(start) in printed) for start, verdict in expected.items()] == [(True, True)] * len(
+        expected
+    )
+    assert "never scored" not in site.run("status").stdout
+
+
+def test_rejected_messages_are_taken_again_once(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    assert "There is no store at" in site.run("retry-rejected", check=False).stderr
+    store = Store(tmp_path / "data")
+    sound = [message("45.1, -122", FIRST_WINDOW + timedelta(minutes=number), number) for number in range(20)]
+    with store.exclusive() as writer:
+        reject(writer, [*sound, SPOILT])
+
+    def numbers() -> dict[str, str]:
+        table = site.run("retry-rejected").stdout.partition("\n\n")[0]
+        return {line[:20].strip(): line.split()[-1] for line in table.splitlines()}
+
+    words = "decoded again", "readings now", "repeated among them", "still rejected"
+    assert numbers() == dict(zip(words, ("21", "20", "0", "1"), strict=True))
+    with store.reader() as copy:
+        found = rows(copy, "SELECT kafka_offset, pm25_cf1 FROM readings ORDER BY ALL")
+        assert found == [(number, float(number)) for number in range(20)]
+        assert rows(copy, "SELECT kafka_offset FROM rejected_messages") == [(20,)]
+    assert numbers() == dict(zip(words, ("1", "0", "0", "1"), strict=True))
+    with store.reader() as copy:
+        assert rows(copy, "SELECT kafka_offset, pm25_cf1 FROM readings ORDER BY ALL") == found
 
 
 def test_the_broker_prints_its_address_and_ends_on_interrupt(tmp_path: Path, unused_port: int) -> None:

@@ -58,6 +58,7 @@ def test_jobs_and_automation_are_loadable() -> None:
         "classified_windows",
         "lacking_windows",
         "waiting_alerts",
+        "watched_feeds",
     ]
     steps = set(loaded.resolve_job_def("micro_batch").graph.node_dict)
     assert steps >= set(PARTITIONED)

@@ -18,6 +18,8 @@ from tests.support.messages import at
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
+SECRETS = ["SLACK_WEBHOOK_URL", "PURPLEAIR_API_KEY"]
+
 VARIABLES = [str(field.alias) for field in Settings.model_fields.values()]
 
 NUMBERS = [
@@ -228,13 +230,14 @@ def test_the_settings_name_the_brokers_whatever_kafka_config_says(monkeypatch: p
         ("AQI_FIRST_WINDOWS", "AQI_FIRST_WINDOW"),
         ("AQI_DATADIR", "AQI_DATA_DIR"),
         ("AQI_KAFKA_TOPIC", "KAFKA_TOPIC"),
-        ("AQI_FOO", None),
+        ("AQI_XYZZY", None),
         ("KAFKA_BOOTSTRAP_SERVER", "KAFKA_BOOTSTRAP_SERVERS"),
         ("KAFKA_TOPICS", "KAFKA_TOPIC"),
         ("KAFKA_SASL_PASSWORD", "KAFKA_CONFIG_SASL_PASSWORD"),
         ("KAFKA_CONF_SASL_PASSWORD", "KAFKA_CONFIG_SASL_PASSWORD"),
         ("KAFKA_CONFIGSSL_CA_LOCATION", "KAFKA_CONFIG_SSL_CA_LOCATION"),
         ("SLACK_WEBHOOK", "SLACK_WEBHOOK_URL"),
+        ("PURPLEAIR_APIKEY", "PURPLEAIR_API_KEY"),
     ],
 )
 def test_a_misspelt_name_is_told_once_with_the_nearest_setting_and_without_its_value(
@@ -255,4 +258,4 @@ def test_names_that_others_give_are_not_told(monkeypatch: pytest.MonkeyPatch, ca
         monkeypatch.setenv(name, "x")
     load_settings()
     assert caplog.messages == []
-    assert strange_names([name for name in example if name.isupper()], [*VARIABLES, "SLACK_WEBHOOK_URL"]) == {}
+    assert strange_names([name for name in example if name.isupper()], [*VARIABLES, *SECRETS]) == {}

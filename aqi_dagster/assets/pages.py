@@ -11,6 +11,7 @@ from dagster._core.execution.context.metadata_logging import AssetMetadataHandle
 
 from aqi_dagster.message_fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.store.columns import stored_columns
+from aqi_dagster.polling.liveness import Source
 from aqi_dagster.windows import window_key
 
 GROUP = "air_quality"
@@ -110,6 +111,11 @@ def describe_windows(
         handle = AssetMetadataHandle(asset_key=context.asset_key, partition_key=window_key(start))
         metadata_of_outputs[handle] = {**metadata, **(of_run if start == newest else {})}
     step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=metadata_of_outputs)
+
+
+def credit(source: Source | None) -> dict[str, Any]:
+    """Metadata that names the source of the readings, with a link, if there is one to be named."""
+    return {} if source is None else {"source": dg.MetadataValue.md(f"Data from [{source.name}]({source.address})")}
 
 
 class Stages:

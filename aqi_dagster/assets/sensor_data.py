@@ -32,8 +32,8 @@ sensor_data = dg.AssetSpec(
     kinds={"kafka"},
     metadata={"dagster/column_schema": _message()},
     description=(
-        "Kafka topic of PurpleAir readings, filled by others. The key is the JSON text `latitude, longitude` of the "
-        "sensor, the value a JSON object with `created_at` (UTC) and `PM2.5_CF1_ug/m3` (ug/m3), unless the setting "
-        "`KAFKA_FIELDS` says that the topic calls them otherwise."
+        "Kafka topic of PurpleAir readings, filled by others or by the feeds that `AQI_FEED` names. The key is the "
+        "JSON text `latitude, longitude` of the sensor, the value a JSON object with `created_at` (UTC) and "
+        "`PM2.5_CF1_ug/m3` (ug/m3), unless the setting `KAFKA_FIELDS` says that the topic calls them otherwise."
     ),
 )

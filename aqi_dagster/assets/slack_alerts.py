@@ -36,7 +36,7 @@ def slack_alerts(
     failure = None
     try:
         with stages.stage("send"):
-            report = slack.dispatch(warehouse.store)
+            report = slack.dispatch(warehouse.store, warehouse.source)
     except SlackError as error:
         failure = error
     with stages.stage("publish"):

@@ -53,7 +53,9 @@ def delivery_bar(label: str) -> Iterator[Progress]:
         yield show
 
 
-def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool:
+def create_topic(
+    config: Mapping[str, str], topic: str, partitions: int, timeout_seconds: float = TIMEOUT_SECONDS
+) -> bool:
     """Create ``topic`` with the cluster's default replication; ``False`` if it exists already, as it is then left.
 
     Raises ``KafkaUnavailableError`` if no broker answers, ``KafkaError`` if the cluster refuses.
@@ -61,7 +63,7 @@ def create_topic(config: Mapping[str, str], topic: str, partitions: int) -> bool
     troubles: list[confluent_kafka.KafkaError] = []
     # log_level 0: a refused login is told in the error, and may have come back a hundred times.
     admin = _client(AdminClient, {**config, "log_level": 0, "error_cb": troubles.append})
-    future = admin.create_topics([NewTopic(topic, num_partitions=partitions)], request_timeout=TIMEOUT_SECONDS)[topic]
+    future = admin.create_topics([NewTopic(topic, num_partitions=partitions)], request_timeout=timeout_seconds)[topic]
     failed = f"topic {topic} could not be created"
     refused = await_answer(admin, future, troubles)
     if refused is not None:

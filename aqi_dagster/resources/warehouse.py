@@ -12,6 +12,7 @@ from aqi_dagster import defaults
 from aqi_dagster.errors import RangeRequiredError
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
+from aqi_dagster.polling.liveness import Source, source_of
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -30,6 +31,11 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     _store: Store | None = PrivateAttr(default=None)
+
+    @property
+    def source(self) -> Source | None:
+        """Who is to be named where the store's readings are shown."""
+        return source_of(Path(self.data_dir))
 
     @property
     def store(self) -> Store:

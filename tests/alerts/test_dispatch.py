@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from aqi_dagster.errors import SlackError
+from aqi_dagster.errors import SlackError, SlackRefusedError
 from aqi_dagster.pipeline.alerts import dispatch as dispatching
 from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Post, dispatch
 from aqi_dagster.pipeline.alerts.slack_blocks import DIGEST_LINES
@@ -87,6 +87,18 @@ def test_a_window_that_ended_as_long_ago_as_digests_begin_is_told_by_itself(
     assert dispatch(store, post, DIGEST_AFTER) == report
     assert len(slack.payloads) == 1
     assert outbox(store, "status, digest") == [("sent", bool(report.digested))]
+
+
+def test_a_window_at_that_border_that_slack_refuses_is_not_told_by_the_digest_either(
+    store: Store, slack: Slack, post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classify(store, ended=SMOKE)
+    monkeypatch.setattr(dispatching, "utc_now", lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER)
+    slack.answers = [Answer(400, "invalid_blocks"), Answer()]
+    with pytest.raises(SlackRefusedError):
+        dispatch(store, post, DIGEST_AFTER)
+    assert len(slack.payloads) == 1
+    assert outbox(store) == [("smoke", "pending")]
 
 
 def test_without_a_webhook_alerts_are_kept_and_sent_while_they_are_recent(

@@ -207,6 +207,8 @@ def test_late_and_repeated_readings_are_counted_by_window(summer: Summer) -> Non
     assert numbers[KEYS[-1]]["new_readings"] == 0
     again = by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]
     assert (again["late_readings"], again["repeated_readings"], again["sensors"]) == (1, 1, 26)
+    job.topic.send([message("45.10, -122.0", FIRST_WINDOW + timedelta(minutes=4), 12.0)])
+    assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["sensors"] == 26, "one more text, no more sensors"
     assert by_window(job.run(KEYS[0], KEYS[0]), "readings")[KEYS[0]]["late_readings"] == 0
 
 

@@ -110,6 +110,13 @@ def test_other_regions_are_named(history: Writer) -> None:
     assert outdated(history) == OutdatedHealth(0, 0, COUNT, ENDED)
 
 
+def test_windows_that_were_scored_but_never_judged_are_named(history: Writer) -> None:
+    """As a backfill of scores and verdicts alone leaves them, or an older release."""
+    assert outdated(history) == OutdatedHealth(COUNT, 0, 0, ENDED)
+    judge(history, ENDED.first, window_at(COUNT - 3))
+    assert outdated(history) == OutdatedHealth(2, 0, 0, WindowRange(window_at(COUNT - 2), LAST))
+
+
 @pytest.mark.parametrize("since", [0, 30])
 def test_a_region_that_becomes_known_later_is_named_from_the_sensors_first_window_on(
     history: Writer, since: int

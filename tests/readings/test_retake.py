@@ -4,15 +4,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.decoding.decode import Decoded, decode
+from aqi_dagster.pipeline.decoding.decode import decode
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.readings.retake import Retaken, retake_all, retake_due
 from aqi_dagster.pipeline.store.connections import Store
-from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, chunk, message
+from tests.support.messages import ALLOWANCE, FIRST_WINDOW, NOW, RawMessage, chunk, message, reject
 from tests.support.store_processes import process
 from tests.support.tables import rows
 from tests.support.waiting import LIMIT_SECONDS
@@ -33,10 +32,10 @@ really_ingest = retake.ingest
 def ingest(*arguments):
     global calls
     calls += 1
-    ingested = really_ingest(*arguments)
     if calls == 3:
+        # What is taken again was dropped from the rejected messages, and is no reading yet.
         os.kill(os.getpid(), 9)
-    return ingested
+    return really_ingest(*arguments)
 retake.ingest = ingest
 with store.exclusive() as writer:
     retake.retake_all(writer, datetime(2022, 9, 1), timedelta(minutes=10))
@@ -45,14 +44,6 @@ with store.exclusive() as writer:
 
 def sound(count: int, first: int = 0) -> list[RawMessage]:
     return [message(f"45.{n % 3}, -122", FIRST_WINDOW + timedelta(minutes=n), n) for n in range(first, first + count)]
-
-
-def reject(connection: DuckDBPyConnection, messages: list[RawMessage], first_offset: int = 0) -> None:
-    """Have ``messages`` be rejected, as by an older definition."""
-    taken = chunk(messages, first_offset=first_offset)
-    reasons = {"reason": pa.repeat("no reading then", len(taken)), "due_at": pa.nulls(len(taken), pa.timestamp("us"))}
-    rejected = pa.table({**{name: taken[name] for name in taken.column_names}, **reasons})
-    ingest(connection, Decoded(decode(taken.slice(0, 0), NOW, ALLOWANCE).readings, rejected), 1, NOW)
 
 
 def tables(connection: DuckDBPyConnection) -> dict[str, list[tuple[Any, ...]]]:

@@ -88,6 +88,19 @@ def test_what_needs_more_memory_than_it_may_have_names_the_setting(store: Store,
     assert sensors(store) == ["after", "before"]
 
 
+@pytest.mark.parametrize("size", [0, 1, 4096, 8192, 12_288])
+def test_a_store_whose_making_an_older_release_never_finished_is_made_again(store: Store, size: int) -> None:
+    """On a full disk such a file had a part of its headers, or all of them and no table."""
+    store.private.parent.mkdir(parents=True)
+    duckdb.connect(str(store.private)).close()
+    headers = store.private.read_bytes()
+    assert len(headers) == 12_288
+    store.private.write_bytes(headers[:size])
+    add(store, "a")
+    assert sensors(store) == ["a"]
+    assert store.publish()
+
+
 def test_a_copy_that_was_never_published_is_named(store: Store) -> None:
     with pytest.raises(StoreError, match=r"no published copy at .*aqi\.duckdb yet"), store.reader():
         pass

@@ -15,8 +15,8 @@ from tests.support.spoiled_messages import by_definition, spoiled
 from tests.support.tables import rows
 from tests.support.topics import Topic
 
-MESSAGES = 100_000
-"""Of `make stress` and `make test-long`."""
+MESSAGES = 250_000
+"""Of `make stress`."""
 
 AT_ONCE = 20_000
 """Messages that are handed to the producer's queue at a time."""

@@ -9,7 +9,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.message_fields import PM25_FIELD
-from aqi_dagster.pipeline.decoding.decode import decode
+from aqi_dagster.pipeline.decoding.decode import Decoded, decode
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
 from aqi_dagster.pipeline.readings.insert import Ingested, ingest
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
@@ -59,3 +59,11 @@ def take_in(
 ) -> Ingested:
     """Ingest ``messages`` as one chunk of partition 0 that is pulled at ``now``."""
     return ingest(connection, decode(chunk(messages, first_offset=first_offset), now, ALLOWANCE), 1, now)
+
+
+def reject(connection: DuckDBPyConnection, messages: Sequence[RawMessage], first_offset: int = 0) -> None:
+    """Have ``messages`` be rejected, as by an older definition."""
+    taken = chunk(messages, first_offset=first_offset)
+    reasons = {"reason": pa.repeat("no reading then", len(taken)), "due_at": pa.nulls(len(taken), pa.timestamp("us"))}
+    rejected = pa.table({**{name: taken[name] for name in taken.column_names}, **reasons})
+    ingest(connection, Decoded(decode(taken.slice(0, 0), NOW, ALLOWANCE).readings, rejected), 1, NOW)

@@ -1,15 +1,17 @@
 """Told verdicts of windows that a later first window leaves out are withdrawn: nobody stands by them any more."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from aqi_dagster.pipeline.verdicts.outbox import due_alerts, record_sent
+from aqi_dagster.pipeline.verdicts.outbox import due_alerts, record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange, utc_now
 from tests.support.messages import message
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.pipeline import CHOICES, Pipeline, pipeline
 from tests.support.tables import rows
 from tests.support.window_readings import SENSORS, STARTS
 
@@ -44,7 +46,11 @@ def begin_with(ran: Pipeline, number: int) -> None:
 
 
 def outbox(ran: Pipeline, number: int) -> list[tuple[Any, ...]]:
-    query = "SELECT verdict, previous_verdict, status FROM slack_alerts WHERE window_start = ? ORDER BY alert_id"
+    """What was queued of that window, but for the list of a Monday."""
+    query = (
+        "SELECT verdict, previous_verdict, status FROM slack_alerts "
+        "WHERE window_start = ? AND kind <> 'weekly' ORDER BY alert_id"
+    )
     return ran.connection.execute(query, [STARTS[number]]).fetchall()
 
 
@@ -61,6 +67,35 @@ def test_what_was_told_is_withdrawn_once_and_says_why(ran: Pipeline) -> None:
     tell(ran)
     begin_with(ran, 2)
     assert outbox(ran, 0) == [("smoke", None, "sent"), ("withdrawn", "smoke", "sent")]
+
+
+def test_a_withdrawal_that_slack_refuses_is_not_queued_again(ran: Pipeline) -> None:
+    tell(ran)
+    begin_with(ran, 2)
+    waiting = [alert.alert_id for alert in due_alerts(ran.connection)]
+    record_failure(ran.connection, waiting, "refused", "invalid_blocks", utc_now())
+    begin_with(ran, 2)
+    assert outbox(ran, 0) == [("smoke", None, "sent"), ("withdrawn", "smoke", "refused")]
+
+
+def test_what_was_told_of_sensors_is_withdrawn_too() -> None:
+    """By the rules that tell of sensors. One that is broken still is told of anew, in the first window."""
+    with pipeline(replace(CHOICES, rules=RULE_SETS["network"])) as ran:
+        ran.pull(
+            [
+                message(sensor, start + timedelta(minutes=20 * number), pm25 + number)
+                for start in STARTS
+                for number in range(36)
+                for sensor, pm25 in zip(SENSORS, (9.0, 10.0, 3000.0), strict=True)
+            ]
+        )
+        ran.run(ALL)
+        assert outbox(ran, 0) == [("broken", None, "pending")]
+        tell(ran)
+        for _ in range(2):
+            begin_with(ran, 2)
+        assert outbox(ran, 0) == [("broken", None, "sent"), ("withdrawn", "broken", "pending")]
+        assert outbox(ran, 2) == [("broken", None, "pending")]
 
 
 def test_what_was_never_told_is_not_told_any_more(ran: Pipeline) -> None:

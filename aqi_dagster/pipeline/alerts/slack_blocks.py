@@ -123,6 +123,13 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     return _payload(f"{heading}, {span}: {summary}", heading, GREY, details)
 
 
+def credited(payload: Block, source: str, address: str) -> Block:
+    """``payload`` with a last line that says where the readings are from."""
+    shown, *others = payload["attachments"]
+    line = _context(f"Data from <{html.escape(address)}|{_name(source)}>")
+    return {**payload, "attachments": [{**shown, "blocks": [*shown["blocks"], line]}, *others]}
+
+
 def _payload(text: str, title: str, colour: str, details: list[Block]) -> Block:
     """``text`` is what shows where blocks do not: in notifications, and to screen readers."""
     header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}

@@ -17,6 +17,7 @@ from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.reporting.series import Series
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
+from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDA
         highest = sorted(others, key=lambda one: -one.pm25.max())[:MAX_GREY]
         lines = [_with_gaps(one.times, values(one)) for one in highest]
         times, heights = (np.concatenate(parts) for parts in zip(*lines, strict=True))
-        label = f"{len(others)} other sensor{'' if len(others) == 1 else 's'}"
+        count = len(devices(one.sensor for one in others))
+        label = f"{count} other sensor{'' if count == 1 else 's'}"
         if len(highest) < len(others):
             label += f" (the {MAX_GREY} highest)"
         axes.plot(times, heights, color=_GREY, linewidth=0.7, antialiased=False, label=label, zorder=1)

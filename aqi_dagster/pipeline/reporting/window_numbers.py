@@ -6,9 +6,12 @@ Each function returns, by window (start), the numbers by name; a window without 
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.store.sql import registered
+from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WindowRange
 
 Numbers = dict[datetime, dict[str, Any]]
@@ -29,9 +32,9 @@ def reading_numbers(connection: DuckDBPyConnection, windows: WindowRange, since:
                 window_start,
                 count(*) AS rows,
                 count(*) FILTER (repeated) AS repeated_readings,
-                count(DISTINCT sensor) AS sensors,
+                count(DISTINCT coalesce(device, sensor)) AS sensors,
                 count(*) FILTER (ingested_at >= $since AND NOT repeated) AS new_readings
-            FROM readings
+            FROM readings LEFT JOIN texts USING (sensor)
             WHERE window_start BETWEEN $first AND $last
             GROUP BY window_start
         ) LEFT JOIN windows USING (window_start)
@@ -86,8 +89,8 @@ def anomaly_numbers(connection: DuckDBPyConnection, windows: WindowRange) -> Num
     return _by_window(
         connection,
         """
-        SELECT window_start, count(DISTINCT sensor) AS sensors, max(pm25_cf1) AS max_pm25
-        FROM anomalies
+        SELECT window_start, count(DISTINCT coalesce(device, sensor)) AS sensors, max(pm25_cf1) AS max_pm25
+        FROM anomalies LEFT JOIN texts USING (sensor)
         WHERE window_start BETWEEN $first AND $last
         GROUP BY window_start
         """,
@@ -127,9 +130,17 @@ def outbox_numbers(connection: DuckDBPyConnection) -> dict[str, int]:
 
 
 def _by_window(connection: DuckDBPyConnection, query: str, windows: WindowRange, **parameters: Any) -> Numbers:
-    result = connection.execute(query, {**windows.bounds, **parameters})
-    names = [column[0] for column in result.description or []][1:]
-    return {
-        start: {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        for start, *row in result.fetchall()
-    }
+    """What ``query`` selects; in it ``texts`` has the ``device`` of each ``sensor`` that is one under several texts."""
+    with registered(connection, "texts", _texts(connection)):
+        result = connection.execute(query, {**windows.bounds, **parameters})
+        names = [column[0] for column in result.description or []][1:]
+        return {
+            start: {name: value for name, value in zip(names, row, strict=True) if value is not None}
+            for start, *row in result.fetchall()
+        }
+
+
+def _texts(connection: DuckDBPyConnection) -> pa.Table:
+    sensors = [sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors").fetchall()]
+    rows = [{"sensor": text, "device": texts[0]} for texts in devices(sensors) if len(texts) > 1 for text in texts]
+    return pa.Table.from_pylist(rows, pa.schema([("sensor", pa.string()), ("device", pa.string())]))

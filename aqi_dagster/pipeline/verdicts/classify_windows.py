@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.store.outdated import require_judged, require_scored, require_selected
+from aqi_dagster.pipeline.store.requirements import require_judged, require_scored, require_selected
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours

@@ -198,33 +198,6 @@ SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
 WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
 """
 
-# What lies before all scored windows, scoring from a later first window has left out.
-_SUPERSEDE_LEFT_OUT = """
-UPDATE slack_alerts
-SET status = 'superseded', outcome = 'its window lies before the first one now'
-WHERE
-    status IN ('pending', 'not_sent')
-    AND verdict <> 'withdrawn'
-    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
-"""
-
-_WITHDRAW_LEFT_OUT = """
-INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)
-SELECT
-    region,
-    window_start,
-    'withdrawn',
-    -- What may have been told counts as told.
-    arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told,
-    'pending',
-    $now
-FROM slack_alerts
-WHERE kind = 'verdict' AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
-GROUP BY region, window_start
-HAVING told <> 'withdrawn' AND NOT bool_or(status IN ('pending', 'not_sent'))
-ORDER BY window_start, region
-"""
-
 
 @dataclass(frozen=True)
 class Alert:
@@ -286,8 +259,8 @@ def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
 
     What was told of windows that a later first window leaves out is withdrawn: nobody stands by it any more.
     """
-    writer.execute(_SUPERSEDE_LEFT_OUT)
-    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now})
+    tells_of_sensors = present_rules(writer) == NETWORK
+    run_script(writer, __package__, "queue_left_out.sql", now=now, tells_of_sensors=tells_of_sensors)
     run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 

@@ -1,0 +1,57 @@
+"""The command ``aqi-dagster dev``: Dagster's pages, with the feeds and the broker that the settings ask for."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.feeds.producer import create_topic
+from aqi_dagster.polling.supervisor import fed, feeds_of
+from aqi_dagster.settings import Settings, librdkafka_settings, load_settings
+
+PARTITIONS = 4
+"""Of a topic on the embedded broker."""
+
+KEPT_DAYS = 3
+"""Of readings that are sent again to an embedded broker that has forgotten them; a run takes them in twice a day."""
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
+def dev(port: int) -> None:
+    """Serve Dagster's pages on 127.0.0.1.
+
+    With KAFKA_BOOTSTRAP_SERVERS or AQI_FEED set it serves your own settings, with the feeds that AQI_FEED names, and
+    without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
+    """
+    from aqi_dagster.demo.showcase import serve_demo
+    from aqi_dagster.runs import require_free, serve, use_dagster_home
+
+    require_free(port)
+    settings = load_settings()
+    feeds = feeds_of(settings.feed)
+    if not feeds and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        serve_demo(port)
+        return
+    with _kafka_of_feeds(settings, feeds) as kept:
+        use_dagster_home()
+        with fed(kept):
+            serve(port)
+
+
+@contextmanager
+def _kafka_of_feeds(settings: Settings, feeds: list[list[str]]) -> Iterator[list[list[str]]]:
+    """The feeds to run on the Kafka that KAFKA_BOOTSTRAP_SERVERS names, or on an embedded broker where the default is.
+
+    That broker forgets everything when it ends, so the feeds then keep what they have sent, and send it again.
+    """
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        yield feeds
+        return
+    with EmbeddedBroker(int(settings.kafka_bootstrap_servers.rpartition(":")[2])) as broker:
+        click.echo(f"No KAFKA_BOOTSTRAP_SERVERS is set: an embedded broker listens at {broker.bootstrap_servers}.")
+        os.environ.setdefault("KAFKA_ON_RECREATED_TOPIC", "reread")
+        create_topic(librdkafka_settings(settings), settings.kafka_topic, PARTITIONS)
+        yield [[*feed, "--keep-days", str(KEPT_DAYS)] for feed in feeds]
