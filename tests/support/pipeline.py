@@ -38,7 +38,13 @@ CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(sc
 
 STEPS = ("judge", "score", "select", "classify")
 
-INPUTS = {"readings": "*", "sensors": "*", "sensor_regions": "*", "windows": "window_start, readings"}
+INPUTS = {
+    "readings": "*",
+    "sensors": "*",
+    "sensor_regions": "*",
+    "known_trouble": "*",
+    "windows": "window_start, readings",
+}
 """What results are made from."""
 
 ALL_STATES = timedelta(days=36_500)
@@ -171,11 +177,6 @@ def one_pass_over(source: DuckDBPyConnection, choices: Choices) -> dict[str, Any
         if newest is not None and newest >= choices.first_window:
             straight.run(WindowRange(choices.first_window, newest))
         return straight.tables()
-
-
-def known(ran: Pipeline) -> dict[str, Any]:
-    """All results."""
-    return ran.tables()
 
 
 def one_pass(
