@@ -1,8 +1,8 @@
--- Version 10 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 11 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (10);
+INSERT INTO schema_version VALUES (11);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
