@@ -1,5 +1,6 @@
 """Which sensors the rules on health judge, in which region each is compared, and whether that has changed since."""
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -15,7 +16,7 @@ from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.window_ledger import newest_judged, settings_hash
-from aqi_dagster.sensors import devices
+from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import WindowRange
 
 _JUDGED_IN = """
@@ -83,7 +84,11 @@ def _moved(connection: DuckDBPyConnection, first_window: datetime, regions: Regi
     """The sensors that were judged in another region than they are in now, and since when."""
     region_of = sensors_to_judge(connection, regions)
     texts = [sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors ORDER BY sensor").fetchall()]
-    shared = {text for device in devices(texts) if len(device) > 1 for text in device}
+    # Which texts of a place are one device depends on who else reports in a window.
+    texts_at: dict[tuple[float, float] | str, list[str]] = defaultdict(list)
+    for text in texts:
+        texts_at[coordinates(text) or text].append(text)
+    shared = {text for of_place in texts_at.values() if len(of_place) > 1 for text in of_place}
     moved = _moved_of_shared(connection, first_window, region_of, shared)
     for sensor, region, first in connection.execute(_JUDGED_IN, [first_window]).fetchall():
         if sensor not in shared and region_of(sensor) != region:
