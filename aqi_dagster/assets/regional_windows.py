@@ -70,13 +70,10 @@ def regional_windows(
             compared = copy_equals_store(differences(store, copy, windows))
         # Only now, because nobody who waits for the data needs it.
         series = series_to_plot(context, store, newest, known, limits)
-    of_windows = verdict_metadata(classified, alerts)
+    of_windows = {start: one | credit(warehouse.source) for start, one in verdict_metadata(classified, alerts).items()}
     with stages.stage("plot"):
         for start, plots in plot_metadata(context, newest, series, limits).items():
             of_windows[start] |= plots
-    source = credit(warehouse.source)
-    for metadata in of_windows.values():
-        metadata |= source
     published = dg.MetadataValue.path(str(warehouse.store.published))
     describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
     log_verdicts(context, classified, alerts, NEWEST_SHOWN)
