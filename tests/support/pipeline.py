@@ -38,7 +38,13 @@ CHOICES = Choices(FIRST_WINDOW, DetectorParameters(window_size=6), Thresholds(sc
 
 STEPS = ("judge", "score", "select", "classify")
 
-INPUTS = {"readings": "*", "sensors": "*", "sensor_regions": "*", "windows": "window_start, readings"}
+INPUTS = {
+    "readings": "*",
+    "sensors": "*",
+    "sensor_regions": "*",
+    "known_trouble": "*",
+    "windows": "window_start, readings",
+}
 """What results are made from."""
 
 ALL_STATES = timedelta(days=36_500)
