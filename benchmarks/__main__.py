@@ -17,7 +17,7 @@ from aqi_dagster.feeds.feed import opened_feed
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
-from benchmarks import decoding, generator, scoring
+from benchmarks import decoding, generator, polling, scoring
 from benchmarks.expected import expected_windows
 from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median, set_range, show
 
@@ -31,7 +31,7 @@ CONTESTANTS = {
 
 OURS = ["pipeline", "pipeline_plain"]
 
-TABLES = ["contestants", "history", "backfill", "sensors", "decoding", "scoring"]
+TABLES = ["contestants", "history", "backfill", "sensors", "decoding", "scoring", "polling"]
 
 BACKFILL_WINDOWS = 120
 
@@ -70,6 +70,8 @@ def main(
         _decoding(messages, sensors, repeat)
     if "scoring" in wanted:
         _scoring(messages, sensors, repeat)
+    if "polling" in wanted:
+        _polling()
 
 
 def _contestants(messages: Callable[[], Iterator[Message]], repeat: int, chosen: tuple[str, ...]) -> None:
@@ -196,6 +198,25 @@ def _scoring(readings: int, sensors: int, repeat: int) -> None:
         rows,
         ["", "score and learn, s", "times as fast", "pickle and compress, s"],
         ["", ".2f", ".1f", ".2f"],
+    )
+
+
+POLLS = 36
+"""A quarter of a day, every ten minutes."""
+
+
+def _polling() -> None:
+    rows: list[list[Any]] = []
+    for sensors in (10, 1_000, 10_000):
+        with filled_topic(iter(())) as (servers, _), polling.sensors_of(sensors) as (url, key):
+            figures = measure("polling", servers, url, key, POLLS)
+        share = figures["processor"] / polling.INTERVAL
+        rows.append([f"{sensors:,}", figures["processor"], share * 100, figures["most"] / 1e6])
+    show(
+        f"A feed of PurpleAir's API, {POLLS} polls, one every ten minutes",
+        rows,
+        ["sensors", "processor a poll, s", "of a core, %", "peak MB"],
+        ["", ".2f", ".3f", ",.0f"],
     )
 
 

@@ -132,7 +132,7 @@ EVENTS = st.lists(st.one_of(RUNS, RUNS, PULLS, CHANGES, MOVES, TROUBLE, STORES),
 
 
 @given(seed=st.integers(0, 2**32), events=EVENTS)
-@settings(max_examples=8)
+@settings(max_examples=3)
 def test_running_what_is_named_gives_the_tables_of_one_pass(
     tmp_path_factory: pytest.TempPathFactory, seed: int, events: list[tuple[Any, ...]]
 ) -> None:
@@ -142,7 +142,7 @@ def test_running_what_is_named_gives_the_tables_of_one_pass(
 @pytest.mark.long
 @pytest.mark.timeout(3000)
 @given(seed=st.integers(0, 2**32), events=EVENTS)
-@settings(max_examples=200)
+@settings(max_examples=60)
 def test_running_what_is_named_gives_the_tables_of_one_pass_whatever_happens(
     tmp_path_factory: pytest.TempPathFactory, seed: int, events: list[tuple[Any, ...]]
 ) -> None:

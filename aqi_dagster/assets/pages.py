@@ -63,6 +63,13 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
         "healthy_sensors": ["sensor_health.fault"],
         "broken_sensors": ["sensor_health.fault"],
     },
+    "conditions": {
+        "region": ["readings.sensor"],
+        **{
+            column: ["readings.pm25_cf1", "readings.humidity"]
+            for column in ("level", "trend", "state", "since", "healthy", "broken", "nowcast", "aqi_of_nowcast")
+        },
+    },
     "slack_alerts": {column: [f"regional_windows.{column}"] for column in ("region", "window_start", "verdict")},
 }
 """The sources of each column of a table, as ``table.column``; a column that the pipeline adds itself has none."""
@@ -113,9 +120,10 @@ def describe_windows(
     step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=metadata_of_outputs)
 
 
-def credit(source: Source | None) -> dict[str, Any]:
-    """Metadata that names the source of the readings, with a link, if there is one to be named."""
-    return {} if source is None else {"source": dg.MetadataValue.md(f"Data from [{source.name}]({source.address})")}
+def credited(windows: Mapping[datetime, Mapping[str, Any]], source: Source | None) -> dict[datetime, dict[str, Any]]:
+    """The metadata of ``windows``, with the source of the readings and a link, if there is one to be named."""
+    credit = {} if source is None else {"source": dg.MetadataValue.md(f"Data from [{source.name}]({source.address})")}
+    return {start: {**metadata, **credit} for start, metadata in windows.items()}
 
 
 class Stages:

@@ -12,7 +12,7 @@ from aqi_dagster.assets.checks import (
     few_messages_rejected,
 )
 from aqi_dagster.assets.failures import log_cause
-from aqi_dagster.assets.pages import GROUP, Stages, credit, describe_windows, table_metadata
+from aqi_dagster.assets.pages import GROUP, Stages, credited, describe_windows, table_metadata
 from aqi_dagster.assets.pull_metadata import pull_metadata
 from aqi_dagster.assets.sensor_checks import (
     PLACES_SPELLED_ONCE,
@@ -75,8 +75,7 @@ def readings(
                 sensors_report(writer, windows.last),
                 places_spelled_once(writer, windows.last),
             ]
-    source = credit(warehouse.source)
-    of_windows = {start: _describe_window(numbers.get(start, {})) | source for start in windows}
+    of_windows = credited({start: _describe_window(numbers.get(start, {})) for start in windows}, warehouse.source)
     describe_windows(context, of_windows, of_run=_describe_pull(context, of_pull, report) | stages.metadata)
     return dg.MaterializeResult(check_results=checks)
 

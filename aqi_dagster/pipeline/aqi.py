@@ -15,6 +15,7 @@ reads stays as wrong as it was.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -112,6 +113,26 @@ def aqi(pm25: float) -> int:
     lowest, highest = _tenths(band.lowest_pm25), _tenths(band.highest_pm25)
     slope = (band.highest_aqi - band.lowest_aqi) / (highest - lowest)
     return math.floor(band.lowest_aqi + (tenths - lowest) * slope + 0.5)
+
+
+def nowcast(hours: Sequence[float | None]) -> float | None:
+    """EPA's NowCast of PM2.5 (ug/m3) from ``hours``, up to twelve hour means, the latest first, None where missing.
+
+    It is what EPA shows as the present AQI (EPA-454/B-24-002, section 7): a mean in which an hour counts by a factor
+    less than the one after it, one half at least, the smaller the more the hours differ. None unless two of the latest
+    three hours are known.
+
+    >>> round(nowcast([40.0, 20.0, None, 20.0]), 2)
+    32.31
+    >>> nowcast([40.0, None, None, 20.0]) is None
+    True
+    """
+    known = {age: hour for age, hour in enumerate(hours[:12]) if hour is not None}
+    if len(known.keys() & {0, 1, 2}) < 2:
+        return None
+    highest = max(known.values())
+    factor = max(min(known.values()) / highest, 0.5) if highest > 0 else 1.0
+    return sum(factor**age * hour for age, hour in known.items()) / sum(factor**age for age in known)
 
 
 def category(index: int) -> Category:

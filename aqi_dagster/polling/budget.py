@@ -76,7 +76,7 @@ def fitting_interval(points: int, wanted: float, limit: int) -> float:
     Raises ``FeedError`` if that is more than an hour.
 
     >>> fitting_interval(705, 600, 150_000), fitting_interval(705, 600, 50_000)
-    (600, 1271)
+    (600, 1290)
     """
     # One poll is kept for repeated questions, and two are what the budget keeps free.
     polls = limit // points - 3

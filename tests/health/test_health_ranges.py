@@ -151,6 +151,18 @@ def test_a_sensor_that_says_later_that_it_is_inside_is_named(history: Writer) ->
     assert rows(history, "SELECT DISTINCT sensor FROM sensor_health WHERE region IS NULL") == [("45.2, -122",)]
 
 
+def test_a_device_under_two_texts_of_which_one_is_judged_has_not_moved(history: Writer) -> None:
+    others = ["45.1, -122 #7", "45.1, -122 #8", "45.10, -122.0"]
+    report(history, 30, {"45.10, -122.0": 5})
+    for number, index in [(31, "7"), (32, "8")]:
+        report(history, number, {"45.1, -122": 5}, sensor_index=index)
+    regions = OneRegion(REGION_NAME)
+    judge_in(history, regions)
+    query = "SELECT sensor FROM sensor_health WHERE region IS NULL ORDER BY sensor"
+    assert rows(history, query) == [(sensor,) for sensor in others]
+    assert all_outdated_health(history, FIRST_WINDOW, regions) == UP_TO_DATE
+
+
 def test_health_before_a_first_window_that_moved_is_named_and_dropped_by_running_it(history: Writer) -> None:
     judge(history, ENDED.first, ENDED.last)
     moved = window_at(50)

@@ -83,8 +83,8 @@ class Bench:
         runs = [first, [*(file for file in files if file not in first), self._folder / PIPELINE / room]]
         return [[str(file.relative_to(self._folder)) for file in run] for run in runs if run]
 
-    def _run(self, arguments: list[str], limit: float | None) -> Trial:
-        """Run pytest in the copy; whatever it started ends with it, at the latest after ``limit`` seconds."""
+    def _run(self, arguments: list[str], limit: float | None, retry: bool = True) -> Trial:
+        """Run pytest in the copy, again if a signal ended it; what it started ends with it, or after ``limit`` s."""
         # Compiled modules are told apart by size and second: a change could go unnoticed.
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long", "--tb=line", *arguments]
@@ -105,7 +105,11 @@ class Bench:
             finally:
                 _end_group(running.pid)
         seconds = time.monotonic() - started
-        told = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))] or text.splitlines()[-1:]
+        if running.returncode < 0 and retry:
+            # A library crashed, which may be by chance.
+            return self._run(arguments, limit, retry=False)
+        told = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        told = told or [f"status {running.returncode}: {' '.join(text.splitlines()[-1:])}"]
         outcome = _OUTCOMES.get(running.returncode, "broken")
         return Trial(outcome, "" if outcome == "passed" else " ".join(told[:1]), seconds)
 

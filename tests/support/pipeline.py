@@ -179,11 +179,6 @@ def one_pass_over(source: DuckDBPyConnection, choices: Choices) -> dict[str, Any
         return straight.tables()
 
 
-def known(ran: Pipeline) -> dict[str, Any]:
-    """All results."""
-    return ran.tables()
-
-
 def one_pass(
     messages: Sequence[RawMessage], choices: Choices, last: datetime, ran: Pipeline | None = None
 ) -> dict[str, Any]:

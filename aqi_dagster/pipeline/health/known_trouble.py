@@ -5,8 +5,8 @@ A record holds from the window ``since`` on, until a later one of the same senso
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
-from datetime import datetime
+from dataclasses import astuple, dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Literal, Self
 
 from duckdb import DuckDBPyConnection
@@ -85,6 +85,18 @@ class KnownTrouble:
             repaired_at=repaired[-1] if matters else None,
             is_broken=is_broken,
             is_excluded=is_excluded,
+        )
+
+    def shifted(self, by: timedelta) -> "KnownTrouble":
+        """The same records as if all of them held so much later, in words as they are."""
+        return KnownTrouble(
+            {
+                sensor: [
+                    replace(one, since=one.since + by, until=None if one.until is None else one.until + by)
+                    for one in records
+                ]
+                for sensor, records in self.records.items()
+            }
         )
 
 
