@@ -1,10 +1,12 @@
 # make demo       the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
 # make evaluate   both rule sets on readings of which the truth is known: DATA=folder, or the demo's summer
+# make replay     the past look by look, and what Slack would have been told: DATA=file-or-folder
 # make dev        Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md);
 #                 PORT=3001 for another port
 # make test       format, lint, types and tests, in less than ten minutes
 # make test-long  the tests that take long: kills, spoilt messages and full readers in large numbers; an hour at most
-# make stress     those of `make test-long` that docs/guarantees.md has the figures of, and prints them
+# make stress     kills, spoilt messages, broken Kafka and whole lives of installations, in larger numbers; prints the
+#                 figures of docs/guarantees.md
 # make mutants    change the code in hundreds of ways, one at a time, and name the changes that no test notices; an hour
 #                 and a half. ARGS="--python 20 --sql 20" for fewer
 # make format     rewrite the code in its one format
@@ -32,7 +34,7 @@ IN_A_FEW_WORDS := sed -u -n \
 	-e 's/^Installing collected packages.*/  all there; unpacking .../p' \
 	-e 's/^Successfully installed.*/  done/p'
 
-.PHONY: setup demo evaluate dev test test-long stress mutants lint format bench clean
+.PHONY: setup demo evaluate replay dev test test-long stress mutants lint format bench clean
 
 # Both are made anew whenever what is to be installed changes; otherwise a second call does nothing.
 DEMO_INSTALLED := $(VENV)/demo-installed
@@ -60,6 +62,9 @@ demo: setup
 
 evaluate: setup
 	$(BIN)/aqi-dagster evaluate $(if $(DATA),"$(DATA)")
+
+replay: setup
+	$(BIN)/aqi-dagster replay "$(DATA)"
 
 dev: setup
 	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT))

@@ -1,10 +1,12 @@
 """The jobs, the schedule that runs the pipeline twice a day, and the sensors that fill gaps and send alerts."""
 
 import time
+from datetime import timedelta
 
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.conditions import conditions
 from aqi_dagster.assets.feed_check import NO_FEED, feed_is_alive, judged
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
@@ -14,6 +16,7 @@ from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.errors import StoreError
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
+from aqi_dagster.instance.old_looks import remove_old_runs
 from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_tags, requested_range
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
@@ -41,6 +44,12 @@ tell_slack = dg.define_asset_job(
     description="Send the alerts that are pending.",
 )
 
+look_now = dg.define_asset_job(
+    "look_now",
+    selection=[conditions],
+    executor_def=dg.in_process_executor,
+    description="Pull what is new in Kafka and judge the air now, before the window that is open ends.",
+)
 
 ONE_AT_A_TIME = {"aqi_dagster/series": "micro_batch"}
 """Tag by which dagster.yaml starts the runs of a series one after the other: a window builds on those before it."""
@@ -78,6 +87,35 @@ def twice_a_day(
     if not ended:
         return dg.SkipReason(NO_WINDOW_YET)
     return run_requests(warehouse, WindowRange.of_keys(ended[0], ended[-1]), now.isoformat())
+
+
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def look_schedule(minutes: int, kept: timedelta) -> dg.ScheduleDefinition:
+    """The schedule of looks, every so many ``minutes`` (a divisor of 60); Dagster's records of them are ``kept``."""
+
+    @dg.schedule(
+        name="every_few_minutes",
+        job=look_now,
+        cron_schedule=f"*/{minutes} * * * *" if minutes < 60 else "0 * * * *",
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Look at the window that is still open, unless the last look is still under way.",
+    )
+    def every_few_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        give_up_dead_runs(context.instance)
+        remove_old_runs(context.instance, look_now.name, kept)
+        if context.instance.get_runs(dg.RunsFilter(job_name=look_now.name, statuses=_UNDER_WAY), limit=1):
+            return dg.SkipReason("The last look is still under way.")
+        return dg.RunRequest(run_key=context.scheduled_execution_time.isoformat())
+
+    return every_few_minutes
 
 
 @dg.run_failure_sensor(

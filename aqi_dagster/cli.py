@@ -30,6 +30,8 @@ from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
 from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
+from aqi_dagster.replay_command import replay
+from aqi_dagster.sensor_command import sensor
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import utc_now
 
@@ -207,6 +209,9 @@ def demo(files: Sequence[Path], sensor_lists: Sequence[Path]) -> None:
 
 main.add_command(evaluate)
 
+main.add_command(replay)
+
 main.add_command(label)
+main.add_command(sensor)
 
 main.add_command(dev)

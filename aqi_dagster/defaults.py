@@ -33,3 +33,9 @@ PURPLEAIR_URL = "https://api.purpleair.com"
 NOMINATIM_URL = "https://nominatim.openstreetmap.org"
 
 DIGEST_AFTER_HOURS = 48.0
+
+LOOK_MINUTES = 15
+LOOKS_KEPT_DAYS = 2.0
+
+LOOK_PATIENCE_SECONDS = 900.0
+"""How long a look at the open window waits for the store behind a longer run."""

@@ -2,10 +2,12 @@
 
 import os
 import warnings
+from datetime import timedelta
 
 import dagster as dg
 
 from aqi_dagster.assets.anomalies import anomalies
+from aqi_dagster.assets.conditions import conditions
 from aqi_dagster.assets.feed_check import feed_is_alive
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.regional_windows import regional_windows
@@ -16,6 +18,8 @@ from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.automation import (
     classified_windows,
     lacking_windows,
+    look_now,
+    look_schedule,
     micro_batch,
     tell_slack,
     twice_a_day,
@@ -61,6 +65,7 @@ def resources(settings: Settings) -> dict[str, object]:
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,
             dagster_url=settings.dagster_url,
+            time_zone=settings.time_zone,
         ),
     }
 
@@ -103,7 +108,10 @@ def defs() -> dg.Definitions:
         anomalies,
         regional_windows,
         slack_alerts,
+        conditions,
     ]
+    minutes = int(settings.look_minutes)
+    looks = [look_schedule(minutes, timedelta(days=settings.looks_kept_days))] if minutes else []
     assets_with_owners = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=settings.owners), assets)
     with warnings.catch_warnings():
         # Dagster warns that links to the source are beta; a reader of the log can do nothing about that.
@@ -111,8 +119,8 @@ def defs() -> dg.Definitions:
         assets_with_links = dg.with_source_code_references(assets_with_owners)
     return dg.Definitions(
         assets=assets_with_links,
-        jobs=[micro_batch, tell_slack],
-        schedules=[twice_a_day],
+        jobs=[micro_batch, tell_slack, look_now],
+        schedules=[twice_a_day, *looks],
         asset_checks=[feed_is_alive],
         sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds],
         resources=resources(settings),

@@ -111,6 +111,10 @@ class InputFileError(AqiError):
     """A file of readings cannot be read."""
 
 
+class SensorUnknownError(AqiError):
+    """No sensor of that name ever reported."""
+
+
 class LabelError(AqiError):
     """A label does not fit what is stored, or a file of labels cannot be used."""
 

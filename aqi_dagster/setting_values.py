@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import BeforeValidator
 
@@ -37,6 +38,13 @@ def web_address(url: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("must not hold a password: it would be written to logs")
     return url
+
+
+def zone_name(name: str) -> str:
+    """``name``, if it is that of a time zone; ``ValueError`` otherwise."""
+    if name not in available_timezones():
+        raise ValueError("must be the name of a time zone, such as America/Los_Angeles")
+    return name
 
 
 def key_address(url: str) -> str:

@@ -16,7 +16,15 @@ from aqi_dagster import defaults
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.setting_names import KAFKA_CONFIG_PREFIX, warn_of_strange_names
-from aqi_dagster.setting_values import Text, field_names_of, key_address, owners_of, starts_window, web_address
+from aqi_dagster.setting_values import (
+    Text,
+    field_names_of,
+    key_address,
+    owners_of,
+    starts_window,
+    web_address,
+    zone_name,
+)
 
 SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
@@ -169,6 +177,19 @@ class Settings(BaseModel):
         description="an anomaly reads more PM2.5, ug/m3",
     )
 
+    look_minutes: Literal["0", "5", "10", "15", "20", "30", "60"] = Field(
+        "15",
+        alias="AQI_LOOK_MINUTES",
+        description="how often the window that is still open is looked at; 0 never",
+    )
+    looks_kept_days: float = Field(
+        defaults.LOOKS_KEPT_DAYS,
+        ge=0,
+        le=36_500,
+        alias="AQI_LOOKS_KEPT_DAYS",
+        description="how long Dagster's records of looks are kept",
+    )
+
     max_rejected_share: float = Field(
         defaults.MAX_REJECTED_SHARE,
         ge=0,
@@ -188,6 +209,11 @@ class Settings(BaseModel):
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
+    )
+    time_zone: Annotated[str, AfterValidator(zone_name)] | None = Field(
+        None,
+        alias="AQI_TIME_ZONE",
+        description="zone of the local time in alerts, such as America/Los_Angeles; without it that of the sensors",
     )
     dagster_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"

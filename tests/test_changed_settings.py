@@ -19,7 +19,7 @@ from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
-from tests.support.pipeline import CHOICES, REGION, Pipeline, known, one_pass, pipeline
+from tests.support.pipeline import CHOICES, REGION, Pipeline, one_pass, pipeline
 from tests.support.window_readings import SENSORS
 
 WINDOWS = [FIRST_WINDOW + number * WINDOW_LENGTH for number in range(-1, 5)]
@@ -67,7 +67,7 @@ def test_a_sensor_of_which_it_is_said_later_that_it_is_inside_is_named_where_it_
         ran.run(LAST)
         assert WindowRange(FIRST_WINDOW, LAST.last) in ran.named()
         ran.mend()
-        assert known(ran) == one_pass([*readings(), inside], ran.choices, LAST.last)
+        assert ran.tables() == one_pass([*readings(), inside], ran.choices, LAST.last)
 
 
 def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
@@ -82,6 +82,20 @@ def test_verdicts_mix_no_anomalies_of_other_thresholds() -> None:
         ran.run(refused.value.windows, ["select", "classify"])
 
 
+def test_anomalies_of_a_threshold_that_was_only_tried_are_named() -> None:
+    """The verdicts are still those of the present one, but not of the anomalies that are stored."""
+    with pipeline() as ran:
+        ran.pull(readings())
+        ran.run(WindowRange(CHOICES.first_window, LAST.last))
+        before = ran.tables()
+        ran.change(thresholds=Thresholds(score=0.3))
+        ran.run(LAST, ["select"])
+        ran.change(thresholds=CHOICES.thresholds)
+        assert ran.named() == [LAST]
+        ran.mend()
+        assert ran.tables() == before
+
+
 @pytest.mark.parametrize(("setting", "refused_by"), [change[1:] for change in CHANGES], ids=[one[0] for one in CHANGES])
 def test_what_is_named_after_a_change_gives_the_tables_of_a_fresh_store(
     setting: dict[str, Any], refused_by: type[AqiError] | None
@@ -90,7 +104,7 @@ def test_what_is_named_after_a_change_gives_the_tables_of_a_fresh_store(
         ran.pull(readings())
         ran.run(WindowRange(CHOICES.first_window, LAST.last))
         assert ran.named() == []
-        before = known(ran)
+        before = ran.tables()
         ran.change(**setting)
         told = ran.named()
         assert told
@@ -99,4 +113,4 @@ def test_what_is_named_after_a_change_gives_the_tables_of_a_fresh_store(
         # Whether it was refused or not: what the others still hold is told.
         assert ran.named()
         ran.mend()
-        assert known(ran) == one_pass(readings(), ran.choices, LAST.last) != before
+        assert ran.tables() == one_pass(readings(), ran.choices, LAST.last) != before

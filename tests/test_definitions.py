@@ -30,6 +30,7 @@ def test_the_lineage_leads_from_the_topic_to_slack(graph: AssetGraph) -> None:
         "anomalies": ["scored_readings"],
         "regional_windows": ["anomalies", "sensor_health"],
         "slack_alerts": ["regional_windows"],
+        "conditions": ["readings"],
     }
     assert [key.to_user_string() for key in graph.external_asset_keys] == ["sensor_data"]
 
@@ -52,8 +53,12 @@ def test_every_asset_says_what_it_holds(graph: AssetGraph) -> None:
 def test_jobs_and_automation_are_loadable() -> None:
     loaded = defs()
     repository = loaded.get_repository_def()
-    assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == {"micro_batch", "tell_slack"}
-    assert [schedule.name for schedule in repository.schedule_defs] == ["twice_a_day"]
+    assert {job.name for job in repository.get_all_jobs()} - {"__ASSET_JOB"} == {
+        "micro_batch",
+        "tell_slack",
+        "look_now",
+    }
+    assert [schedule.name for schedule in repository.schedule_defs] == ["every_few_minutes", "twice_a_day"]
     assert [sensor.name for sensor in repository.sensor_defs] == [
         "classified_windows",
         "lacking_windows",

@@ -97,9 +97,7 @@ def test_whatever_comes_late_or_twice_the_tables_become_those_of_one_sorted_pass
                 chosen = ended[first : first + length + 1]
                 if when == number and chosen:
                     late.run_named(WindowRange.of(chosen))
-        outdated = late.status.outdated
-        if outdated.windows is not None:
-            late.run(outdated.windows)
+        late.mend()
         assert late.status.outdated.windows is None
         assert late.status.outdated_verdicts == OutdatedVerdicts(0, None)
         assert late.tables() == one_sorted_pass(arrived)

@@ -63,6 +63,13 @@ LINEAGE: Mapping[str, Mapping[str, Sequence[str]]] = {
         "healthy_sensors": ["sensor_health.fault"],
         "broken_sensors": ["sensor_health.fault"],
     },
+    "conditions": {
+        "region": ["readings.sensor"],
+        **{
+            column: ["readings.pm25_cf1", "readings.humidity"]
+            for column in ("level", "trend", "state", "since", "healthy", "broken", "nowcast", "aqi_of_nowcast")
+        },
+    },
     "slack_alerts": {column: [f"regional_windows.{column}"] for column in ("region", "window_start", "verdict")},
 }
 """The sources of each column of a table, as ``table.column``; a column that the pipeline adds itself has none."""

@@ -1,8 +1,10 @@
 """Smoke or a malfunctioning sensor, by region and window."""
 
+from collections.abc import Mapping
 from contextlib import ExitStack
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
+from typing import Any
 
 import dagster as dg
 
@@ -70,14 +72,20 @@ def regional_windows(
             compared = copy_equals_store(differences(store, copy, windows))
         # Only now, because nobody who waits for the data needs it.
         series = series_to_plot(context, store, newest, known, limits)
-    of_windows = credited(verdict_metadata(classified, alerts), warehouse.source)
     with stages.stage("plot"):
-        for start, plots in plot_metadata(context, newest, series, limits).items():
-            of_windows[start] |= plots
+        plots = plot_metadata(context, newest, series, limits)
+    of_windows = credited(_with_plots(verdict_metadata(classified, alerts), plots), warehouse.source)
     published = dg.MetadataValue.path(str(warehouse.store.published))
     describe_windows(context, of_windows, of_run={"published_copy": published, **stages.metadata})
     log_verdicts(context, classified, alerts, NEWEST_SHOWN)
     return dg.MaterializeResult(check_results=[up_to_date, compared])
+
+
+def _with_plots(
+    verdicts: Mapping[datetime, dict[str, Any]], plots: Mapping[datetime, dict[str, Any]]
+) -> dict[datetime, dict[str, Any]]:
+    """The metadata of each window: its verdicts, and its plots if it has some."""
+    return {start: {**metadata, **plots.get(start, {})} for start, metadata in verdicts.items()}
 
 
 def _look_up_anomalous(

@@ -17,7 +17,13 @@ from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.progress import ScoredWindow
 from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
-from aqi_dagster.pipeline.reporting.plots import Series, plot_scores, scored_series
+from aqi_dagster.pipeline.reporting.plots import (
+    plot_scores,
+)
+from aqi_dagster.pipeline.reporting.series import (
+    Series,
+    scored_series,
+)
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, score_numbers
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource

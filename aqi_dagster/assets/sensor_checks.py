@@ -29,8 +29,8 @@ VALUES_PLAUSIBLE = dg.AssetCheckSpec(
     "values_plausible",
     asset="sensor_health",
     description=(
-        "In the newest window no sensor has a fault (lasers that disagree, the impossible, the very same, nothing, far "
-        "from its neighbours), and no stored reading is beyond what any instrument can report."
+        "In the newest window no sensor has a fault, known trouble aside (lasers that disagree, the impossible, the "
+        "very same, nothing, far from its neighbours), and no stored reading is beyond what any instrument can report."
     ),
 )
 
@@ -83,7 +83,11 @@ def sensors_report(connection: DuckDBPyConnection, last_asked: datetime) -> dg.A
 def values_plausible(connection: DuckDBPyConnection, last_asked: datetime) -> dg.AssetCheckResult:
     """Evaluate :data:`VALUES_PLAUSIBLE`; ``last_asked`` is the last window of the run."""
     window = newest_window(connection, last_asked)
-    faulty = [f"{row.sensor}: {row.reason}" for row in read_health(connection, window) if row.fault is not None]
+    faulty = [
+        f"{row.sensor}: {row.reason}"
+        for row in read_health(connection, window)
+        if row.fault is not None and row.known_trouble is None
+    ]
     absurd = [f"{sensor} ({count} readings)" for sensor, count in absurd_readings(connection).items()]
     sentences = []
     if absurd:
@@ -119,6 +123,7 @@ def health_up_to_date(connection: DuckDBPyConnection, regions: Regions) -> dg.As
             "stale_windows": outdated.stale,
             "windows_of_other_settings": outdated.other_settings,
             "moved_sensors": outdated.moved_sensors,
+            "troubled_sensors": outdated.troubled_sensors,
         },
     )
 

@@ -1,12 +1,14 @@
 """What each sensor read in a window, and whether to believe it."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
 from aqi_dagster.assets.failures import log_cause
 from aqi_dagster.assets.pages import GROUP, Stages, describe_windows, table_metadata
+from aqi_dagster.assets.pictures import attempt, picture
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.assets.sensor_checks import (
     HEALTH_UP_TO_DATE,
@@ -17,11 +19,14 @@ from aqi_dagster.assets.sensor_checks import (
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
+from aqi_dagster.pipeline.reporting.health_plot import health_history, plot_health
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, health_numbers
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WindowRange
+
+PLOT = "the health of sensors"
 
 
 @dg.asset(
@@ -54,7 +59,11 @@ def sensor_health(
         with stages.stage("check"):
             numbers = health_numbers(writer, windows)
             checks = [health_up_to_date(writer, known), values_plausible(writer, windows.last)]
-    describe_windows(context, _describe(context, windows, numbers), of_run=stages.metadata)
+        history = attempt(context, PLOT, partial(health_history, writer, windows.last))
+    with stages.stage("plot"):
+        shown = picture(context, PLOT, "Health of sensors over time, a row a sensor", history, plot_health)
+    of_run = stages.metadata if shown is None else {"plot": shown, **stages.metadata}
+    describe_windows(context, _describe(context, windows, numbers), of_run=of_run)
     return dg.MaterializeResult(check_results=checks)
 
 

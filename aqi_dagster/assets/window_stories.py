@@ -14,7 +14,13 @@ from aqi_dagster.pipeline.alerts.wording import story
 from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.reporting.plots import Series, plot_region, region_series
+from aqi_dagster.pipeline.reporting.plots import (
+    plot_region,
+)
+from aqi_dagster.pipeline.reporting.series import (
+    Series,
+    region_series,
+)
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.windows import window_key

@@ -17,10 +17,12 @@ import click
 from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.demo.findings import print_findings
 from aqi_dagster.demo.plan import Plan
 from aqi_dagster.demo.simulator import simulate
 from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
+from aqi_dagster.errors import RunFailedError
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
@@ -77,13 +79,19 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
         run_windows(first, last)
         click.echo("Telling Slack (a local stand-in) ...")
         run_alerts()
-        _print_windows(plan)
+        missed = []
+        if plan.summer:
+            missed = print_findings(plan.summer, plan.last)
+        else:
+            _print_windows()
         _print_messages(slack)
     click.echo(
         f"\nSee it in the Dagster UI:  make dev   (then http://127.0.0.1:3000)\n"
         f"Ask it in SQL:             {_sql_hint()}\n"
         "Load your own readings:    make demo DATA=folder-or-file"
     )
+    if missed:
+        raise RunFailedError(f"The rules that judge missed what they can tell: {'; '.join(missed)}.")
 
 
 def serve_demo(port: int) -> None:
@@ -147,25 +155,12 @@ def _configure(plan: Plan, servers: str, webhook_url: str) -> None:
     )
 
 
-def _print_windows(plan: Plan) -> None:
-    """Print a table of the regional windows, for a summer beside their labels, and how many verdicts are right."""
-    labels = plan.summer.expected_verdicts(plan.last + WINDOW_LENGTH) if plan.summer else {}
+def _print_windows() -> None:
+    """Print a table of the regional windows."""
     with Store(load_settings().data_dir).reader() as connection:
-        windows = {start: row for start, *row in connection.execute(_REGIONAL_WINDOWS).fetchall()}
+        rows = connection.execute(_REGIONAL_WINDOWS).fetchall()
     headers = ["window (UTC)", "region", "verdict", "sensors", "anomalies", "max PM2.5, ug/m3"]
-    nothing = ["", "", "", "", ""]
-    if not plan.summer:
-        click.echo(
-            tabulate([[f"{start:%Y-%m-%d %H:%M}", *row] for start, row in windows.items()], headers, floatfmt=".1f")
-        )
-        return
-    rows = [
-        [f"{start:%Y-%m-%d %H:%M}", *windows.get(start, nothing), labels.get(start, "nothing")]
-        for start in sorted(windows.keys() | labels.keys())
-    ]
-    click.echo(tabulate(rows, [*headers, "label"], floatfmt=".1f"))
-    right = sum(start in windows and windows[start][1] == label for start, label in labels.items())
-    click.echo(f"{right} of {len(labels)} labelled windows found as labelled; {len(windows) - right} others.")
+    click.echo(tabulate([[f"{row[0]:%Y-%m-%d %H:%M}", *row[1:]] for row in rows], headers, floatfmt=".1f"))
 
 
 def _print_messages(slack: WebhookReceiver) -> None:

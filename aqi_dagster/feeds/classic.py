@@ -21,6 +21,7 @@ _NAME = re.compile(
     r"\s*(?:Primary|Secondary)?\s*(?P<average>.*?)\s*(?:\d\d_\d\d_\d{4}.*)?(?:\(\d+\))?",
     re.ASCII | re.DOTALL,
 )
+_TYPE = re.compile(r"\((outside|inside|undefined)\)")
 _LOCATIONS = {"outside": "0", "inside": "1"}
 _TEMPERATURES = ("RSSI_dbm", "Temperature_F", "Humidity_%", "Humidity")
 """What the first laser's file has, and the second one's has not."""
@@ -61,7 +62,9 @@ def download_of(name: str) -> Download | None:
     place = even_spelling(f"{match['latitude']}, {match['longitude']}") if match else None
     if match is None or place is None:
         return None
-    return Download(match["name"], place, match["type"], match["average"])
+    # Something may stand between type and coordinates: a sensor inside must not pass for one outside by that.
+    kind = match["type"] or next(iter(_TYPE.findall(match["name"])), None)
+    return Download(match["name"], place, kind, match["average"])
 
 
 @dataclass(frozen=True)

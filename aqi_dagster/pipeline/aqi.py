@@ -15,13 +15,23 @@ reads stays as wrong as it was.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 MAX_PM25_CF1 = 2_000.0
 """Greatest reading, in ug/m3, that is corrected: twice what the sensors' counters are rated for.
 
 A broken counter that is stuck at some thousands would otherwise set the index of a whole region.
 """
+
+DENSE_PM25, DENSE_ALONE_PM25 = 570.0, 611.0
+"""Readings, in ug/m3, from which on the equation for dense smoke counts, too, and from which on it counts alone."""
+
+Number = TypeVar("Number", float, NDArray[np.float64])
+"""One value, or an array of them."""
 
 
 class Category(NamedTuple):
@@ -61,16 +71,31 @@ def corrected_pm25(pm25_cf1: float, humidity: float | None) -> float | None:
     """
     if not 0 <= pm25_cf1 <= MAX_PM25_CF1:
         return None
-    dense = 0.000421 * pm25_cf1 * pm25_cf1 + 0.392 * pm25_cf1 + 3.44
-    if pm25_cf1 >= 611:
+    dense = of_dense_smoke(pm25_cf1)
+    if pm25_cf1 >= DENSE_ALONE_PM25:
         return dense
     if humidity is None or not 0 <= humidity <= 100:
         return None
-    usual = max(0.524 * pm25_cf1 - 0.0862 * humidity + 5.75, 0.0)
-    if pm25_cf1 < 570:
+    usual = max(of_usual_air(pm25_cf1, humidity), 0.0)
+    if pm25_cf1 < DENSE_PM25:
         return usual
-    weight = (pm25_cf1 - 570) / 41
+    weight = share_of_dense(pm25_cf1)
     return weight * dense + (1 - weight) * usual
+
+
+def of_usual_air(pm25_cf1: Number, humidity: Number) -> Number:
+    """EPA's equation up to :data:`DENSE_PM25`; what comes out below 0 counts as 0."""
+    return 0.524 * pm25_cf1 - 0.0862 * humidity + 5.75
+
+
+def of_dense_smoke(pm25_cf1: Number) -> Number:
+    """EPA's equation from :data:`DENSE_ALONE_PM25` on."""
+    return 0.000421 * pm25_cf1 * pm25_cf1 + 0.392 * pm25_cf1 + 3.44
+
+
+def share_of_dense(pm25_cf1: Number) -> Number:
+    """The weight of :func:`of_dense_smoke` where one equation passes into the other: from 0 to 1."""
+    return (pm25_cf1 - DENSE_PM25) / (DENSE_ALONE_PM25 - DENSE_PM25)
 
 
 def aqi(pm25: float) -> int:
@@ -88,6 +113,26 @@ def aqi(pm25: float) -> int:
     lowest, highest = _tenths(band.lowest_pm25), _tenths(band.highest_pm25)
     slope = (band.highest_aqi - band.lowest_aqi) / (highest - lowest)
     return math.floor(band.lowest_aqi + (tenths - lowest) * slope + 0.5)
+
+
+def nowcast(hours: Sequence[float | None]) -> float | None:
+    """EPA's NowCast of PM2.5 (ug/m3) from ``hours``, up to twelve hour means, the latest first, None where missing.
+
+    It is what EPA shows as the present AQI (EPA-454/B-24-002, section 7): a mean in which an hour counts by a factor
+    less than the one after it, one half at least, the smaller the more the hours differ. None unless two of the latest
+    three hours are known.
+
+    >>> round(nowcast([40.0, 20.0, None, 20.0]), 2)
+    32.31
+    >>> nowcast([40.0, None, None, 20.0]) is None
+    True
+    """
+    known = {age: hour for age, hour in enumerate(hours[:12]) if hour is not None}
+    if len(known.keys() & {0, 1, 2}) < 2:
+        return None
+    highest = max(known.values())
+    factor = max(min(known.values()) / highest, 0.5) if highest > 0 else 1.0
+    return sum(factor**age * hour for age, hour in known.items()) / sum(factor**age for age in known)
 
 
 def category(index: int) -> Category:

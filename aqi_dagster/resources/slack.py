@@ -7,7 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from aqi_dagster import defaults
-from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, Post, dispatch
+from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, Manner, Post, dispatch
 from aqi_dagster.pipeline.alerts.slack_blocks import credited
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
@@ -27,6 +27,10 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
 
+    time_zone: str | None = Field(
+        default=None, description="Zone of the local time beside UTC; without one that of the sensors"
+    )
+
     @property
     def digest_after(self) -> timedelta:
         """``digest_after_hours`` as a duration."""
@@ -41,4 +45,4 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             def post(payload: dict[str, Any]) -> None:
                 webhook.post(credited(payload, *source) if source else payload)
 
-        return dispatch(store, post, self.digest_after, self.dagster_url)
+        return dispatch(store, post, self.digest_after, Manner(self.dagster_url, self.time_zone))

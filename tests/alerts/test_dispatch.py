@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from aqi_dagster.errors import SlackError, SlackRefusedError
-from aqi_dagster.pipeline.alerts import dispatch as dispatching
-from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Post, dispatch
+from aqi_dagster.pipeline.alerts.dispatch import NO_WEBHOOK, DispatchReport, Manner, Post, dispatch
+from aqi_dagster.pipeline.alerts.local_time import LocalTime
 from aqi_dagster.pipeline.alerts.slack_blocks import DIGEST_LINES
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
@@ -35,18 +35,20 @@ def test_each_window_is_told_once(store: Store, slack: Slack, post: Post) -> Non
 
 def test_a_message_tells_region_sensors_and_time(store: Store, slack: Slack, post: Post) -> None:
     classify(store, ended=SMOKE)
-    dispatch(store, post, DIGEST_AFTER, "https://dagster.example.org")
+    dispatch(store, post, DIGEST_AFTER, Manner("https://dagster.example.org"))
     window = f"{ENDED:%Y-%m-%d %H:%M} to {ENDED + WINDOW_LENGTH:%H:%M} UTC"
     why = f"2 sensors, 2 anomalies since {ENDED:%H:%M}, up to 501 ug/m3"
     assert slack.texts == [f"Suspected Smoke Event in Lake Tahoe, {window}: {why}"]
     assert slack.shown(0).splitlines() == [
         ":fire: Suspected Smoke Event",
-        f"*Lake Tahoe*, {window}",
+        f"*Lake Tahoe*, {LocalTime.of([], 'America/Los_Angeles').span(ENDED, ENDED + WINDOW_LENGTH)}",
         f"{why}.",
         "*Sensors*",
-        "• <https://www.openstreetmap.org/?mlat=45.1&amp;mlon=-122.0|45.1, -122>",
-        "• <https://www.openstreetmap.org/?mlat=45.2&amp;mlon=-122.0|45.2, -122>",
+        "• 45.1, -122",
+        "• 45.2, -122",
         "No other sensor of the region is known to have measured meanwhile.",
+        "<https://www.openstreetmap.org/?minlon=-122.0200&amp;minlat=45.0800&amp;maxlon=-121.9800&amp;maxlat=45.2200"
+        "&amp;box=yes|Map of these 2 sensors>",
         "<https://dagster.example.org/assets/regional_windows?view=partitions&amp;partition="
         f"{ENDED:%Y-%m-%dT%H}%3A00|This window in Dagster>",
     ]
@@ -80,23 +82,23 @@ def test_a_correction_mentions_what_was_told_before(store: Store, slack: Slack, 
     [(timedelta(), DispatchReport(sent=1)), (timedelta(microseconds=1), DispatchReport(digested=1))],
 )
 def test_a_window_that_ended_as_long_ago_as_digests_begin_is_told_by_itself(
-    store: Store, slack: Slack, post: Post, monkeypatch: pytest.MonkeyPatch, beyond: timedelta, report: DispatchReport
+    store: Store, slack: Slack, post: Post, beyond: timedelta, report: DispatchReport
 ) -> None:
     classify(store, ended=SMOKE)
-    monkeypatch.setattr(dispatching, "utc_now", lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER + beyond)
-    assert dispatch(store, post, DIGEST_AFTER) == report
+    then = Manner(clock=lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER + beyond)
+    assert dispatch(store, post, DIGEST_AFTER, then) == report
     assert len(slack.payloads) == 1
     assert outbox(store, "status, digest") == [("sent", bool(report.digested))]
 
 
 def test_a_window_at_that_border_that_slack_refuses_is_not_told_by_the_digest_either(
-    store: Store, slack: Slack, post: Post, monkeypatch: pytest.MonkeyPatch
+    store: Store, slack: Slack, post: Post
 ) -> None:
     classify(store, ended=SMOKE)
-    monkeypatch.setattr(dispatching, "utc_now", lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER)
+    then = Manner(clock=lambda: ENDED + WINDOW_LENGTH + DIGEST_AFTER)
     slack.answers = [Answer(400, "invalid_blocks"), Answer()]
     with pytest.raises(SlackRefusedError):
-        dispatch(store, post, DIGEST_AFTER)
+        dispatch(store, post, DIGEST_AFTER, then)
     assert len(slack.payloads) == 1
     assert outbox(store) == [("smoke", "pending")]
 

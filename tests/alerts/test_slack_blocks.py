@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from aqi_dagster.pipeline.alerts.markup import MAX_TEXT, Block
 from aqi_dagster.pipeline.alerts.slack_blocks import (
     DIGEST_LINES,
-    MAX_TEXT,
     SENSORS_NAMED,
-    Block,
     digest_message,
     headline,
     message,
@@ -20,7 +19,7 @@ from aqi_dagster.pipeline.alerts.slack_blocks import (
 from aqi_dagster.pipeline.alerts.wording import Alert, reason
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.windows import WINDOW_LENGTH
-from tests.support.alert_examples import DOCUMENT, MALFUNCTION, SMOKE, WITHDRAWN, render
+from tests.support.alert_examples import ALL_CLEAR, DOCUMENT, EARLY, MALFUNCTION, SMOKE, WITHDRAWN, render
 from tests.support.slack_server import block_texts, headlines
 
 LONG = "<&>" * 2_000
@@ -125,9 +124,7 @@ def test_neither_addresses_nor_channels_in_names_become_links() -> None:
 def test_many_sensors_are_counted_beyond_the_first() -> None:
     sensors = [f"45.{number}, -122" for number in range(SENSORS_NAMED + 12)]
     lines = block_texts(message(replace(SMOKE, sensors=sensors))).splitlines()
-    assert [line.split("|")[-1] for line in lines if line.startswith("•")] == [
-        f"{name}>" for name in sensors[:SENSORS_NAMED]
-    ]
+    assert [line for line in lines if line.startswith("•")] == [f"• {name}" for name in sensors[:SENSORS_NAMED]]
     assert "and 12 more" in lines
 
 
@@ -172,3 +169,38 @@ def test_a_headline_says_what_was_told_before_in_a_digest_too() -> None:
     assert headline(corrected) == f'{headline(SMOKE)} (told before as "Malfunctioning Sensor")'
     assert headlines(digest_message([MALFUNCTION, corrected])) == [headline(MALFUNCTION), headline(corrected)]
     assert headline(WITHDRAWN).startswith("Alert Withdrawn in Lake Tahoe, 2026-11-22 00:00 to 12:00 UTC: no anomaly")
+
+
+def test_what_tells_of_now_fits_into_slacks_limits_for_a_thousand_sensors() -> None:
+    sensors = [f"45.{number}, -122.{number} #{number}" for number in range(1_000)]
+    names = {sensor: f"{LONG}{number}" for number, sensor in enumerate(sensors)}
+    since = dict.fromkeys(sensors, EARLY.window_start)
+    for alert in (EARLY, ALL_CLEAR, replace(EARLY, kind="ongoing", region=LONG)):
+        many = replace(alert, healthy_sensors=sensors, broken_sensors=sensors, names=names, broken_since=since)
+        payload = message(many, "https://example.org")
+        check(payload)
+        assert re.search(r"^and 99\d more$", block_texts(payload), re.MULTILINE)
+        assert "Map of these 2,000 sensors" in block_texts(payload)
+    smoke = replace(SMOKE, sensors=sensors, names=names, warned_at=SMOKE.window_start)
+    check(message(smoke))
+    assert "This confirms the early warning of" in block_texts(message(smoke))
+
+
+def test_sensors_are_named_as_their_messages_name_them_and_broken_ones_say_since_when() -> None:
+    (broken,) = EARLY.broken_sensors or []
+    names = {broken: "*Pine* St", (EARLY.healthy_sensors or [])[0]: "Lakeside"}
+    since = {broken: EARLY.window_start}
+    text = block_texts(message(replace(EARLY, names=names, broken_since=since)))
+    assert f"• Lakeside ({(EARLY.healthy_sensors or [])[0]})" in text
+    assert f"• \N{ASTERISK OPERATOR}Pine\N{ASTERISK OPERATOR} St ({broken}): since 2026-11-22 00:00 UTC" in text
+
+
+@pytest.mark.parametrize("before", [None, SMOKE.window_start])
+def test_a_sensor_that_breaks_says_whether_it_broke_before(before: Any) -> None:
+    broken = replace(
+        MALFUNCTION, kind="sensor", verdict="broken", subject="45.1, -122", reason="Is dead.", broke_before=before
+    )
+    said = (
+        "It was not told to be broken before." if before is None else "It broke before: in the window from 2026-11-22"
+    )
+    assert said in block_texts(message(broken))

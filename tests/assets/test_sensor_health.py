@@ -66,6 +66,7 @@ def test_a_run_judges_its_windows_and_says_on_their_pages_how_many_are_broken(
         [3, 3, 0, 0],
         [3, 3, 1, 0],
     ]
+    assert found[window_key(window_at(2))]["plot"].startswith("![Health of sensors over time")
     with readings.inspect() as connection:
         assert rows(connection, "SELECT sensor, window_start, fault FROM sensor_health WHERE fault IS NOT NULL") == [
             (BROKEN, window_at(2), "flat")

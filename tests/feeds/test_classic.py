@@ -41,6 +41,7 @@ from tests.support.sensor_files import (
             Download("Alder", "45.5, -122.6", "outside", "Real Time"),
         ),
         ("Alder (north) (45.5 -122.6).CSV", Download("Alder (north)", "45.5, -122.6", None, "")),
+        ("Alder (inside) x (45.5 -122.6).csv", Download("Alder (inside) x", "45.5, -122.6", "inside", "")),
         ("(45.5, -122.6).csv", Download("", "45.5, -122.6", None, "")),
         ("Alder.csv", None),
         ("Alder (91 0).csv", None),

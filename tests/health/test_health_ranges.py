@@ -110,6 +110,13 @@ def test_other_regions_are_named(history: Writer) -> None:
     assert outdated(history) == OutdatedHealth(0, 0, COUNT, ENDED)
 
 
+def test_windows_that_were_scored_but_never_judged_are_named(history: Writer) -> None:
+    """As a backfill of scores and verdicts alone leaves them, or an older release."""
+    assert outdated(history) == OutdatedHealth(COUNT, 0, 0, ENDED)
+    judge(history, ENDED.first, window_at(COUNT - 3))
+    assert outdated(history) == OutdatedHealth(2, 0, 0, WindowRange(window_at(COUNT - 2), LAST))
+
+
 @pytest.mark.parametrize("since", [0, 30])
 def test_a_region_that_becomes_known_later_is_named_from_the_sensors_first_window_on(
     history: Writer, since: int
@@ -144,6 +151,18 @@ def test_a_sensor_that_says_later_that_it_is_inside_is_named(history: Writer) ->
     assert rows(history, "SELECT DISTINCT sensor FROM sensor_health WHERE region IS NULL") == [("45.2, -122",)]
 
 
+def test_a_device_under_two_texts_of_which_one_is_judged_has_not_moved(history: Writer) -> None:
+    others = ["45.1, -122 #7", "45.1, -122 #8", "45.10, -122.0"]
+    report(history, 30, {"45.10, -122.0": 5})
+    for number, index in [(31, "7"), (32, "8")]:
+        report(history, number, {"45.1, -122": 5}, sensor_index=index)
+    regions = OneRegion(REGION_NAME)
+    judge_in(history, regions)
+    query = "SELECT sensor FROM sensor_health WHERE region IS NULL ORDER BY sensor"
+    assert rows(history, query) == [(sensor,) for sensor in others]
+    assert all_outdated_health(history, FIRST_WINDOW, regions) == UP_TO_DATE
+
+
 def test_health_before_a_first_window_that_moved_is_named_and_dropped_by_running_it(history: Writer) -> None:
     judge(history, ENDED.first, ENDED.last)
     moved = window_at(50)
@@ -159,3 +178,22 @@ def judge_in(connection: Writer, regions: Regions, first: datetime = FIRST_WINDO
     """Judge all windows from ``first`` on in ``regions``."""
     sensors = sensors_to_judge(connection, regions)
     judge_windows(connection, WindowRange(first, LAST), FIRST_WINDOW, sensors, regions_hash(regions))
+
+
+def test_a_device_under_two_texts_is_no_sensor_that_moved(history: Writer) -> None:
+    """One of its texts is judged for both; when the other one's county is known, too, that may be the other one."""
+    again = "45.10, -122"
+    for number in (0, 1):
+        report(history, number, {again: 6})
+    history.execute("DELETE FROM readings WHERE sensor = '45.1, -122' AND hour(created_at) % 12 > 8")
+    history.execute(
+        "UPDATE windows SET readings = (FROM readings SELECT count(*) WHERE readings.window_start = "
+        "windows.window_start)"
+    )
+    looked_up: dict[str, str | None] = dict.fromkeys(["45.1, -122", "45.2, -122", "45.3, -122"], "a")
+    before, now = (CountyRegions(counties, "b", "m") for counties in (looked_up, looked_up | {again: "a"}))
+    judge_in(history, before)
+    assert all_outdated_health(history, FIRST_WINDOW, before) == UP_TO_DATE
+    assert all_outdated_health(history, FIRST_WINDOW, now) == OutdatedHealth(0, 0, 0, ENDED, moved_sensors=2)
+    judge_in(history, now)
+    assert all_outdated_health(history, FIRST_WINDOW, now) == UP_TO_DATE

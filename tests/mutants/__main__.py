@@ -4,11 +4,12 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random, SystemRandom
+from typing import TypeVar
 
 import click
 from tabulate import tabulate
@@ -19,6 +20,9 @@ from tests.mutants.python_mutants import draw_python_mutants
 from tests.mutants.sql_mutants import draw_sql_mutants, sql_mutants
 from tests.support.environment import forget_settings
 from tests.support.places import TOP
+
+Thing = TypeVar("Thing")
+Result = TypeVar("Result")
 
 Draw = Callable[[str, int, Random], list[Mutant]]
 
@@ -38,31 +42,48 @@ def draw(sizes: dict[str, int], count: int, draw_of: Draw, random: Random) -> li
     return [mutant for room, share in shares(sizes, count).items() for mutant in draw_of(room, share, random)]
 
 
-def try_all(benches: Sequence[Bench], mutants: Sequence[Mutant]) -> list[tuple[Mutant, Trial]]:
-    """What came of each of ``mutants``, said as it comes; an error if a room's tests fail without any change."""
-    usual: dict[str, float] = {}
-    for room in sorted({mutant.room for mutant in mutants}):
-        trial = benches[0].unchanged(room)
-        click.echo(f"{room}: its tests {trial.outcome} without any change, in {trial.seconds:.0f} s. {trial.told}")
-        if trial.outcome != "passed":
-            raise click.ClickException("Nothing can be said of changes before all tests pass.")
-        usual[room] = trial.seconds
-    free: SimpleQueue[Bench] = SimpleQueue()
-    for bench in benches:
-        free.put(bench)
+class Benches:
+    """As many things at once as there are benches, each on one that is free."""
 
-    def attempt(mutant: Mutant) -> tuple[Mutant, Trial]:
-        bench = free.get()
-        try:
-            trial = bench.changed(mutant, usual[mutant.room])
-        finally:
-            free.put(bench)
+    def __init__(self, benches: Sequence[Bench]) -> None:
+        self._count = len(benches)
+        self._free: SimpleQueue[Bench] = SimpleQueue()
+        for bench in benches:
+            self._free.put(bench)
+
+    def each(self, do: Callable[[Bench, Thing], Result], things: Iterable[Thing]) -> list[Result]:
+        """What ``do`` returns for each of ``things``, in their order."""
+
+        def on_a_free_one(thing: Thing) -> Result:
+            bench = self._free.get()
+            try:
+                return do(bench, thing)
+            finally:
+                self._free.put(bench)
+
+        with ThreadPoolExecutor(self._count) as threads:
+            return list(threads.map(on_a_free_one, things))
+
+
+def try_all(benches: Benches, mutants: Sequence[Mutant]) -> list[tuple[Mutant, Trial]]:
+    """What came of each of ``mutants``, said as it comes; an error if a room's tests fail without any change."""
+
+    def unchanged(bench: Bench, room: str) -> Trial:
+        trial = bench.unchanged(room)
+        click.echo(f"{room}: its tests {trial.outcome} without any change, in {trial.seconds:.0f} s. {trial.told}")
+        return trial
+
+    def changed(bench: Bench, mutant: Mutant) -> tuple[Mutant, Trial]:
+        trial = bench.changed(mutant, usual[mutant.room].seconds)
         said = "SURVIVED" if trial.outcome == "passed" else trial.outcome
         click.echo(f"{said}  {mutant}  [{trial.told or 'no test failed'}, {trial.seconds:.0f} s]")
         return mutant, trial
 
-    with ThreadPoolExecutor(len(benches)) as threads:
-        return list(threads.map(attempt, mutants))
+    rooms = sorted({mutant.room for mutant in mutants})
+    usual: dict[str, Trial] = dict(zip(rooms, benches.each(unchanged, rooms), strict=True))
+    if any(trial.outcome != "passed" for trial in usual.values()):
+        raise click.ClickException("Nothing can be said of changes before all tests pass.")
+    return benches.each(changed, mutants)
 
 
 def report(tried: Sequence[tuple[Mutant, Trial]]) -> None:
@@ -106,7 +127,7 @@ def main(python_count: int, sql_count: int, seed: int | None, workers: int) -> N
         checkouts = [Path(folder) / str(number) / "checkout" for number in range(workers)]
         for checkout in checkouts:
             copy_checkout(checkout)
-        benches = [Bench(checkout) for checkout in checkouts]
+        benches = Benches([Bench(checkout) for checkout in checkouts])
         tried = try_all(benches, mutants)
     report(tried)
     click.echo(f"\n{(time.monotonic() - started) / 60:.0f} minutes.")

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from tests.mutants.mutant import PIPELINE, Mutant
@@ -15,13 +16,13 @@ from tests.support.places import TOP
 LEAST_SECONDS, FACTOR = 60.0, 5.0
 """A change may make tests slower by this factor, and they may take this long in any case, before they are stopped."""
 
-_PASSED, _FAILED = 0, 1
-"""What pytest returns; greater numbers say that it could not run the tests."""
+_OUTCOMES = {0: "passed", 1: "failed", 5: "empty"}
+"""What pytest returns; other numbers say that it could not run the tests."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of a run of a room's tests: ``outcome`` (passed, failed, stopped or broken), and by which test."""
+    """What came of a run of tests: ``outcome`` (passed, failed, stopped, empty or broken), and by which test."""
 
     outcome: str
     told: str
@@ -49,37 +50,41 @@ class Bench:
 
     def unchanged(self, room: str) -> Trial:
         """Run the room's tests on the code as it is."""
-        return self._run(["-x", *self._tests_of(room)], None)
+        return self._run(["-x", *chain(*self._tests_of(room))], None)
 
     def changed(self, mutant: Mutant, usual_seconds: float) -> Trial:
-        """Run its room's tests on the code with one change; those of its module first, up to the first that fails."""
+        """Run its room's tests on the code with one change, up to the first that fails."""
         file = self._folder / mutant.file
         before = file.read_text()
         file.write_text(mutant.text)
+        limit = max(LEAST_SECONDS, FACTOR * usual_seconds)
+        started = time.monotonic()
         try:
-            trial = self._run(
-                ["-x", *self._tests_of(mutant.room, first=mutant.file)], max(LEAST_SECONDS, FACTOR * usual_seconds)
-            )
+            for tests in self._tests_of(mutant.room, mutant.file):
+                trial = self._run(["-x", *tests], limit)
+                if trial.outcome not in ("passed", "empty"):
+                    break
         finally:
             file.write_text(before)
-        if (
-            trial.outcome == "broken"
-            and self._run(["--collect-only", *self._tests_of(mutant.room)], None).outcome == "passed"
-        ):
+        seconds = time.monotonic() - started
+        if trial.outcome == "empty":
+            # The room's last run may be without a test: its examples alone.
+            trial = replace(trial, outcome="passed")
+        if trial.outcome == "broken" and self._run(["--collect-only", *tests], None).outcome == "passed":
             # Without the change they can be run: so it is the change that keeps them from it.
-            return Trial("failed", f"no test can be run: {trial.told}", trial.seconds)
-        return trial
+            return Trial("failed", f"no test can be run: {trial.told}", seconds)
+        return replace(trial, seconds=seconds)
 
-    def _tests_of(self, room: str, first: Path | None = None) -> list[str]:
-        """The files of a room's tests, those that name the module ``first`` before the others; then its examples."""
+    def _tests_of(self, room: str, module: Path | None = None) -> list[list[str]]:
+        """The room's tests as two runs: the files that name ``module``; the others, and the examples in the code."""
         files = sorted((self._folder / "tests" / room).glob("test_*.py"))
-        if first is not None:
-            name = first.stem if first.suffix == ".py" else first.name
-            files.sort(key=lambda file: name not in file.read_text())
-        return [*(str(file.relative_to(self._folder)) for file in files), str(PIPELINE / room)]
+        name = module and (module.stem if module.suffix == ".py" else module.name)
+        first = [file for file in files if name and name in file.read_text()]
+        runs = [first, [*(file for file in files if file not in first), self._folder / PIPELINE / room]]
+        return [[str(file.relative_to(self._folder)) for file in run] for run in runs if run]
 
-    def _run(self, arguments: list[str], limit: float | None) -> Trial:
-        """Run pytest in the copy; whatever it started ends with it, at the latest after ``limit`` seconds."""
+    def _run(self, arguments: list[str], limit: float | None, retry: bool = True) -> Trial:
+        """Run pytest in the copy, again if a signal ended it; what it started ends with it, or after ``limit`` s."""
         # Compiled modules are told apart by size and second: a change could go unnoticed.
         environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "not long", "--tb=line", *arguments]
@@ -100,8 +105,12 @@ class Bench:
             finally:
                 _end_group(running.pid)
         seconds = time.monotonic() - started
-        told = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))] or text.splitlines()[-1:]
-        outcome = {_PASSED: "passed", _FAILED: "failed"}.get(running.returncode, "broken")
+        if running.returncode < 0 and retry:
+            # A library crashed, which may be by chance.
+            return self._run(arguments, limit, retry=False)
+        told = [line for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        told = told or [f"status {running.returncode}: {' '.join(text.splitlines()[-1:])}"]
+        outcome = _OUTCOMES.get(running.returncode, "broken")
         return Trial(outcome, "" if outcome == "passed" else " ".join(told[:1]), seconds)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.places import TOP
 
-ROOMS = ["store", "readings", "detection", "verdicts", "alerts"]
+ROOMS = ["store", "readings", "detection", "health", "verdicts", "alerts"]
 """Rooms of the pipeline whose code is changed, from the lowest floor up."""
 
 PIPELINE = Path("aqi_dagster", "pipeline")

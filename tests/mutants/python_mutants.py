@@ -19,7 +19,7 @@ def draw_python_mutants(room: str, count: int, random: Random) -> list[Mutant]:
     Places are drawn first, and then one change for each: an operator can be replaced in a dozen ways, a number in two.
     """
     places = [(file, place) for file in files_of(room, ".py") for place in sorted(_places(file))]
-    mutants = []
+    mutants: list[Mutant] = []
     for file, place in random.sample(places, len(places)):
         if len(mutants) == count:
             break

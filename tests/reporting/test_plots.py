@@ -16,9 +16,11 @@ from aqi_dagster.pipeline.reporting.plots import (
     _COLOURS,
     MAX_BYTES,
     MAX_NAMED,
-    Series,
     plot_region,
     plot_scores,
+)
+from aqi_dagster.pipeline.reporting.series import (
+    Series,
     region_series,
     scored_series,
 )
@@ -64,6 +66,23 @@ def test_anomalous_sensors_have_a_colour_each_and_the_others_are_grey() -> None:
     assert found == [True, True, False, False, False, False]
     calm = pixels(plot_region(regional_window(["a", "b"]), shown[:2], LIMITS))
     assert count(picture, "#b0b0b0") > count(calm, "#b0b0b0") + 500
+
+
+def judged_by_health(level: float | None) -> RegionalWindow:
+    return replace(
+        regional_window([]), rules="network", level=level, healthy_sensors=["a", "b"], broken_sensors=["broken $x$"]
+    )
+
+
+def test_healthy_and_broken_sensors_and_the_level_are_told_apart() -> None:
+    shown = [series("a", 60), series("b", 80), series("broken $x$", 900, anomalies=3), series("new", 5)]
+    picture = pixels(plot_region(judged_by_health(70.0), shown, LIMITS))
+    healthy, broken, *rest = (count(picture, colour) > 200 for colour in _COLOURS)
+    assert (healthy, broken, any(rest)) == (True, True, False)
+    assert count(picture, "#b0b0b0") > 200
+    assert (
+        count(picture, "#222222") > count(pixels(plot_region(judged_by_health(None), shown, LIMITS)), "#222222") + 300
+    )
 
 
 def test_scores_show_only_sensors_with_anomalies() -> None:

@@ -8,7 +8,7 @@ from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.windows import WindowRange
 from tests.support.messages import RawMessage
-from tests.support.pipeline import Pipeline, known, one_pass, pipeline
+from tests.support.pipeline import Pipeline, one_pass, pipeline
 from tests.support.window_readings import STARTS, readings
 
 ALL = WindowRange(STARTS[0], STARTS[3])
@@ -19,7 +19,7 @@ def of(*starts: datetime) -> list[RawMessage]:
 
 
 def is_as_of_one_pass(ran: Pipeline, *starts: datetime) -> bool:
-    return known(ran) == one_pass(of(*starts), ran.choices, ALL.last)
+    return ran.tables() == one_pass(of(*starts), ran.choices, ALL.last)
 
 
 def test_a_window_that_was_run_before_it_held_any_reading_counts_as_never_scored() -> None:

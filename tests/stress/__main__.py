@@ -3,6 +3,7 @@
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from random import SystemRandom
 
@@ -12,8 +13,9 @@ from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
 from tests.stress.crashes import INSTALLATIONS, KILLS, compare, lived_through
-from tests.stress.doomed import PLACES
+from tests.stress.figures import fuzz_figures, happened_figures, kill_figures, life_figures, outcome_figures
 from tests.stress.fuzz import MESSAGES, fuzz
+from tests.stress.living import LIVES, live
 from tests.support.environment import forget_settings
 
 
@@ -37,41 +39,44 @@ class BrokerFaults:
 @click.command()
 @click.option("--installations", default=INSTALLATIONS, show_default=True, help="Each lives through 30 kills.")
 @click.option("--messages", default=MESSAGES, show_default=True, help="Spoilt messages to send.")
-@click.option("--seed", type=int, help="Of the messages and of the kills; chosen if not given.")
-def main(installations: int, messages: int, seed: int | None) -> None:
+@click.option("--lives", default=LIVES, show_default=True, help="Installations to which anything happens.")
+@click.option("--faults/--no-faults", default=True, show_default=True, help="Break Apache Kafka, too.")
+@click.option("--seed", type=int, help="Of messages, kills and lives; chosen if not given.")
+def main(installations: int, messages: int, lives: int, faults: bool, seed: int | None) -> None:
     """Kill the pipeline, send it spoilt messages, break its Kafka: an error if any promise does not hold."""
     seed = SystemRandom().randrange(2**32) if seed is None else seed
     click.echo(f"Seed {seed}.")
     forget_settings()
+    harmed = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedBroker() as broker:
-        fuzzed = fuzz(broker, Path(folder), messages, seed)
-        with lived_through(Path(folder), broker, installations, KILLS, seed) as (peaceful, others):
-            others[0].kill_at_each_step_of_publishing()
-            outcomes = [compare(peaceful, other) for other in others]
-        kills = [kill for other in others for kill in other.kills]
-    faults = BrokerFaults()
-    status = pytest.main(["tests/kafka", "-m", "fault", "-p", "no:cacheprovider"], plugins=[faults])
-    by_place = Counter((kill.place, kill.named) for kill in kills)
-    click.echo()
-    lines = [(place, by_place[place, False], by_place[place, True]) for place in PLACES]
-    total = ("all", sum(line[1] for line in lines), sum(line[2] for line in lines))
-    click.echo(tabulate([*lines, total], ["kills survived", "at a random moment", "at a named place"]))
-    click.echo()
-    figures = [
-        ("messages fuzzed", fuzzed.sent),
-        (f"- became readings; rejected for {fuzzed.reasons} reasons", f"{fuzzed.accepted}; {fuzzed.rejected}"),
-        ("faults of Apache Kafka", sum(faults.passed.values())),
-        *((f"- {kind}", number) for kind, number in sorted(faults.passed.items())),
-        ("messages lost", fuzzed.lost),
-        ("messages doubled", fuzzed.doubled),
-        ("rows that differ from an undisturbed run", sum(outcome.rows_that_differ for outcome in outcomes)),
-        ("alerts told", sum(len(other.slack.texts) for other in others)),
-        ("alerts lost", sum(outcome.alerts_lost for outcome in outcomes)),
-        ("alerts repeated, the kill between Slack's answer and its record", sum(o.alerts_repeated for o in outcomes)),
-        ("alerts repeated otherwise", sum(o.repeated_without_cause for o in outcomes)),
-    ]
-    click.echo(tabulate(figures, disable_numparse=True))
-    sys.exit(status or fuzzed.lost or fuzzed.doubled or not all(outcome.unharmed for outcome in outcomes))
+        place = Path(folder)
+        if messages:
+            fuzzed = fuzz(broker, place, messages, seed)
+            harmed.append(fuzzed.lost or fuzzed.doubled)
+            echo_table(fuzz_figures(fuzzed))
+        if lives:
+            lived = live(broker, place, range(seed, seed + lives))
+            harmed.append(not lived.unharmed)
+            echo_table(happened_figures(lived), ["what happened", "times"])
+            echo_table(life_figures(lived))
+            click.echo("\n\n".join(lived.wrong))
+        if installations:
+            with lived_through(place, broker, installations, KILLS, seed) as (peaceful, others):
+                others[0].kill_at_each_step_of_publishing()
+                outcomes = [compare(peaceful, other) for other in others]
+            harmed.append(not all(outcome.unharmed for outcome in outcomes))
+            echo_table(kill_figures(others), ["kills survived", "at a random moment", "at a named place"])
+            echo_table(outcome_figures(others, outcomes))
+    if faults:
+        broken = BrokerFaults()
+        harmed.append(pytest.main(["tests/kafka", "-m", "fault", "-p", "no:cacheprovider"], plugins=[broken]))
+        echo_table(sorted(broken.passed.items()), ["faults of Apache Kafka", "survived"])
+    sys.exit(any(harmed))
+
+
+def echo_table(lines: Sequence[Sequence[object]], headers: Sequence[str] = ()) -> None:
+    """Print a table, with an empty line after it."""
+    click.echo(tabulate(lines, headers, disable_numparse=True) + "\n")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ a whole sensor that was late, the newest windows, repetitions and messages that 
 materialized and told again. One installation is left in peace: it says what the tables and Slack must come to.
 """
 
-import multiprocessing
 import shutil
 import time
 from collections import Counter
@@ -14,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count, cycle
-from multiprocessing.sharedctypes import RawValue
 from pathlib import Path
 from random import Random
 from uuid import uuid4
@@ -25,7 +23,7 @@ import duckdb
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.pipeline.readings.accounting import unaccounted_messages
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
-from tests.stress import doomed
+from tests.stress.commands import run_command
 from tests.stress.doomed import ANSWERED, ASKING, COMMITTED, CONSUMING, PUBLISHING, TRANSACTION, Doom
 from tests.support.messages import FIRST_WINDOW, RawMessage, message
 from tests.support.places import TOP
@@ -33,7 +31,6 @@ from tests.support.slack_server import Slack, slack_server
 from tests.support.spoiled_messages import spoiled
 from tests.support.tables import rows
 from tests.support.topics import Topic
-from tests.support.waiting import LIMIT_SECONDS
 
 WALL_CLOCK = ["ingested_at", "updated_at", "noted_at", "slack_alerts.created_at", "sent_at", "attempts"]
 """Columns that say where our own clock stood, or how often Slack was asked: they differ from run to run."""
@@ -68,14 +65,13 @@ NAMED = {
 }
 """Where a command kills itself, in turn, and at which passing by at the latest."""
 
-PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload([doomed.__name__])
-
 ATTEMPTS_PER_KILL = 5
 
-INSTALLATIONS = 4
+INSTALLATIONS = 10
+"""Of `make stress`."""
+
 KILLS = {"materialize": 8, "alert": 7}
-"""Of `make stress` and `make test-long`: kills of each command, which every installation lives through twice."""
+"""Kills of each command, which every installation of `make stress` and `make test-long` lives through twice."""
 
 
 @dataclass(frozen=True)
@@ -123,22 +119,11 @@ class Installation:
 
     def run(self, arguments: Sequence[str], doom: Doom | None = None, killed_after: float | None = None) -> bool:
         """Run a command, which must succeed unless it is killed; True if it was."""
-        state = RawValue(doomed.State)
-        process = PROCESSES.Process(target=doomed.run, args=(arguments, self.folder, self.settings, doom, state))
-        process.start()
-        process.join(LIMIT_SECONDS if killed_after is None else killed_after)
-        timed_out = process.is_alive() and killed_after is None
-        process.kill()
-        process.join()
-        log = self.folder / "log"
-        told = log.read_text(errors="replace")[-5000:] if log.exists() else ""
-        assert not timed_out, f"{arguments} did not end in {LIMIT_SECONDS} s: {told}"
-        if process.exitcode == 0:
+        ended = run_command(arguments, self.folder, self.settings, doom, killed_after)
+        if ended.status == 0:
             return False
-        assert process.exitcode == -9, f"{arguments} ended with {process.exitcode}: {told}"
-        # Of the places where a kill may repeat a message, the process itself knows best.
-        place = doom.place if doom and not state.telling else state.place
-        self.kills.append(Kill(arguments[0], place, doom is not None, state.telling.decode()))
+        assert ended.was_killed, f"{arguments} ended with {ended.status}: {ended.told}"
+        self.kills.append(Kill(arguments[0], ended.place, doom is not None, ended.telling))
         return True
 
     def run_and_kill(self, arguments: Sequence[str], kills: int, seconds: float, random: Random) -> None:

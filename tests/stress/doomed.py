@@ -1,7 +1,7 @@
 """The command line in a process that is to be killed: it knows where it is, and may kill itself at a named place.
 
-Nothing of the pipeline is changed for it: watched are its calls to DuckDB, to Kafka's client, to the webhook and, while
-it publishes, to the file system.
+Nothing of the pipeline is changed for it but its clock, where that is to be wrong: watched are its calls to DuckDB, to
+Kafka's client, to the webhook and, while it publishes, to the file system.
 """
 
 import ctypes
@@ -10,8 +10,10 @@ import functools
 import io
 import os
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -21,10 +23,14 @@ from aqi_dagster.cli import main
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic import reader as consuming
+from tests.support.clocks import set_clock_off
 from tests.support.waiting import LIMIT_SECONDS
 
 with warnings.catch_warnings(action="ignore"):
     # What the commands import when they are called; here before the fork, so that a process is there at once.
+    import matplotlib.backends.backend_agg
+    import matplotlib.figure  # noqa: F401
+
     import aqi_dagster.runs  # noqa: F401
 
 BEFORE = "before the first commit"
@@ -36,8 +42,15 @@ ASKING = "while Slack is asked"
 ANSWERED = "between Slack's answer and its record"
 PUBLISHED = "after publishing"
 
+DAGSTER_ASSET = ("dagster", "asset")
+
 HANGS_AFTER_SECONDS = LIMIT_SECONDS - 10
 """When a command that does not end says where it hangs."""
+
+WITH_THE_FIRST_WINDOW = tuple(
+    f"aqi_dagster.{name}" for name in ("partitions", "assets", "automation", "definitions", "runs")
+)
+"""Modules that know the first window from when they were imported."""
 
 PLACES = [BEFORE, CONSUMING, TRANSACTION, COMMITTED, PUBLISHING, ASKING, ANSWERED, PUBLISHED]
 
@@ -93,21 +106,39 @@ class _Reaper:
 
 
 def run(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], doom: Doom | None, state: State
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    doom: Doom | None,
+    clock_off: timedelta | None,
+    state: State,
 ) -> None:
-    """Be ``aqi-dagster`` with ``arguments`` in ``folder``; what it prints goes to the file ``log`` there."""
+    """Be the command ``arguments`` in ``folder``; what it prints goes to the file ``log`` there.
+
+    It is ``aqi-dagster``, or ``dagster asset`` if ``arguments`` begin so. ``clock_off``: how far its clock is ahead.
+    """
     os.chdir(folder)
     os.environ.update(environment)
     log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     faulthandler.dump_traceback_later(HANGS_AFTER_SECONDS)
+    if "AQI_FIRST_WINDOW" in environment:
+        for name in [name for name in sys.modules if name.startswith(WITH_THE_FIRST_WINDOW)]:
+            del sys.modules[name]
+    if clock_off is not None:
+        set_clock_off(clock_off)
     reaper = _Reaper(doom)
     _watch_kafka(reaper, state)
     _watch_duckdb(reaper, state)
     _watch_publishing(reaper, state)
     _watch_slack(reaper, state)
-    main(list(arguments), prog_name="aqi-dagster")
+    if tuple(arguments[:2]) == DAGSTER_ASSET:
+        from dagster._cli.asset import asset_cli
+
+        asset_cli(list(arguments[2:]), prog_name="dagster asset")
+    else:
+        main(list(arguments), prog_name="aqi-dagster")
 
 
 def _watch_kafka(reaper: _Reaper, state: State) -> None:

@@ -7,6 +7,7 @@ from random import Random
 from uuid import uuid4
 
 from aqi_dagster.demo.broker import EmbeddedBroker
+from aqi_dagster.message_fields import OPTIONAL_NUMBERS
 from aqi_dagster.pipeline.readings.accounting import unaccounted_messages
 from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
 from aqi_dagster.pipeline.store.connections import Store
@@ -15,8 +16,8 @@ from tests.support.spoiled_messages import by_definition, spoiled
 from tests.support.tables import rows
 from tests.support.topics import Topic
 
-MESSAGES = 100_000
-"""Of `make stress` and `make test-long`."""
+MESSAGES = 250_000
+"""Of `make stress`."""
 
 AT_ONCE = 20_000
 """Messages that are handed to the producer's queue at a time."""
@@ -50,8 +51,8 @@ def fuzz(broker: EmbeddedBroker, folder: Path, count: int, seed: int) -> Fuzzed:
         assert unaccounted_messages(connection) == []
         readings = rows(
             connection,
-            "SELECT kafka_partition, kafka_offset, sensor, created_at, window_start, pm25_cf1, entry_id, pm1_cf1, "
-            "pm10_cf1, pm25_atm, temperature, humidity, rssi, uptime FROM readings ORDER BY 1, 2",
+            "SELECT kafka_partition, kafka_offset, sensor, created_at, window_start, pm25_cf1, entry_id, "
+            f"{', '.join(OPTIONAL_NUMBERS)} FROM readings ORDER BY 1, 2",
         )
         others = rows(
             connection, "SELECT kafka_partition, kafka_offset, reason, key, value FROM rejected_messages ORDER BY 1, 2"

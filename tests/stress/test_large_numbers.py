@@ -1,4 +1,4 @@
-"""The kills and spoilt messages of `make stress` as tests, without its figures."""
+"""Kills, spoilt messages and lives as tests, in smaller numbers than those of `make stress`."""
 
 from pathlib import Path
 from random import SystemRandom
@@ -6,8 +6,13 @@ from random import SystemRandom
 import pytest
 
 from aqi_dagster.demo.broker import EmbeddedBroker
-from tests.stress.crashes import INSTALLATIONS, KILLS, compare, lived_through
-from tests.stress.fuzz import MESSAGES, fuzz
+from tests.stress.crashes import KILLS, compare, lived_through
+from tests.stress.fuzz import fuzz
+from tests.stress.living import live
+
+MESSAGES = 100_000
+INSTALLATIONS = 4
+LIVES = 4
 
 
 @pytest.fixture
@@ -38,3 +43,13 @@ def test_an_installation_that_is_killed_thirty_times_comes_to_what_an_undisturbe
         outcome = compare(peaceful, other)
     assert outcome.unharmed, outcome
     assert len(other.kills) >= 2 * sum(KILLS.values())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("number", range(LIVES))
+def test_whatever_happens_to_an_installation_it_is_never_wrong_without_a_word(
+    broker: EmbeddedBroker, tmp_path: Path, seed: int, number: int
+) -> None:
+    lived = live(broker, tmp_path, [seed + number])
+    assert lived.unharmed, "\n\n".join(lived.wrong)

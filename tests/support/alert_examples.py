@@ -6,7 +6,8 @@ import json
 import re
 from dataclasses import replace
 
-from aqi_dagster.pipeline.alerts.slack_blocks import Block, digest_message, message
+from aqi_dagster.pipeline.alerts.markup import Block
+from aqi_dagster.pipeline.alerts.slack_blocks import digest_message, message
 from aqi_dagster.pipeline.alerts.wording import reason
 from aqi_dagster.pipeline.verdicts.outbox import Alert
 from aqi_dagster.windows import WINDOW_LENGTH
@@ -71,6 +72,39 @@ WITHDRAWN = replace(
     implausible=None,
 )
 
+EARLY = replace(
+    WITHDRAWN,
+    verdict="smoke",
+    kind="early",
+    previous_verdict=None,
+    told_at=None,
+    told_before=None,
+    as_of=at("2026-11-22 07:45"),
+    level=79.4,
+    trend=70.2,
+    since=at("2026-11-22 04:45"),
+    aqi_of_nowcast=158,
+    healthy_sensors=["38.939, -119.977", "38.957, -120.109", "39.096, -120.032"],
+    broken_sensors=["39.168, -120.224"],
+    names={"38.939, -119.977": "Edgewood", "39.168, -120.224": "Boathouse"},
+    broken_since={"39.168, -120.224": at("2026-11-19 12:00")},
+    rules=None,
+    reason="The middle of 3 healthy sensors read 79 ug/m3 (corrected) over the last three hours, 35.5 or more.",
+)
+
+ALL_CLEAR = replace(
+    EARLY,
+    kind="all_clear",
+    verdict="clear",
+    window_start=at("2026-11-23 00:00"),
+    as_of=at("2026-11-23 03:15"),
+    level=4.2,
+    trend=-0.8,
+    since=at("2026-11-22 21:15"),
+    aqi_of_nowcast=23,
+    reason="The middle of 3 healthy sensors read 4 ug/m3 (corrected) over the last three hours, below 35.5.",
+)
+
 _EVERYWHERE = replace(
     SMOKE,
     sensors=[
@@ -97,6 +131,32 @@ _LONE = replace(
 )
 
 EXAMPLES = {
+    "Smoke now: an early warning": message(EARLY, DAGSTER_URL),
+    "Smoke goes on": message(
+        replace(
+            EARLY,
+            kind="ongoing",
+            window_start=at("2026-11-22 12:00"),
+            as_of=at("2026-11-22 18:00"),
+            level=141.3,
+            trend=2.1,
+            aqi_of_nowcast=214,
+            reason="The middle of 3 healthy sensors read 141 ug/m3 over the last three hours, 35.5 or more.",
+        ),
+        DAGSTER_URL,
+    ),
+    "All clear": message(ALL_CLEAR, DAGSTER_URL),
+    "An early warning that its window does not confirm": message(
+        replace(
+            ALL_CLEAR,
+            verdict="withdrawn",
+            as_of=at("2026-11-23 00:10"),
+            since=at("2026-11-22 23:15"),
+            reason="Its window has ended without a verdict of smoke.",
+        ),
+        DAGSTER_URL,
+    ),
+    "Smoke that was warned of": message(replace(SMOKE, warned_at=at("2026-11-22 07:45")), DAGSTER_URL),
     "Smoke": message(SMOKE, DAGSTER_URL),
     "Smoke seen by many sensors": message(_EVERYWHERE, DAGSTER_URL),
     "Smoke seen by one sensor": message(_LONE, DAGSTER_URL),
@@ -122,6 +182,7 @@ _EMOJI = {
     ":fire:": "🔥",
     ":wrench:": "🔧",
     ":white_circle:": "⚪",
+    ":white_check_mark:": "✅",
     ":large_purple_circle:": "🟣",
     ":large_brown_circle:": "🟤",
 }

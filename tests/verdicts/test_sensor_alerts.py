@@ -18,6 +18,7 @@ from aqi_dagster.pipeline.verdicts.outbox import due_alerts, queue_sensor_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
+from tests.support.clocks import clock_at
 from tests.support.health import REGION_NAME, everywhere, report, window_at
 from tests.support.messages import FIRST_WINDOW, NOW
 from tests.support.slack_server import Slack
@@ -221,6 +222,17 @@ def test_new_rules_tell_of_the_newest_window_unless_the_others_judged_it(
     classify_newest(connection, NETWORK)
     told = rows(connection, "SELECT subject, verdict FROM slack_alerts WHERE kind = 'sensor'")
     assert told == ([] if judged_before else [(BROKEN, "broken")])
+
+
+def test_new_rules_by_a_clock_that_is_ahead_tell_of_the_windows_to_come(connection: Writer) -> None:
+    take_in_windows(connection, ".")
+    run(connection, 0, 0, NOTEBOOK)
+    with clock_at(NOW + timedelta(days=400)):
+        run(connection, 0, 0)
+    report(connection, 1, {BROKEN: 900}, **FLAT)
+    connection.execute("UPDATE windows SET scored = readings, revision = 1, selected = 1")
+    run(connection, 1, 1)
+    assert rows(connection, EVENTS) == [(BROKEN, window_at(1), "broken")]
 
 
 def test_a_broken_sensor_and_the_list_of_a_monday_are_told_once(store: Store, slack: Slack) -> None:

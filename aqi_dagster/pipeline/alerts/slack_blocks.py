@@ -5,18 +5,29 @@ grow is therefore cut here, and the message says how much was left out.
 """
 
 import html
-import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import accumulate
-from typing import Any
 from urllib.parse import quote
 
+from aqi_dagster.pipeline.alerts.local_time import LocalTime
+from aqi_dagster.pipeline.alerts.markup import (
+    Block,
+    context,
+    listed,
+    map_link,
+    name,
+    pages,
+    payload,
+    plain,
+    section,
+    sensor_lines,
+    sentence,
+)
+from aqi_dagster.pipeline.alerts.moment_blocks import moment_headline, moment_message
 from aqi_dagster.pipeline.alerts.wording import (
     GREY,
     HEADINGS,
     counted,
-    in_one_line,
     reason,
     smoke_aqi,
     smoke_category,
@@ -26,11 +37,7 @@ from aqi_dagster.pipeline.alerts.wording import (
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.outbox import Alert
-from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import window_key
-
-MAX_TEXT = 3_000
-"""Characters that Slack takes in one text of a block."""
 
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""
@@ -50,58 +57,57 @@ _CIRCLES = {
     "Hazardous": ":large_brown_circle:",
 }
 
-_LOOK_ALIKES = str.maketrans(
-    {
-        "*": "\N{ASTERISK OPERATOR}",
-        "_": "\N{MODIFIER LETTER LOW MACRON}",
-        "~": "\N{TILDE OPERATOR}",
-        "`": "\N{MODIFIER LETTER GRAVE ACCENT}",
-    }
-)
 
-_EMOJI = re.compile(r":(?!\d\d:)([\w+'-]+):")
-"""What Slack may take for one; two digits are those of a time."""
-
-_COLON = "\N{MODIFIER LETTER COLON}"
-
-Block = dict[str, Any]
-
-
-def headline(alert: Alert) -> str:
+def headline(alert: Alert, zone: str | None = None) -> str:
     """The alert in one line: what notifications and logs show."""
+    if alert.as_of is not None:
+        return moment_headline(alert, zone)
     return _headline(alert, _window(alert))
 
 
 def _headline(alert: Alert, window: str) -> str:
     before = "" if alert.previous_verdict is None else f' (told before as "{HEADINGS[alert.previous_verdict].title}")'
-    where = f"{_name(alert.subject)}, {_name(alert.region)}" if alert.subject else _name(alert.region)
-    return f"{title(alert)} in {where}, {window}: {_plain(reason(alert))}{before}"
+    where = f"{name(alert.subject)}, {name(alert.region)}" if alert.subject else name(alert.region)
+    return f"{title(alert)} in {where}, {window}: {plain(reason(alert))}{before}"
 
 
-def message(alert: Alert, dagster_url: str | None = None) -> Block:
-    """The Slack payload that tells one alert; with ``dagster_url`` it links the window's page in the Dagster UI."""
-    details = [_section(f"*{_name(alert.region)}*, {_window(alert)}\n{_plain(_sentence(reason(alert)))}")]
-    if alert.previous_verdict is not None:
-        details.append(_section(_correction(alert)))
+def message(alert: Alert, dagster_url: str | None = None, zone: str | None = None) -> Block:
+    """The Slack payload that tells one alert; with ``dagster_url`` it links the window's page in the Dagster UI.
+
+    Beside UTC it has the time in ``zone``; without one, where the sensors are.
+    """
+    if alert.as_of is not None:
+        links = [] if dagster_url is None else [_conditions_link(dagster_url)]
+        return moment_message(alert, links, zone)
     named = [alert.subject] if alert.subject else alert.sensors or alert.healthy_sensors or []
+    time = LocalTime.of([*named, *(alert.broken_sensors or [])], zone)
+    window = time.span(alert.window_start, alert.window_end)
+    details = [section(f"*{name(alert.region)}*, {window}\n{plain(sentence(reason(alert)))}")]
+    if alert.warned_at is not None:
+        details.append(section(_warned(alert, time)))
+    if alert.kind == "sensor" and alert.verdict == "broken":
+        details.append(section(_history(alert, time)))
+    if alert.previous_verdict is not None:
+        details.append(section(_correction(alert)))
     if named:
-        lines = [f"• {_map_link(sensor)}" for sensor in named]
-        details.append(_section(_listed("*Sensors*", lines, SENSORS_NAMED)))
+        details.append(section(listed("*Sensors*", sensor_lines(named, alert.names), SENSORS_NAMED)))
     if surroundings(alert):
-        details.append(_section(_plain(surroundings(alert))))
+        details.append(section(plain(surroundings(alert))))
     if smoke_aqi(alert) is not None and alert.rules == "network":
-        details.append(_context(f"AQI: what a whole day of {rounded(alert.level or 0)} ug/m3 would have."))
+        details.append(context(f"AQI: what a whole day of {rounded(alert.level or 0)} ug/m3 would have."))
     elif smoke_aqi(alert) is not None:
         details.append(
-            _context(
+            context(
                 f"AQI: what a whole day of {rounded(alert.max_pm25_corrected or 0)} ug/m3 would have, the greatest "
                 "reading that EPA's correction covers."
             )
         )
+    if (shown := map_link(named)) is not None:
+        details.append(context(shown))
     if dagster_url is not None:
-        details.append(_context(_window_link(alert, dagster_url, "This window in Dagster")))
+        details.append(context(_window_link(alert, dagster_url, "This window in Dagster")))
     colour = _CATEGORY_COLOURS.get(smoke_category(alert), HEADINGS[alert.verdict].hex_colour)
-    return _payload(headline(alert), f"{_symbol(alert)} {title(alert)}", colour, details)
+    return payload(headline(alert), f"{_symbol(alert)} {title(alert)}", colour, details)
 
 
 def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> Block:
@@ -113,45 +119,26 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     summary = ", ".join(
         counted(number, HEADINGS[verdict].title, HEADINGS[verdict].plural) for verdict, number in verdicts.most_common()
     )
-    details = [_section(f"{span}: {summary}.")]
+    details = [section(f"{span}: {summary}.")]
     named = alerts[-DIGEST_LINES:]
     if len(named) < len(alerts):
-        details.append(_context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
-    details += [_section(text) for text in _pages([_digest_line(alert, dagster_url) for alert in named])]
+        details.append(context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
+    details += [section(text) for text in pages([_digest_line(alert, dagster_url) for alert in named])]
     if dagster_url is not None:
-        details.append(_context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
-    return _payload(f"{heading}, {span}: {summary}", heading, GREY, details)
+        details.append(context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
+    return payload(f"{heading}, {span}: {summary}", heading, GREY, details)
 
 
-def credited(payload: Block, source: str, address: str) -> Block:
-    """``payload`` with a last line that says where the readings are from."""
-    shown, *others = payload["attachments"]
-    line = _context(f"Data from <{html.escape(address)}|{_name(source)}>")
-    return {**payload, "attachments": [{**shown, "blocks": [*shown["blocks"], line]}, *others]}
-
-
-def _payload(text: str, title: str, colour: str, details: list[Block]) -> Block:
-    """``text`` is what shows where blocks do not: in notifications, and to screen readers."""
-    header = {"type": "header", "text": {"type": "plain_text", "text": title, "emoji": True}}
-    return {"text": text, "blocks": [header], "attachments": [{"color": colour, "blocks": details}]}
-
-
-def _section(text: str) -> Block:
-    return {"type": "section", "text": _markup(text)}
-
-
-def _context(text: str) -> Block:
-    return {"type": "context", "elements": [_markup(text)]}
-
-
-def _markup(text: str) -> dict[str, Any]:
-    """``text`` with our own markup: ``verbatim`` keeps Slack from making links of addresses and channels in names."""
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
+def credited(message: Block, source: str, address: str) -> Block:
+    """``message`` with a last line that says where the readings are from."""
+    shown, *others = message["attachments"]
+    line = context(f"Data from <{html.escape(address)}|{name(source)}>")
+    return {**message, "attachments": [{**shown, "blocks": [*shown["blocks"], line]}, *others]}
 
 
 def _correction(alert: Alert) -> str:
     told_at = "" if alert.told_at is None else f" at {alert.told_at:%Y-%m-%d %H:%M} UTC"
-    why = "" if alert.told_before is None else f": {_plain(alert.told_before)}"
+    why = "" if alert.told_before is None else f": {plain(alert.told_before)}"
     now = (
         "That no longer holds"
         if alert.verdict == "withdrawn"
@@ -177,57 +164,27 @@ def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
     return f"<{html.escape(address)}|{text}>"
 
 
+def _history(alert: Alert, time: LocalTime) -> str:
+    """Whether a sensor that broke was told to be broken before."""
+    if alert.broke_before is None:
+        return "It was not told to be broken before."
+    return f"It broke before: in the window from {time.moment(alert.broke_before)}."
+
+
+def _warned(alert: Alert, time: LocalTime) -> str:
+    """What the verdict makes of the early warning of its window."""
+    warning = f"the early warning of {time.short(alert.warned_at or alert.window_start)}"
+    return f"This confirms {warning}." if alert.verdict == "smoke" else f"This does not confirm {warning}."
+
+
+def _conditions_link(dagster_url: str) -> str:
+    address = f"{dagster_url.rstrip('/')}/assets/conditions"
+    return f"<{html.escape(address)}|The air now, in Dagster>"
+
+
 def _windows_page(dagster_url: str) -> str:
     return f"{dagster_url.rstrip('/')}/assets/regional_windows?view=partitions"
 
 
 def _window(alert: Alert) -> str:
     return f"{alert.window_start:%Y-%m-%d %H:%M} to {alert.window_end:%H:%M} UTC"
-
-
-def _name(text: str) -> str:
-    """A name in one line, cut if it is long, and no markup."""
-    return _plain(in_one_line(text))
-
-
-def _plain(text: str) -> str:
-    """``text`` as Slack shows it, without being markup.
-
-    Slack knows an escape for three characters alone; those that make text bold, italic, struck out, code or an emoji
-    become others that look like them.
-    """
-    return _EMOJI.sub(rf"{_COLON}\1{_COLON}", html.escape(text, quote=False).translate(_LOOK_ALIKES))
-
-
-def _map_link(sensor: str) -> str:
-    """The sensor as a link to its place on the map, if its text is one."""
-    place = coordinates(sensor)
-    if place is None:
-        return _name(sensor)
-    latitude, longitude = place
-    address = f"https://www.openstreetmap.org/?mlat={latitude}&mlon={longitude}"
-    return f"<{html.escape(address)}|{_name(sensor)}>"
-
-
-def _listed(title: str, lines: list[str], most: int) -> str:
-    """``title`` and the first of ``lines``: at most ``most``, and as many as one text holds."""
-    room = MAX_TEXT - len(f"{title}\nand {len(lines)} more")
-    fitting = sum(length <= room for length in accumulate(len(line) + 1 for line in lines))
-    shown = lines[: min(most, fitting)]
-    more = [f"and {len(lines) - len(shown)} more"] if len(shown) < len(lines) else []
-    return "\n".join([title, *shown, *more])
-
-
-def _pages(lines: list[str]) -> list[str]:
-    """``lines``, none longer than one text may be, joined to as few texts as hold them."""
-    pages = [lines[0]]
-    for line in lines[1:]:
-        if len(pages[-1]) + 1 + len(line) <= MAX_TEXT:
-            pages[-1] += f"\n{line}"
-        else:
-            pages.append(line)
-    return pages
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."

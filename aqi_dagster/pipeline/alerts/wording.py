@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isnan
 from statistics import median
 
+from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
 from aqi_dagster.pipeline.verdicts.outbox import Alert
@@ -16,6 +17,9 @@ MAX_NAME = 100
 
 NAMED_IN_SENTENCE = 3
 """Sensors that a sentence names one by one."""
+
+STEADY = 5.0
+"""Change of a level within three hours, in ug/m3, that is none worth telling."""
 
 WEEKLY_NAMED = 20
 """Broken sensors that the weekly list names one by one."""
@@ -41,9 +45,16 @@ HEADINGS = {
     "undecided": Heading("Perhaps Smoke, Undecided", "Undecided Windows", GREY, ":grey_question:"),
     "withdrawn": Heading("Alert Withdrawn", "Alerts Withdrawn", GREY, ":white_circle:"),
     "broken": Heading("Broken Sensor", "Broken Sensors", _BROWN, ":wrench:"),
+    "early": Heading("Smoke Now", "Early Warnings", "#b3261e", ":fire:"),
+    "ongoing": Heading("Smoke Goes On", "Reports of Smoke that Goes On", "#b3261e", ":fire:"),
+    "clear": Heading("All Clear", "All Clears", "#1e7d32", ":white_check_mark:"),
+    "unconfirmed": Heading("Early Warning Withdrawn", "Early Warnings Withdrawn", GREY, ":white_circle:"),
     "well": Heading("Sensor Well Again", "Sensors Well Again", "#1e7d32", ":white_check_mark:"),
 }
 """The heading of each verdict of an alert."""
+
+_OF_KINDS = {"early": "early", "ongoing": "ongoing", "all_clear": "clear"}
+"""The heading of each kind of alert that tells of now."""
 
 DOUBTFUL = "Suspected Smoke, Doubtful"
 
@@ -55,9 +66,16 @@ def story(window: RegionalWindow) -> str:
     return f"{verdict} {surroundings(window)}".rstrip()
 
 
+def heading(alert: Alert | RegionalWindow) -> Heading:
+    """How the alert is shown: by its verdict, or by its kind where it tells of now."""
+    if isinstance(alert, Alert) and alert.as_of is not None:
+        return HEADINGS["unconfirmed" if alert.verdict == "withdrawn" else _OF_KINDS[alert.kind]]
+    return HEADINGS[alert.verdict]
+
+
 def title(alert: Alert | RegionalWindow) -> str:
     """What the verdict is called; smoke that only failed sensors saw is doubtful."""
-    return DOUBTFUL if is_doubtful(alert) else HEADINGS[alert.verdict].title
+    return DOUBTFUL if is_doubtful(alert) else heading(alert).title
 
 
 def is_doubtful(alert: Alert | RegionalWindow) -> bool:
@@ -96,6 +114,21 @@ def reason(alert: Alert | RegionalWindow) -> str:
     if isnan(alert.variation):
         return f"{facts}: its readings are too large to be compared"
     return f"{facts}: its readings scatter (variation {_above(alert.variation, MAX_VARIATION)} > {MAX_VARIATION})"
+
+
+def present_air(alert: Alert) -> str:
+    """The air at the moment that an alert tells of: level, trend, index, and since when."""
+    if alert.level is None:
+        return "The level is not known now."
+    level = f"{rounded(alert.level)} ug/m3 (EPA-corrected) over the last three hours"
+    if alert.trend is not None:
+        change = "hardly changed" if abs(alert.trend) < STEADY else "rising" if alert.trend > 0 else "falling"
+        by = "" if change == "hardly changed" else f" by {rounded(abs(alert.trend))}"
+        level = f"{level}, {change}{by} since three hours before"
+    if alert.aqi_of_nowcast is not None:
+        index = alert.aqi_of_nowcast
+        level = f"{level}; AQI by NowCast {_index(index)} '{category(index).name}'"
+    return f"{level}."
 
 
 def _failed(alert: Alert | RegionalWindow) -> str:
@@ -168,4 +201,5 @@ def _above(value: float, limit: float) -> str:
 def _some(title: str, things: Sequence[str], most: int = NAMED_IN_SENTENCE) -> str:
     """The first ``most`` of ``things`` in a line, which hold commas themselves."""
     more = [f"and {len(things) - most} more"] if len(things) > most else []
-    return f"{title}: {'; '.join([*map(in_one_line, things[:most]), *more])}"
+    named = [in_one_line(thing).rstrip(".") for thing in things[:most]]
+    return f"{title}: {'; '.join([*named, *more])}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from aqi_dagster import defaults
-from aqi_dagster.pipeline.store.outdated import require_scored
+from aqi_dagster.pipeline.store.requirements import require_scored
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_selection, settings_hash
 from aqi_dagster.windows import WindowRange

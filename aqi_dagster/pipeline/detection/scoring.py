@@ -27,12 +27,15 @@ from aqi_dagster.pipeline.detection.detector_states import (
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.progress import ScoredWindow, ScoringProgress
 from aqi_dagster.pipeline.detection.retention import require_states
+from aqi_dagster.pipeline.detection.score_tables import Floats
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import Writer, registered, transaction
 from aqi_dagster.pipeline.store.window_ledger import forget_scores_before, record_scores
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
+
+_Series = dict[str, np.ndarray[Any, Any]]
 
 _STATES = pa.schema([("sensor", pa.string()), ("window_start", pa.timestamp("us")), ("state", pa.binary())])
 
@@ -75,6 +78,23 @@ def score_windows(
             with transaction(writer):
                 _write(writer, group, parameters)
             yield from group.windows
+
+
+def score_in_memory(
+    connection: DuckDBPyConnection, windows: WindowRange, first_window: datetime, parameters: DetectorParameters
+) -> pa.Table:
+    """The scores that the readings of ``windows`` would get now, with nothing written.
+
+    Columns ``sensor``, ``created_at``, ``pm25_cf1`` and ``score``. The detectors go on from their newest stored states.
+    """
+    detectors = _Detectors(connection, windows.first, first_window, parameters)
+    names, series = _readings(connection, windows)
+    scores = [
+        _score_window(detectors, names, series, begin, end)[2] for begin, end in pairwise(_bounds(windows, series))
+    ]
+    columns = {name: series[name] for name in ("created_at", "pm25_cf1")}
+    sensors = pa.DictionaryArray.from_arrays(series["number"], names)
+    return pa.table({"sensor": sensors, **columns, "score": np.concatenate(scores)})
 
 
 class _Detectors:
@@ -120,14 +140,10 @@ def _score_group(
     connection: DuckDBPyConnection, group: WindowRange, detectors: _Detectors, progress: ScoringProgress
 ) -> _ScoredGroup:
     names, series = _readings(connection, group)
-    starts = series["window_start"]
-    bounds = np.searchsorted(starts, np.array([*group, group.end], starts.dtype)).tolist()
     scores, states, windows = [], [], []
-    for start, (begin, end) in zip(group, pairwise(bounds), strict=True):
-        present, lengths = _runs(series["number"][begin:end])
-        sensors = names.take(pa.array(present, pa.int32()))
-        numbers = detectors.of(sensors.to_pylist())
-        scores.append(detectors.bank.score_and_learn(numbers, lengths, series["pm25_cf1"][begin:end]))
+    for start, (begin, end) in zip(group, pairwise(_bounds(group, series)), strict=True):
+        sensors, numbers, scores_of_window = _score_window(detectors, names, series, begin, end)
+        scores.append(scores_of_window)
         starts_of_states = pa.repeat(pa.scalar(start, pa.timestamp("us")), len(sensors))
         states.append(pa.table([sensors, starts_of_states, detectors.bank.states(numbers)], _STATES))
         windows.append(progress.add(start, end - begin, len(sensors)))
@@ -135,6 +151,23 @@ def _score_group(
     sensors_of_readings = pa.DictionaryArray.from_arrays(series["number"], names)
     readings = pa.table({"sensor": sensors_of_readings, **columns, "score": np.concatenate(scores)})
     return _ScoredGroup(group, windows, readings, pa.concat_tables(states), progress.take_additions())
+
+
+def _bounds(windows: WindowRange, series: _Series) -> list[int]:
+    """Where in ``series`` each window begins, and the last one ends."""
+    starts = series["window_start"]
+    bounds: list[int] = np.searchsorted(starts, np.array([*windows, windows.end], starts.dtype)).tolist()
+    return bounds
+
+
+def _score_window(
+    detectors: _Detectors, names: pa.StringArray, series: _Series, begin: int, end: int
+) -> tuple[pa.StringArray, list[int], Floats]:
+    """Score a window's readings from ``begin`` to ``end``; returns its sensors, their numbers and the scores."""
+    present, lengths = _runs(series["number"][begin:end])
+    sensors = names.take(pa.array(present, pa.int32()))
+    numbers = detectors.of(sensors.to_pylist())
+    return sensors, numbers, detectors.bank.score_and_learn(numbers, lengths, series["pm25_cf1"][begin:end])
 
 
 def _write(writer: Writer, group: _ScoredGroup, parameters: DetectorParameters) -> None:
@@ -146,9 +179,7 @@ def _write(writer: Writer, group: _ScoredGroup, parameters: DetectorParameters) 
     record_scores(writer, group.ledger, parameters.hash())
 
 
-def _readings(
-    connection: DuckDBPyConnection, windows: WindowRange
-) -> tuple[pa.StringArray, dict[str, np.ndarray[Any, Any]]]:
+def _readings(connection: DuckDBPyConnection, windows: WindowRange) -> tuple[pa.StringArray, _Series]:
     """The sensors in ``windows``, in order, and their readings by window, sensor and time.
 
     A reading has the ``number`` of its sensor. NumPy sorts them, because DuckDB takes ten times as long.

@@ -1,13 +1,13 @@
 """EPA's correction of many hour means at once, as the network rules apply it.
 
-The equations are those of :func:`aqi.corrected_pm25`, and equal to it bit for bit wherever that has a value; a rule
-that judges whole regions needs a value everywhere.
+The equations are those of :func:`aqi.corrected_pm25`, and what comes out is equal bit for bit wherever
+that has a value; a rule that judges whole regions needs a value everywhere.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aqi_dagster.pipeline.aqi import CATEGORIES
+from aqi_dagster.pipeline.aqi import CATEGORIES, of_dense_smoke, of_usual_air, share_of_dense
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,6 @@ def correct_hours(pm25_cf1: Floats, humidity: Floats) -> Floats:
     """
     pm25 = np.maximum(pm25_cf1, 0.0)
     usable = np.where((humidity >= 0) & (humidity <= 100), humidity, USUAL_HUMIDITY)
-    dense = 0.000421 * pm25 * pm25 + 0.392 * pm25 + 3.44
-    usual = np.maximum(0.524 * pm25 - 0.0862 * usable + 5.75, 0.0)
-    weight = np.clip((pm25 - 570) / 41, 0.0, 1.0)
-    return np.asarray(weight * dense + (1 - weight) * usual)
+    usual = np.maximum(of_usual_air(pm25, usable), 0.0)
+    weight = np.clip(share_of_dense(pm25), 0.0, 1.0)
+    return np.asarray(weight * of_dense_smoke(pm25) + (1 - weight) * usual)

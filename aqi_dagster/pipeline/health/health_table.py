@@ -12,7 +12,7 @@ from aqi_dagster.pipeline.health.hours import MIN_HOURS
 from aqi_dagster.pipeline.store.sql import Writer, registered
 from aqi_dagster.windows import WindowRange
 
-Fault = Literal["disagree", "impossible", "flat", "stuck", "dead", "low", "high"]
+Fault = Literal["disagree", "impossible", "flat", "stuck", "dead", "low", "high", "known"]
 
 HEALTH_SCHEMA = pa.schema(
     [
@@ -34,14 +34,18 @@ HEALTH_SCHEMA = pa.schema(
         ("in_dispute", pa.bool_()),
         ("is_local", pa.bool_()),
         ("reason", pa.string()),
+        ("known_trouble", pa.string()),
+        ("repaired_at", pa.timestamp("us")),
     ]
 )
 """The columns of the table, in order."""
 
-_PROVENANCE = pa.schema([HEALTH_SCHEMA.field(name) for name in ("sensor", "window_start", "region")])
+_PROVENANCE = pa.schema(
+    [HEALTH_SCHEMA.field(name) for name in ("sensor", "window_start", "region", "known_trouble", "repaired_at")]
+)
 
 _JUDGED_AS = """
-SELECT sensor, window_start, region
+SELECT sensor, window_start, region, known_trouble, repaired_at
 FROM sensor_health
 WHERE window_start BETWEEN $first AND $last
 ORDER BY window_start, sensor
@@ -86,6 +90,8 @@ class SensorHealth:
     in_dispute: bool
     is_local: bool
     reason: str | None
+    known_trouble: str | None = None
+    repaired_at: datetime | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -138,7 +144,7 @@ def judged_as(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table:
 
 
 def as_judged(health: pa.Table) -> pa.Table:
-    """How the sensors of a table of :data:`HEALTH_SCHEMA` were judged, beside what they read: in which region."""
+    """How the sensors of a table of :data:`HEALTH_SCHEMA` were judged: in which region, and knowing what."""
     return health.select(_PROVENANCE.names)
 
 

@@ -1,6 +1,6 @@
 """What is known of a window's sensors from the windows before it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +18,8 @@ RECENT = timedelta(days=7) // WINDOW_LENGTH
 """Windows of the seven days within which a sensor is known, on probation or dead."""
 
 _WINDOWS = REMEMBERED // WINDOW_LENGTH
+
+NONE_REPAIRED: Mapping[str, datetime] = {}
 
 SUSPICIOUS = ["impossible", "flat", "stuck"]
 """Faults that put a sensor on probation."""
@@ -39,29 +41,42 @@ class History:
     up: Floats
 
     @classmethod
-    def of(cls, rows: pa.Table, window: datetime, sensors: Sequence[str]) -> "History":
+    def of(
+        cls,
+        rows: pa.Table,
+        window: datetime,
+        sensors: Sequence[str],
+        repaired: Mapping[str, datetime] = NONE_REPAIRED,
+    ) -> "History":
         """The history of ``sensors`` before ``window`` (start) from ``rows`` of ``sensor_health``, in any order.
 
-        Rows of other sensors, and of windows that are not within :data:`REMEMBERED` before, are left aside.
+        Rows of other sensors, and of windows that are not within :data:`REMEMBERED` before, are left aside. Of a sensor
+        that was ``repaired`` at the start of some window, earlier windows only tell that it took part.
         """
         starts = rows["window_start"].to_numpy().astype("datetime64[us]")
         columns = (np.datetime64(window, "us") - starts) // np.timedelta64(WINDOW_LENGTH) - 1
         places = positions(rows["sensor"], sensors)
         counts = (columns >= 0) & (columns < _WINDOWS) & (places >= 0)
         columns, places, rows = columns[counts], places[counts], rows.filter(pa.array(counts))
+        begins = np.array([repaired.get(sensor, window - REMEMBERED) for sensor in sensors], "datetime64[us]")
+        of_today = starts[counts] >= begins[places]
 
         def dense(values: Floats) -> Floats:
             filled = np.full((len(sensors), _WINDOWS), np.nan)
             filled[places, columns] = values
             return filled
 
+        def since_repair(name: str) -> Floats:
+            return dense(np.where(of_today, _floats(rows[name]), np.nan))
+
+        suspicious = _floats(pc.is_in(rows["fault"], value_set=pa.array(SUSPICIOUS)))
         took_part = dense(_floats(rows["hours"])) >= MIN_HOURS
         return cls(
             took_part=took_part,
-            suspicious=dense(_floats(pc.is_in(rows["fault"], value_set=pa.array(SUSPICIOUS)))) == 1,
-            max_hour=np.where(took_part, dense(_floats(rows["max_hour_pm25"])), np.nan),
-            down=dense(_floats(rows["ratio_down"])),
-            up=dense(_floats(rows["ratio_up"])),
+            suspicious=dense(suspicious * of_today) == 1,
+            max_hour=np.where(took_part, since_repair("max_hour_pm25"), np.nan),
+            down=since_repair("ratio_down"),
+            up=since_repair("ratio_up"),
         )
 
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -23,10 +23,8 @@ MIN_HOURS = 6
 _HOUR = timedelta(hours=1)
 _HOURS_OF_WINDOW = WINDOW_LENGTH // _HOUR
 
-_HOURS = """
--- Hours of windows with readings, by sensor: means in ug/m3 (CF=1) and percent. Repeated readings do not count.
--- A sum of decimals is exact, so a mean does not depend on the order in which threads add up; one of floats would.
-WITH window_readings AS (
+_WINDOW_READINGS = """
+WITH chosen_readings AS (
     SELECT
         sensor,
         window_start,
@@ -38,7 +36,34 @@ WITH window_readings AS (
         pm10_cf1
     FROM readings
     WHERE window_start BETWEEN $first AND $last AND NOT repeated
-), decimals AS (
+)
+"""
+
+# The twelve hours before a moment stand for a window that begins with them.
+_READINGS_BEFORE = """
+WITH chosen_readings AS (
+    SELECT
+        sensor,
+        $begin::TIMESTAMP AS window_start,
+        time_bucket(INTERVAL 1 HOUR, created_at, $begin::TIMESTAMP) AS hour,
+        pm25_cf1,
+        pm25_cf1_b,
+        humidity,
+        pm1_cf1,
+        pm10_cf1
+    FROM readings
+    WHERE
+        window_start BETWEEN $first AND $last
+        AND created_at >= $begin
+        AND created_at < $begin + INTERVAL 12 HOURS
+        AND NOT repeated
+)
+"""
+
+_MEANS = """
+-- Hours with readings, by sensor: means in ug/m3 (CF=1) and percent. Repeated readings do not count.
+-- A sum of decimals is exact, so a mean does not depend on the order in which threads add up; one of floats would.
+, decimals AS (
     SELECT
         sensor,
         window_start,
@@ -49,7 +74,7 @@ WITH window_readings AS (
               THEN COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1'])
               ELSE sign(COLUMNS(['pm25_cf1', 'pm25_cf1_b', 'humidity', 'pm1_cf1', 'pm10_cf1'])) * 1e18
          END)::DECIMAL(38, 15)
-    FROM window_readings
+    FROM chosen_readings
 )
 SELECT
     sensor,
@@ -66,6 +91,10 @@ GROUP BY sensor, window_start, hour
 ORDER BY sensor, hour
 """
 
+_HOURS = _WINDOW_READINGS + _MEANS
+
+_HOURS_BEFORE = _READINGS_BEFORE + _MEANS
+
 
 def read_hours(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table:
     """The hours of ``windows`` that hold readings, a row per sensor and hour.
@@ -75,6 +104,17 @@ def read_hours(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table
     PM1.0 over mean PM10), which are NULL where not known.
     """
     return connection.sql(_HOURS, params=windows.bounds).to_arrow_table()
+
+
+def read_hours_before(connection: DuckDBPyConnection, moment: datetime) -> pa.Table:
+    """The twelve blocks of 60 minutes that end at ``moment``, a row per sensor and block with readings.
+
+    The columns are those of :func:`read_hours`; ``window_start`` is twelve hours before ``moment``, ``hour`` the start
+    of the block.
+    """
+    begin = moment - WINDOW_LENGTH
+    parameters = {"begin": begin, "first": window_start(begin), "last": window_start(moment)}
+    return connection.sql(_HOURS_BEFORE, params=parameters).to_arrow_table()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The health of the sensors of windows, judged and stored in order: each window's history is what was stored before."""
+"""The health of the sensors of windows, judged and stored in order: each window's history is what was stored before.
+
+With it come the levels of regions, hour by hour.
+"""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -19,7 +22,9 @@ from aqi_dagster.pipeline.health.health_table import (
 )
 from aqi_dagster.pipeline.health.history import REMEMBERED
 from aqi_dagster.pipeline.health.hours import read_hours
+from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.pipeline.health.progress import HealthProgress
+from aqi_dagster.pipeline.health.regional_hours import drop_hours_before, overwrite_regional_hours
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
 from aqi_dagster.windows import WindowRange, window_key
@@ -46,17 +51,20 @@ def judge_windows(
         _drop_health_before(writer, first_window)
     has_history = _require_history(writer, windows, first_window)
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
+    trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
     for group in _groups(windows):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:
-            health = judge_health(window, hours, history, region_of)
+            health = judge_health(window, hours, history, region_of, trouble)
             tables.append(health)
             history = _remember(history, health, window)
             progress.add(window, otherwise=not as_judged(health).equals(_of_window(before, window)))
+        judged = pa.concat_tables(tables)
         with transaction(writer):
-            overwrite_health(writer, group, pa.concat_tables(tables))
+            overwrite_health(writer, group, judged)
+            overwrite_regional_hours(writer, group, hours, judged)
             record_health(writer, progress.take_added(), regions_hash)
 
 
@@ -64,6 +72,7 @@ def _drop_health_before(writer: Writer, first_window: datetime) -> None:
     """Drop the health of windows before ``first_window``: nothing looks back to it any more."""
     with transaction(writer):
         drop_health_before(writer, first_window)
+        drop_hours_before(writer, first_window)
         forget_health_before(writer, first_window)
 
 

@@ -44,7 +44,7 @@ Names = NDArray[np.str_]
 
 @dataclass(frozen=True)
 class OwnFaults:
-    """The first fault that fits each sensor, or an empty ``name``: disagree, impossible, flat, stuck or dead.
+    """The first fault that fits each sensor, or an empty ``name``: disagree, impossible, flat, stuck, dead or known.
 
     What is dead has read nothing in this window and the ``silent`` windows before; ``reached`` is what the middle one
     of the others reached in that time (highest hour mean, ug/m3).
@@ -55,8 +55,11 @@ class OwnFaults:
     reached: Floats
 
 
-def find_own_faults(hours: Hours, history: History, regions: Neighbourhoods) -> OwnFaults:
-    """The faults of every sensor whose region is known, whether or not it takes part."""
+def find_own_faults(hours: Hours, history: History, regions: Neighbourhoods, known_broken: Flags) -> OwnFaults:
+    """The faults of every sensor whose region is known, whether or not it takes part.
+
+    One that is ``known_broken`` to an operator, and shows none of the others, has the fault ``known``.
+    """
     takes_part = (hours.count >= MIN_HOURS) & regions.has_region
     silent, reached = _silence(hours, history, regions, takes_part)
     faults = {
@@ -65,6 +68,7 @@ def find_own_faults(hours: Hours, history: History, regions: Neighbourhoods) -> 
         "flat": _enough_hours((hours.mean > FLAT_PM25) & (hours.fine_share > FLAT_SHARE), hours.count),
         "stuck": takes_part & _is_stuck(hours),
         "dead": (silent > 0) & (reached > ALIVE_PM25),
+        "known": known_broken,
     }
     name = np.select([fault & regions.has_region for fault in faults.values()], list(faults), "")
     return OwnFaults(name, silent, reached)

@@ -36,6 +36,8 @@ def reasons(findings: Findings) -> list[str | None]:
             sentences[row] = "Looks right, but had failed in the seven days before, and so has no vote yet."
         elif votes.new[row]:
             sentences[row] = "Is new: it took part in no window of the seven days before, and so has no vote yet."
+        elif findings.known[row].is_excluded:
+            sentences[row] = f"Is {findings.known[row].text}."
         elif findings.judged_as[row] != findings.hours.sensors[row]:
             sentences[row] = f"Is the same sensor as {findings.judged_as[row]}, which is judged in its place."
         elif findings.regions[row] is None:
@@ -79,6 +81,10 @@ def _dead(findings: Findings, row: int) -> str:
     return f"Has read below 1 for {_DAYS[days]} days while its neighbours reached {reached}."
 
 
+def _known(findings: Findings, row: int) -> str:
+    return f"Is known to be {findings.known[row].text}."
+
+
 def _low(findings: Findings, row: int) -> str:
     return f"Read {_number(findings, row)} where its neighbours read {rounded(findings.comparison.lower[row])}."
 
@@ -111,4 +117,5 @@ _FAULTS: dict[str, Callable[[Findings, int], str]] = {
     "dead": _dead,
     "low": _low,
     "high": _high,
+    "known": _known,
 }

@@ -9,7 +9,8 @@ from aqi_dagster.pipeline.store.sql import scalar
 
 _UNACCOUNTED = """
 WITH latest AS (
-    SELECT max(pulled_at) - INTERVAL 1 DAY AS since FROM pulled_offsets
+    -- Not the greatest time: by a clock that was ahead once, nothing newer would be looked at for as long.
+    SELECT arg_max(pulled_at, rowid) - INTERVAL 1 DAY AS since FROM pulled_offsets
 ), pulled AS (
     SELECT topic_generation, kafka_partition, sum(messages) AS messages
     FROM pulled_offsets

@@ -24,6 +24,7 @@ def outdated_health_in_words(outdated: OutdatedHealth) -> str:
             "windows with health from before later readings": outdated.stale,
             "windows with health by other regions": outdated.other_settings,
             "sensors whose region has become another since": outdated.moved_sensors,
+            "sensors whose known trouble is another since": outdated.troubled_sensors,
         }
     )
 

@@ -5,19 +5,17 @@ from a palette that colour-blind people can distinguish; all others are grey.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from io import BytesIO
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
 from aqi_dagster.message_fields import MOST_MASS
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
-from aqi_dagster.pipeline.regions.base import Regions
+from aqi_dagster.pipeline.numbers import rounded
+from aqi_dagster.pipeline.reporting.series import Series
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH
@@ -40,6 +38,9 @@ _INK, _GREY, _GRID, _FAINT = "#222222", "#b0b0b0", "#dddddd", "#eeeeee"
 _COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
 _STYLES = [(colour, style) for style in ("-", "--") for colour in _COLOURS]
 
+_BROKEN_STYLES = [(colour, style) for style in ("-", "--") for colour in _COLOURS[1:]]
+"""Blue is for healthy sensors."""
+
 _LONGEST_GAP = np.timedelta64(1, "h")
 """Readings that are farther apart are not joined by a line."""
 
@@ -51,78 +52,19 @@ _INCHES, _DPI = (8.6, 4.62), 100
 _SHADES = (1.0, 0.75, 0.5, 0.25)
 _LEGEND_COLUMNS = 4
 
-_SCORED_READINGS = """
-SELECT
-    sensor,
-    created_at,
-    pm25_cf1,
-    score,
-    window_start = $window AND score > $score AND pm25_cf1 > $pm25 AS anomalous
-FROM scored_readings
-WHERE window_start IN ($before, $window)
-ORDER BY sensor, created_at
-"""
-
-
-@dataclass(frozen=True)
-class Series:
-    """The readings of one sensor in order of time; ``pm25`` in ug/m3, ``anomalous`` True for anomalies."""
-
-    sensor: str
-    times: NDArray[np.datetime64]
-    pm25: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    anomalous: NDArray[np.bool_]
-
-    @property
-    def anomalies(self) -> int:
-        """Number of anomalies."""
-        return int(self.anomalous.sum())
-
-
-def scored_series(connection: DuckDBPyConnection, window: datetime, thresholds: Thresholds) -> list[Series]:
-    """The scored readings of ``window`` (start) and the one before; sensors with most anomalies in ``window`` first."""
-    table = connection.sql(
-        _SCORED_READINGS,
-        params={
-            "window": window,
-            "before": window - WINDOW_LENGTH,
-            "score": thresholds.score,
-            "pm25": thresholds.pm25,
-        },
-    ).fetchnumpy()
-    sensors = table["sensor"].astype(str)
-    bounds = [0, *(np.flatnonzero(sensors[1:] != sensors[:-1]) + 1).tolist(), len(sensors)]
-    columns = (table[name] for name in ("created_at", "pm25_cf1", "score", "anomalous"))
-    times, pm25, scores, anomalous = map(np.asarray, columns)
-    series = [
-        Series(str(sensors[begin]), times[begin:end], pm25[begin:end], scores[begin:end], anomalous[begin:end])
-        for begin, end in pairwise(bounds)
-        if end > begin
-    ]
-    return sorted(series, key=lambda one: (-one.anomalies, -one.pm25.max()))
-
-
-def region_series(
-    connection: DuckDBPyConnection, window: RegionalWindow, regions: Regions, thresholds: Thresholds
-) -> list[Series]:
-    """Those of :func:`scored_series` that belong to sensors of the region, without asking any server."""
-    return [
-        one
-        for one in scored_series(connection, window.window_start, thresholds)
-        if one.sensor in window.sensors or regions.known_region_of(one.sensor) == window.region
-    ]
-
 
 def plot_region(window: RegionalWindow, series: Sequence[Series], thresholds: Thresholds) -> bytes:
     """PM2.5 of the region's sensors (``series``, most anomalous first) over ``window`` and the one before, as PNG."""
     figure = _figure()
     axes = figure.add_subplot()
-    _draw(axes, series, _drawn_pm25)
+    by_health = window.rules == "network"
+    if by_health:
+        _draw_by_health(axes, window, series)
+    else:
+        _draw(axes, series, _drawn_pm25)
     _pm25_axis(axes, thresholds)
-    anomalies = f"{window.count_anomalies} anomal{'y' if window.count_anomalies == 1 else 'ies'}"
-    sensors = f"{window.count_sensors} sensor{'' if window.count_sensors == 1 else 's'}"
-    _finish(figure, window.window_start, f"{window.verdict.capitalize()} in {window.region}: {anomalies} of {sensors}")
+    found = _level_in_words(window) if by_health else _anomalies_in_words(window)
+    _finish(figure, window.window_start, f"{window.verdict.capitalize()} in {window.region}: {found}")
     return _png(figure)
 
 
@@ -167,6 +109,44 @@ def _draw(axes: "Axes", series: Sequence[Series], values: Callable[[Series], NDA
     for one, (colour, style) in zip(anomalous, _STYLES, strict=False):
         axes.plot(*_with_gaps(one.times, values(one)), color=colour, linestyle=style, linewidth=1.2, label=one.sensor)
         _mark(axes, [one], values, colour, zorder=3)
+
+
+def _draw_by_health(axes: "Axes", window: RegionalWindow, series: Sequence[Series]) -> None:
+    """Draw the healthy sensors in one colour, each broken one in its own with its name, the others in grey; the level.
+
+    The level is corrected as EPA does, unlike what the sensors read.
+    """
+    healthy, faulty = set(window.healthy_sensors or []), set(window.broken_sensors or [])
+    broken = [one for one in series if one.sensor in faulty]
+    good = [one for one in series if one.sensor in healthy]
+    others = [one for one in series if one.sensor not in healthy | faulty]
+    unnamed = [*others, *broken[len(_BROKEN_STYLES) :]]
+    for group, colour, label in ((unnamed, _GREY, "other"), (good, _COLOURS[0], "healthy")):
+        if group:
+            lines = [_with_gaps(one.times, _drawn_pm25(one)) for one in group]
+            times, heights = (np.concatenate(parts) for parts in zip(*lines, strict=True))
+            text = f"{len(group)} {label} sensor{'' if len(group) == 1 else 's'}"
+            axes.plot(times, heights, color=colour, linewidth=0.7, antialiased=False, label=text, zorder=2)
+            _mark(axes, group, _drawn_pm25, colour, zorder=2)
+    for one, (colour, style) in zip(broken, _BROKEN_STYLES, strict=False):
+        line = _with_gaps(one.times, _drawn_pm25(one))
+        axes.plot(*line, color=colour, linestyle=style, linewidth=1.2, label=f"broken: {one.sensor}", zorder=3)
+        _mark(axes, [one], _drawn_pm25, colour, zorder=3)
+    if window.level is not None:
+        span = [window.window_start, window.window_end]
+        level = [min(window.level, MOST_MASS)] * 2
+        axes.plot(span, level, color=_INK, linewidth=2.5, label="level, corrected", zorder=4)  # type: ignore[arg-type]
+
+
+def _anomalies_in_words(window: RegionalWindow) -> str:
+    anomalies = f"{window.count_anomalies} anomal{'y' if window.count_anomalies == 1 else 'ies'}"
+    return f"{anomalies} of {window.count_sensors} sensor{'' if window.count_sensors == 1 else 's'}"
+
+
+def _level_in_words(window: RegionalWindow) -> str:
+    level = "no level" if window.level is None else f"level {rounded(window.level)}"
+    healthy, broken = len(window.healthy_sensors or []), len(window.broken_sensors or [])
+    return f"{level}, {healthy} healthy and {broken} broken sensors"
 
 
 def _drawn_pm25(one: Series) -> NDArray[np.float64]:

@@ -50,6 +50,10 @@ class Store:
         self._memory_limit = memory_limit
         self._copy_is_old = False
 
+    def with_patience(self, seconds: float) -> "Store":
+        """The same store, for whose lock is waited no longer than that."""
+        return Store(self.published.parent, min(self._lock_timeout, seconds), self._memory_limit)
+
     @contextmanager
     def exclusive(self) -> Iterator[Writer]:
         """The only open connection to the private store, whose schema is that of this release.

@@ -9,10 +9,9 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.errors import OutdatedAnomaliesError, UnjudgedWindowsError, UnscoredWindowsError
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.sql import scalar
-from aqi_dagster.pipeline.store.window_ledger import newest_judged, newest_scored
+from aqi_dagster.pipeline.store.window_ledger import newest_scored
 from aqi_dagster.windows import WindowRange
 
 _OUTDATED_SCORES = """
@@ -68,6 +67,12 @@ FROM windows
 WHERE window_start < ? AND scored IS NOT NULL
 """
 
+_LAST_JUDGED = """
+SELECT max(window_start)
+FROM windows
+WHERE readings > 0 AND (scored > 0 OR health_readings > 0)
+"""
+
 _JUDGED_BEFORE = """
 SELECT count(*)
 FROM windows
@@ -94,26 +99,11 @@ WHERE
     )
 """
 
-_UNSELECTED = """
-SELECT min(window_start), max(window_start)
-FROM windows
-WHERE
-    window_start BETWEEN $first AND $last
-    AND scored > 0
-    AND (selected IS DISTINCT FROM revision OR coalesce(selection_hash <> $selection_hash, false))
-"""
-
 # A window that was scored before it held any reading left the detectors no more than one that was never scored.
 _UNSCORED = """
 SELECT min(window_start), max(window_start), sum(readings)
 FROM windows
 WHERE coalesce(scored, 0) = 0 AND readings > 0 AND window_start BETWEEN $first AND $last
-"""
-
-_UNJUDGED = """
-SELECT min(window_start), max(window_start)
-FROM windows
-WHERE health_readings IS NULL AND readings > 0 AND window_start BETWEEN $first AND $last
 """
 
 
@@ -141,7 +131,8 @@ class OutdatedHealth:
 
     ``unjudged`` were never judged, or without what they look back to; ``stale`` took in readings since, or look back to
     windows that did; ``other_settings`` were judged with other regions, or lie before the first one. ``moved_sensors``
-    are sensors that belong to another region now than in a window, or to none. ``windows`` is None if all are 0.
+    are sensors that belong to another region now than in a window, or to none;
+    operators know something else of ``troubled_sensors`` now. ``windows`` is None exactly if all are 0.
     """
 
     unjudged: int
@@ -149,6 +140,7 @@ class OutdatedHealth:
     other_settings: int
     windows: WindowRange | None
     moved_sensors: int = 0
+    troubled_sensors: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,9 +181,9 @@ def outdated_scores(connection: DuckDBPyConnection, first_window: datetime, para
 
 
 def outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions_hash: str) -> OutdatedHealth:
-    """What is outdated between ``first_window`` and the last window whose sensors were judged, with those regions."""
-    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), newest_judged(connection)
-    if last is None:
+    """What is outdated between ``first_window`` and the last window that was judged or scored, with those regions."""
+    before, last = scalar(connection, _JUDGED_BEFORE, [first_window]), scalar(connection, _LAST_JUDGED)
+    if last is None or (last < first_window and not before):
         return OutdatedHealth(0, 0, 0, None)
     last = max(last, first_window)
     parameters = {"first_window": first_window, "last_judged": last, "regions_hash": regions_hash}
@@ -221,42 +213,3 @@ def unscored_readings(connection: DuckDBPyConnection, windows: WindowRange) -> U
     """Readings in those of ``windows`` of which no reading was ever scored; None if there are none."""
     ((first, last, readings),) = connection.execute(_UNSCORED, windows.bounds).fetchall()
     return None if first is None else UnscoredReadings(int(readings), WindowRange(first, last))
-
-
-def require_scored(connection: DuckDBPyConnection, windows: WindowRange) -> None:
-    """Raise :class:`UnscoredWindowsError` if one of ``windows`` holds readings, but was never scored."""
-    gap = unscored_readings(connection, windows)
-    if gap is not None:
-        raise UnscoredWindowsError(
-            f"Nothing can be said of windows {windows} yet: {gap.readings} readings of {gap.windows} were never "
-            f"scored. Materialize the range from {gap.windows} in one run, all assets from readings on.",
-            gap.windows,
-        )
-
-
-def require_selected(connection: DuckDBPyConnection, windows: WindowRange, selection_hash: str) -> None:
-    """Raise :class:`OutdatedAnomaliesError` if anomalies of ``windows`` are not those of the present scores.
-
-    It is raised for anomalies that were selected by other thresholds, too.
-    """
-    parameters = {**windows.bounds, "selection_hash": selection_hash}
-    ((first, last),) = connection.execute(_UNSELECTED, parameters).fetchall()
-    if first is not None:
-        required = WindowRange(first, last)
-        raise OutdatedAnomaliesError(
-            f"Windows {windows} cannot be classified: the anomalies of {required} were not selected from their present "
-            "scores by the present thresholds. Materialize anomalies and regional_windows of that range in one run.",
-            required,
-        )
-
-
-def require_judged(connection: DuckDBPyConnection, windows: WindowRange) -> None:
-    """Raise :class:`UnjudgedWindowsError` if one of ``windows`` holds readings whose sensors were never judged."""
-    ((first, last),) = connection.execute(_UNJUDGED, windows.bounds).fetchall()
-    if first is not None:
-        required = WindowRange(first, last)
-        raise UnjudgedWindowsError(
-            f"Windows {windows} cannot be classified by the health of their sensors: that of {required} was never "
-            "judged. Materialize sensor_health and regional_windows of that range in one run.",
-            required,
-        )

@@ -1,8 +1,8 @@
--- Version 8 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 10 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (8);
+INSERT INTO schema_version VALUES (10);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -229,7 +229,9 @@ CREATE TABLE sensor_health (
     on_probation      BOOLEAN   NOT NULL,
     in_dispute        BOOLEAN   NOT NULL,
     is_local          BOOLEAN   NOT NULL,
-    reason            VARCHAR
+    reason            VARCHAR,
+    known_trouble     VARCHAR,
+    repaired_at       TIMESTAMP
 );
 COMMENT ON TABLE  sensor_health                   IS 'One row per sensor and 12-hour window it reported in: what it read, and whether to believe it';
 COMMENT ON COLUMN sensor_health.sensor            IS 'Identity of the sensor';
@@ -243,13 +245,15 @@ COMMENT ON COLUMN sensor_health.hours_above_35    IS 'Hours with a corrected mea
 COMMENT ON COLUMN sensor_health.neighbours_pm25   IS 'Median of the means of the other healthy sensors, ug/m3; NULL unless three or more are healthy';
 COMMENT ON COLUMN sensor_health.ratio_down        IS 'mean_pm25 / neighbours_pm25; NULL where the latter is below 10';
 COMMENT ON COLUMN sensor_health.ratio_up          IS 'mean_pm25 / neighbours_pm25, the latter counted as at least 5';
-COMMENT ON COLUMN sensor_health.fault             IS 'disagree, impossible, flat, stuck, dead, low or high; NULL if none';
+COMMENT ON COLUMN sensor_health.fault             IS 'disagree, impossible, flat, stuck, dead, low, high, or known if only an operator knows it; NULL if none';
 COMMENT ON COLUMN sensor_health.unlike_neighbours IS 'True if it has read another multiple of its neighbours for days: no fault, but no vote';
 COMMENT ON COLUMN sensor_health.is_new            IS 'True if it took part in no window of the seven days before, while others did: no vote yet';
 COMMENT ON COLUMN sensor_health.on_probation      IS 'True if it looks right now, but was impossible, flat or stuck within seven days: no vote yet';
 COMMENT ON COLUMN sensor_health.in_dispute        IS 'True for each of two sensors of which one must be wrong';
 COMMENT ON COLUMN sensor_health.is_local          IS 'True if it reads far more than the others and is to be believed: a fire beside it';
 COMMENT ON COLUMN sensor_health.reason            IS 'What is the matter with it, in a sentence; NULL if nothing is';
+COMMENT ON COLUMN sensor_health.known_trouble     IS 'What an operator had recorded: broken until a date, or excluded, and why; NULL if nothing held';
+COMMENT ON COLUMN sensor_health.repaired_at       IS 'Start of the window from which on its history counts, as it was repaired; NULL if that was not within 14 days';
 
 CREATE TABLE scored_readings (
     sensor       VARCHAR   NOT NULL,
@@ -345,6 +349,46 @@ COMMENT ON COLUMN regional_windows.broken_sensors     IS 'Sensors of the region 
 COMMENT ON COLUMN regional_windows.confidence         IS 'high or low, of smoke by the network rules; else NULL';
 COMMENT ON COLUMN regional_windows.reason             IS 'Why the verdict is what it is, in a sentence; NULL with the notebook rules';
 
+CREATE TABLE regional_hours (
+    region  VARCHAR   NOT NULL,
+    hour    TIMESTAMP NOT NULL,
+    level   DOUBLE    NOT NULL,
+    healthy INTEGER   NOT NULL
+);
+COMMENT ON TABLE  regional_hours         IS 'One row per region and hour in which a healthy sensor reported; of the window that is still open as the last look saw it';
+COMMENT ON COLUMN regional_hours.region  IS 'Name of the region';
+COMMENT ON COLUMN regional_hours.hour    IS 'Start of the hour, UTC';
+COMMENT ON COLUMN regional_hours.level   IS 'Median of the hour means of its healthy sensors, EPA-corrected, ug/m3';
+COMMENT ON COLUMN regional_hours.healthy IS 'Healthy sensors that reported in the hour';
+
+CREATE TABLE conditions (
+    region     VARCHAR   NOT NULL,
+    as_of      TIMESTAMP NOT NULL,
+    level      DOUBLE,
+    trend      DOUBLE,
+    state      VARCHAR   NOT NULL CHECK (state IN ('smoke', 'clear', 'unknown')),
+    since      TIMESTAMP NOT NULL,
+    healthy    VARCHAR[] NOT NULL,
+    broken     VARCHAR[] NOT NULL,
+    rules      VARCHAR   NOT NULL CHECK (rules IN ('notebook', 'network')),
+    nowcast    DOUBLE,
+    aqi_of_nowcast INTEGER,
+    reason     VARCHAR   NOT NULL
+);
+COMMENT ON TABLE  conditions         IS 'One row per region: its air as the last look at the open window saw it';
+COMMENT ON COLUMN conditions.region  IS 'Name of the region';
+COMMENT ON COLUMN conditions.as_of   IS 'Moment of the look, UTC';
+COMMENT ON COLUMN conditions.level   IS 'Median over healthy sensors of the mean of the last three blocks of 60 minutes, EPA-corrected, ug/m3; NULL without any';
+COMMENT ON COLUMN conditions.trend   IS 'level less the level of three hours before, ug/m3; NULL if one of them is not known';
+COMMENT ON COLUMN conditions.state   IS 'smoke, clear, or unknown for want of healthy sensors';
+COMMENT ON COLUMN conditions.since   IS 'Since when the state has been this one, UTC';
+COMMENT ON COLUMN conditions.healthy IS 'Sensors by which the region is judged now';
+COMMENT ON COLUMN conditions.broken  IS 'Sensors of the region that have a fault now';
+COMMENT ON COLUMN conditions.rules   IS 'Rules that say whether it is smoke: notebook or network';
+COMMENT ON COLUMN conditions.nowcast IS 'EPA''s NowCast of the last twelve hours of level, ug/m3; NULL unless two of the last three hours are known';
+COMMENT ON COLUMN conditions.aqi_of_nowcast IS 'US AQI of nowcast, what EPA shows as the present AQI';
+COMMENT ON COLUMN conditions.reason  IS 'Why the state is what it is, in a sentence';
+
 CREATE TABLE rule_changes (
     rules      VARCHAR   NOT NULL,
     changed_at TIMESTAMP NOT NULL
@@ -388,7 +432,15 @@ CREATE TABLE slack_alerts (
     ),
     subject          VARCHAR,
     unanswered       INTEGER   NOT NULL DEFAULT 0,
-    next_attempt_at  TIMESTAMP
+    next_attempt_at  TIMESTAMP,
+    as_of            TIMESTAMP,
+    level            DOUBLE,
+    trend            DOUBLE,
+    since            TIMESTAMP,
+    healthy          VARCHAR[],
+    broken           VARCHAR[],
+    aqi_of_nowcast   INTEGER,
+    reason           VARCHAR
 );
 COMMENT ON TABLE  slack_alerts                  IS 'Outbox: one row per region, window and verdict that Slack is told';
 COMMENT ON COLUMN slack_alerts.alert_id         IS 'Number of the alert, in order of creation';
@@ -407,6 +459,31 @@ COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on 
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
 COMMENT ON COLUMN slack_alerts.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three the alert is unknown';
 COMMENT ON COLUMN slack_alerts.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';
+COMMENT ON COLUMN slack_alerts.as_of            IS 'Of the kinds early, ongoing and all_clear: the moment that it tells of, UTC. Like the columns below it is a fact of that moment and never rewritten';
+COMMENT ON COLUMN slack_alerts.level            IS 'Level of the region then, EPA-corrected, ug/m3; see conditions';
+COMMENT ON COLUMN slack_alerts.trend            IS 'level less that of three hours before, ug/m3';
+COMMENT ON COLUMN slack_alerts.since            IS 'Since when there had been smoke, or none, UTC';
+COMMENT ON COLUMN slack_alerts.healthy          IS 'Sensors by which the region was judged then';
+COMMENT ON COLUMN slack_alerts.broken           IS 'Sensors of the region that had a fault then';
+COMMENT ON COLUMN slack_alerts.aqi_of_nowcast   IS 'US AQI of EPA''s NowCast then';
+COMMENT ON COLUMN slack_alerts.reason           IS 'Why it was told, in a sentence';
+
+CREATE TABLE known_trouble (
+    sensor      VARCHAR   NOT NULL,
+    kind        VARCHAR   NOT NULL CHECK (kind IN ('broken', 'excluded', 'repaired')),
+    since       TIMESTAMP NOT NULL,
+    until       TIMESTAMP,
+    reason      VARCHAR   NOT NULL,
+    recorded_at TIMESTAMP NOT NULL,
+    CHECK ((kind = 'broken') = (until IS NOT NULL))
+);
+COMMENT ON TABLE  known_trouble             IS 'What operators know of sensors; of each the last record that has begun holds';
+COMMENT ON COLUMN known_trouble.sensor      IS 'Identity of the sensor';
+COMMENT ON COLUMN known_trouble.kind        IS 'broken until a date, excluded from verdicts, or repaired: its history begins anew';
+COMMENT ON COLUMN known_trouble.since       IS 'Start of the first window in which it holds, UTC';
+COMMENT ON COLUMN known_trouble.until       IS 'Windows that start from then on are judged again, UTC; NULL unless broken';
+COMMENT ON COLUMN known_trouble.reason      IS 'Why, in the words of the operator';
+COMMENT ON COLUMN known_trouble.recorded_at IS 'When it was recorded, UTC';
 
 CREATE TABLE labels (
     window_start TIMESTAMP NOT NULL,

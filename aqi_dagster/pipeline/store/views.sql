@@ -62,3 +62,28 @@ COMMENT ON COLUMN hourly_pm25.readings            IS 'Readings in the hour';
 COMMENT ON COLUMN hourly_pm25.mean_pm25           IS 'Mean PM2.5 (CF=1), ug/m3';
 COMMENT ON COLUMN hourly_pm25.max_pm25            IS 'Greatest PM2.5 (CF=1), ug/m3';
 COMMENT ON COLUMN hourly_pm25.mean_pm25_corrected IS 'Mean of corrected_readings.pm25_corrected, ug/m3';
+
+CREATE VIEW smoke_episodes AS
+SELECT
+    region,
+    min(hour) AS first_hour,
+    max(hour) AS last_hour,
+    count(*) AS hours,
+    max(level) AS peak,
+    count(DISTINCT epoch_ms(hour) // 43200000) AS windows
+FROM (
+    SELECT *, sum(CASE WHEN begins THEN 1 ELSE 0 END) OVER (PARTITION BY region ORDER BY hour) AS episode
+    FROM (
+        SELECT *, hour - lag(hour) OVER (PARTITION BY region ORDER BY hour) > INTERVAL 6 HOURS AS begins
+        FROM regional_hours
+        WHERE level >= 35.5
+    )
+)
+GROUP BY region, episode
+HAVING count(*) >= 3;
+COMMENT ON VIEW   smoke_episodes            IS 'One row per region and series of three or more hours at the level of smoke, with fewer than six hours below it in between';
+COMMENT ON COLUMN smoke_episodes.first_hour IS 'Start of the first hour, UTC';
+COMMENT ON COLUMN smoke_episodes.last_hour  IS 'Start of the last hour, UTC';
+COMMENT ON COLUMN smoke_episodes.hours      IS 'Hours at the level of smoke: 35.5 ug/m3 or more, EPA-corrected';
+COMMENT ON COLUMN smoke_episodes.peak       IS 'Highest level of an hour, ug/m3';
+COMMENT ON COLUMN smoke_episodes.windows    IS 'Windows of 12 hours that these hours lie in';

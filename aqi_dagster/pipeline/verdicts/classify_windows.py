@@ -11,12 +11,20 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
 from aqi_dagster.pipeline.regions.base import Regions
-from aqi_dagster.pipeline.store.outdated import require_judged, require_scored, require_selected
+from aqi_dagster.pipeline.store.requirements import require_judged, require_scored, require_selected
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
+from aqi_dagster.pipeline.verdicts.conditions import read_conditions
+from aqi_dagster.pipeline.verdicts.episodes import unconfirmed
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.outbox import queue_alerts, queue_sensor_alerts, supersede_sensor_alerts
+from aqi_dagster.pipeline.verdicts.outbox import (
+    last_moments,
+    queue_alerts,
+    queue_moments,
+    queue_sensor_alerts,
+    supersede_sensor_alerts,
+)
 from aqi_dagster.pipeline.verdicts.regional_window import (
     Anomaly,
     Evidence,
@@ -46,6 +54,11 @@ LEFT JOIN (
 WHERE
     window_start BETWEEN $first AND $last
     AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
+    AND (window_start, sensor) NOT IN (
+        SELECT (window_start, sensor)
+        FROM sensor_health
+        WHERE window_start BETWEEN $first AND $last AND known_trouble IS NOT NULL
+    )
 """
 
 
@@ -69,6 +82,7 @@ def classify_windows(
     regions: Regions,
     thresholds: Thresholds = NOTEBOOK_THRESHOLDS,
     rules: Rules = NOTEBOOK_RULES,
+    now: datetime | None = None,
 ) -> dict[datetime, list[RegionalWindow]]:
     """Overwrite the regional windows of ``windows`` and return them by window (start).
 
@@ -76,8 +90,9 @@ def classify_windows(
     without its alert. ``thresholds`` are those by which the anomalies were selected. Raises
     :class:`UnscoredWindowsError` and :class:`OutdatedAnomaliesError` if the anomalies do not follow from all readings,
     by these thresholds, and :class:`UnjudgedWindowsError` if the ``rules`` need the health of sensors that was never
-    judged.
+    judged. ``now`` (naive UTC) is another moment than the present one, for those who replay the past.
     """
+    now = now or utc_now()
     require_scored(writer, windows)
     require_selected(writer, windows, thresholds.hash())
     if rules.judges_all_sensors:
@@ -85,16 +100,21 @@ def classify_windows(
     judged, health = judge_stored(writer, windows, regions, rules)
     judged = _with_neighbours(writer, judged, health)
     with transaction(writer):
-        now = utc_now()
         record_rules(writer, rules.name, now)
         overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
         record_verdicts(writer, windows, verdicts_hash(thresholds, regions, rules))
-        queue_alerts(writer, windows, now)
-        if rules.name == NETWORK:
-            queue_sensor_alerts(writer, windows, now)
-        else:
-            supersede_sensor_alerts(writer)
+        _queue(writer, windows, rules, now)
     return judged
+
+
+def _queue(writer: Writer, windows: WindowRange, rules: Rules, now: datetime) -> None:
+    """Queue what is news about the verdicts of ``windows``."""
+    queue_alerts(writer, windows, now)
+    if rules.name == NETWORK:
+        queue_sensor_alerts(writer, windows, now)
+    else:
+        supersede_sensor_alerts(writer)
+    queue_moments(writer, unconfirmed(writer, read_conditions(writer).values(), last_moments(writer), windows, now))
 
 
 def judge_stored(

@@ -4,22 +4,26 @@ This module alone writes the table ``slack_alerts``. An alert is queued in the s
 sends alerts reads here what is due and records each outcome here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules, told_from
-from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 MOST_UNANSWERED = 3
 """Attempts in a row without a recorded outcome, after which nobody knows whether Slack has the alert."""
 
 MOMENT = timedelta(minutes=30)
 """How long "now" is: an early warning and its kind that wait for longer are not told any more."""
+
+MomentKind = Literal["early", "ongoing", "all_clear"]
+
+MomentVerdict = Literal["smoke", "clear", "withdrawn"]
 
 _DUE = """
 WITH earlier AS (
@@ -31,6 +35,11 @@ WITH earlier AS (
         arg_max(told, sent_at) AS told_before
     FROM slack_alerts
     GROUP BY kind, told_of, window_start
+), early AS (
+    SELECT region, window_start, min(as_of) AS warned_at
+    FROM slack_alerts
+    WHERE kind = 'early' AND status IN ('sent', 'unknown')
+    GROUP BY region, window_start
 ), broken AS (
     SELECT region, window_start, list(sensor || ': ' || reason ORDER BY sensor) AS sensors
     FROM sensor_health
@@ -57,20 +66,40 @@ SELECT
     others_pm25,
     CASE WHEN slack_alerts.kind = 'weekly' THEN broken.sensors ELSE implausible END AS implausible,
     rules,
-    level,
-    healthy_sensors,
-    broken_sensors,
+    coalesce(slack_alerts.level, regional_windows.level) AS level,
+    coalesce(healthy, healthy_sensors) AS healthy_sensors,
+    coalesce(broken, broken_sensors) AS broken_sensors,
     confidence,
     CASE
         WHEN
             slack_alerts.verdict = 'withdrawn'
             AND slack_alerts.window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
             THEN 'The window lies before the first one now, and is not judged any more'
-        ELSE coalesce(sensor_health.reason, regional_windows.reason)
+        ELSE coalesce(slack_alerts.reason, sensor_health.reason, regional_windows.reason)
     END AS reason,
     slack_alerts.kind,
-    subject
+    subject,
+    as_of,
+    trend,
+    since,
+    aqi_of_nowcast,
+    warned_at,
+    (
+        SELECT max(before.window_start)
+        FROM slack_alerts AS before
+        WHERE
+            slack_alerts.kind = 'sensor'
+            AND before.kind = 'sensor'
+            AND before.subject = slack_alerts.subject
+            AND before.verdict = 'broken'
+            AND before.status = 'sent'
+            AND before.window_start < slack_alerts.window_start
+    ) AS broke_before
 FROM slack_alerts
+LEFT JOIN early
+    ON slack_alerts.kind = 'verdict'
+    AND early.region = slack_alerts.region
+    AND early.window_start = slack_alerts.window_start
 LEFT JOIN earlier
     ON earlier.kind = slack_alerts.kind
     AND earlier.told_of = coalesce(subject, slack_alerts.region)
@@ -87,8 +116,26 @@ LEFT JOIN broken
     ON slack_alerts.kind = 'weekly'
     AND broken.region = slack_alerts.region
     AND broken.window_start = slack_alerts.window_start
-WHERE status IN ('pending', 'not_sent')
-ORDER BY slack_alerts.window_start, slack_alerts.region, alert_id
+WHERE status = 'pending' OR (status = 'not_sent' AND as_of IS NULL)
+-- What tells of now goes first, however many windows wait.
+ORDER BY as_of IS NULL, slack_alerts.window_start, slack_alerts.region, alert_id
+"""
+
+# Of sensors that have had a fault since they last took part without one.
+_BROKEN_SINCE = """
+SELECT sensor, min(window_start) FILTER (fault IS NOT NULL AND window_start > last_without)
+FROM (
+    SELECT
+        *,
+        coalesce(
+            max(window_start) FILTER (fault IS NULL AND hours >= 6) OVER (PARTITION BY sensor),
+            TIMESTAMP '1970-01-01'
+        ) AS last_without
+    FROM sensor_health
+    WHERE window_start >= (SELECT max(window_start) - INTERVAL 30 DAYS FROM sensor_health)
+)
+GROUP BY sensor
+HAVING max(window_start) FILTER (fault IS NOT NULL AND window_start > last_without) IS NOT NULL
 """
 
 # The pause after an attempt doubles from one minute to an hour or so.
@@ -114,7 +161,7 @@ WHERE status IN ('pending', 'not_sent') AND unanswered >= $most
 _SUPERSEDE_STALE = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'its moment was over before it was sent', next_attempt_at = NULL
-WHERE kind IN ('early', 'ongoing', 'all_clear') AND status = 'pending' AND created_at < $oldest
+WHERE as_of IS NOT NULL AND status = 'pending' AND created_at < $oldest
 """
 
 # What something newer of the same region, window and sensor has replaced is not told again.
@@ -138,12 +185,12 @@ GROUP BY kind, region, window_start, subject
 """
 
 _DUE_AGAIN = """
-SELECT min(coalesce(next_attempt_at, created_at + INTERVAL 2 MINUTES))
+SELECT min(coalesce(next_attempt_at, CASE WHEN as_of IS NULL THEN created_at + INTERVAL 2 MINUTES ELSE created_at END))
 FROM slack_alerts
 WHERE
     status = 'pending'
     AND CASE
-        WHEN kind IN ('early', 'ongoing', 'all_clear') THEN created_at >= $now - $moment
+        WHEN as_of IS NOT NULL THEN created_at >= $now - $moment
         ELSE window_start + INTERVAL 12 HOURS >= $now - $recent
     END
 """
@@ -198,36 +245,67 @@ SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
 WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
 """
 
-# What lies before all scored windows, scoring from a later first window has left out.
-_SUPERSEDE_LEFT_OUT = """
-UPDATE slack_alerts
-SET status = 'superseded', outcome = 'its window lies before the first one now', next_attempt_at = NULL
-WHERE
-    status IN ('pending', 'not_sent', 'refused')
-    AND verdict <> 'withdrawn'
-    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
+
+_LAST_MOMENTS = """
+SELECT
+    region,
+    arg_max(kind, alert_id) AS kind,
+    arg_max(window_start, alert_id) AS told_in,
+    arg_max(window_start, alert_id) FILTER (kind = 'early') AS warned_in
+FROM slack_alerts
+WHERE as_of IS NOT NULL AND status <> 'superseded'
+GROUP BY region
 """
 
-_WITHDRAW_LEFT_OUT = """
-INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at, kind, subject)
+_INSERT_MOMENT = """
+INSERT INTO slack_alerts BY NAME
 SELECT
-    arg_max(region, alert_id),
-    window_start,
-    'withdrawn',
-    -- What may have been told counts as told.
-    arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told,
-    'pending',
-    $now,
-    kind,
-    subject
-FROM slack_alerts
-WHERE
-    (kind = 'verdict' OR (kind = 'sensor' AND $tells_of_sensors))
-    AND window_start < (SELECT min(window_start) FROM windows WHERE scored IS NOT NULL)
-GROUP BY kind, subject, coalesce(subject, region), window_start
-HAVING told IS NOT NULL AND arg_max(verdict, alert_id) FILTER (status <> 'superseded') <> 'withdrawn'
-ORDER BY window_start, kind, subject, 1
+    $kind AS kind,
+    $verdict AS verdict,
+    $region AS region,
+    $window_start AS window_start,
+    'pending' AS status,
+    $as_of AS created_at,
+    $as_of AS as_of,
+    $level AS level,
+    $trend AS trend,
+    $since AS since,
+    $healthy AS healthy,
+    $broken AS broken,
+    $aqi_of_nowcast AS aqi_of_nowcast,
+    $reason AS reason
 """
+
+
+class LastMoment(NamedTuple):
+    """The last alert of a region that told of now: its kind and window, and the window of the last early warning."""
+
+    region: str
+    kind: str
+    told_in: datetime
+    warned_in: datetime | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether smoke was told that was not said to be over."""
+        return self.kind != "all_clear"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is to be told of a region's air at ``as_of``, by the columns of ``slack_alerts``."""
+
+    kind: MomentKind
+    verdict: MomentVerdict
+    region: str
+    as_of: datetime
+    level: float | None
+    trend: float | None
+    since: datetime
+    healthy: list[str]
+    broken: list[str]
+    aqi_of_nowcast: int | None
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -238,6 +316,10 @@ class Alert:
 
     ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the reason it was given;
     all are None in a window's first message, the last also where it was sent by a release that did not keep it.
+    ``warned_at`` is when an early warning of the same window was reached. Only what tells of now has ``as_of``,
+    ``trend`` (ug/m3), ``since`` and ``aqi_of_nowcast``. ``broke_before`` is the window in which the sensor that it is
+    about was last told to be broken. ``names`` are those of sensors that told one, and ``broken_since`` is the first
+    window of the fault that a sensor has now.
     """
 
     alert_id: int
@@ -266,6 +348,14 @@ class Alert:
     reason: str | None = None
     kind: str = "verdict"
     subject: str | None = None
+    as_of: datetime | None = None
+    trend: float | None = None
+    since: datetime | None = None
+    aqi_of_nowcast: int | None = None
+    warned_at: datetime | None = None
+    broke_before: datetime | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
+    broken_since: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def window_end(self) -> datetime:
@@ -290,8 +380,8 @@ def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
 
     What was told of windows that a later first window leaves out is withdrawn: nobody stands by it any more.
     """
-    writer.execute(_SUPERSEDE_LEFT_OUT)
-    writer.execute(_WITHDRAW_LEFT_OUT, {"now": now, "tells_of_sensors": present_rules(writer) == NETWORK})
+    tells_of_sensors = present_rules(writer) == NETWORK
+    run_script(writer, __package__, "queue_left_out.sql", now=now, tells_of_sensors=tells_of_sensors)
     run_script(writer, __package__, "queue_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
@@ -303,6 +393,18 @@ def queue_sensor_alerts(writer: Writer, windows: WindowRange, now: datetime) -> 
     run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
+def last_moments(connection: DuckDBPyConnection) -> dict[str, LastMoment]:
+    """By region, what was last told of now, or is to be; what was superseded was not."""
+    found = [LastMoment(*row) for row in connection.execute(_LAST_MOMENTS).fetchall()]
+    return {one.region: one for one in found}
+
+
+def queue_moments(writer: Writer, moments: Iterable[Moment]) -> None:
+    """Queue what is to be told of now; the caller has begun the transaction in which it was found out."""
+    for moment in moments:
+        writer.execute(_INSERT_MOMENT, {**vars(moment), "window_start": window_start(moment.as_of)})
+
+
 def supersede_sensor_alerts(writer: Writer) -> None:
     """Let go of what was queued about sensors and not sent yet: the rules that judge now tell nothing of them."""
     writer.execute(_SUPERSEDE_SENSORS)
@@ -310,7 +412,12 @@ def supersede_sensor_alerts(writer: Writer) -> None:
 
 def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:
     """The alerts that wait to be sent, or for a webhook, in order of time."""
-    return [Alert(*row) for row in connection.execute(_DUE).fetchall()]
+    rows = connection.execute(_DUE).fetchall()
+    if not rows:
+        return []
+    names = dict(connection.execute("SELECT sensor, name FROM sensors WHERE name IS NOT NULL").fetchall())
+    since = dict(connection.execute(_BROKEN_SINCE).fetchall())
+    return [replace(Alert(*row), names=names, broken_since=since) for row in rows]
 
 
 def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: datetime) -> None:
@@ -368,7 +475,8 @@ def untold_alerts(connection: DuckDBPyConnection, now: datetime, recent: timedel
 def due_again(connection: DuckDBPyConnection, now: datetime, recent: timedelta) -> datetime | None:
     """When the next pending alert is to be tried by itself, of windows that ended within ``recent``; None if none is.
 
-    An alert that nobody tried yet waits for two minutes: the run that queued it asks for its own attempt.
+    An alert that nobody tried yet waits for two minutes, since the run that queued it asks for its own attempt. One
+    that tells of now does not.
     """
     due: datetime | None = scalar(connection, _DUE_AGAIN, {"now": now, "recent": recent, "moment": MOMENT})
     return due

@@ -12,6 +12,8 @@ NETWORK = "network"
 
 _LAST_JUDGED = "SELECT max(window_start) FROM windows WHERE classified IS NOT NULL"
 
+_NEWEST_READ = "SELECT max(window_start) FROM windows WHERE readings > 0"
+
 _BEFORE_ALL_WINDOWS = datetime(1970, 1, 1)  # noqa: DTZ001 (naive UTC by convention)
 
 
@@ -19,13 +21,16 @@ def record_rules(writer: Writer, rules: str, now: datetime) -> None:
     """Record that verdicts are reached by ``rules`` from ``now`` on, if they were reached by others before.
 
     It is called before verdicts are. The newest window that has ended, which the tick at hand is about, counts as one
-    of the new rules unless the others judged it: else neither would tell of it.
+    of the new rules unless the others judged it: else neither would tell of it. No clock that is ahead keeps the new
+    rules from telling of windows that are still to come: none counts as before that lies behind all readings.
     """
     before = present_rules(writer)
     if before != rules:
         # The first rules of a store may tell of any window.
         changed_at = _BEFORE_ALL_WINDOWS
-        if before is not None:
+        read = scalar(writer, _NEWEST_READ)
+        if before is not None and read is not None:
+            now = min(now, read + WINDOW_LENGTH)
             newest = window_start(now) - WINDOW_LENGTH
             last = scalar(writer, _LAST_JUDGED)
             changed_at = newest if last is not None and last < newest else now
