@@ -19,6 +19,7 @@ from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.label_command import label
 from aqi_dagster.materialize_command import materialize
+from aqi_dagster.mute_command import mute
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
@@ -213,5 +214,7 @@ main.add_command(replay)
 
 main.add_command(label)
 main.add_command(sensor)
+
+main.add_command(mute)
 
 main.add_command(dev)
