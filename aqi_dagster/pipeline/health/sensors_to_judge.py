@@ -1,6 +1,6 @@
 """Which sensors the rules on health judge, in which region each is compared, and whether that has changed since."""
 
-from collections import defaultdict
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -84,11 +84,9 @@ def _moved(connection: DuckDBPyConnection, first_window: datetime, regions: Regi
     """The sensors that were judged in another region than they are in now, and since when."""
     region_of = sensors_to_judge(connection, regions)
     texts = [sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors ORDER BY sensor").fetchall()]
-    # Which texts of a place are one device depends on who else reports in a window.
-    texts_at: dict[tuple[float, float] | str, list[str]] = defaultdict(list)
-    for text in texts:
-        texts_at[coordinates(text) or text].append(text)
-    shared = {text for of_place in texts_at.values() if len(of_place) > 1 for text in of_place}
+    # Which of the texts of one place are one device depends on which of them a window has.
+    counts = Counter(map(coordinates, texts))
+    shared = {text for text in texts if coordinates(text) is not None and counts[coordinates(text)] > 1}
     moved = _moved_of_shared(connection, first_window, region_of, shared)
     for sensor, region, first in connection.execute(_JUDGED_IN, [first_window]).fetchall():
         if sensor not in shared and region_of(sensor) != region:
@@ -99,7 +97,7 @@ def _moved(connection: DuckDBPyConnection, first_window: datetime, regions: Regi
 def _moved_of_shared(
     connection: DuckDBPyConnection, first_window: datetime, region_of: RegionOf, shared: set[str]
 ) -> dict[str, datetime]:
-    """The same of the texts that share a device with another one: in each window one of them is judged for all."""
+    """The same of the texts that share a place (``shared``): in each window one of a device is judged for all."""
     moved: dict[str, datetime] = {}
     rows = connection.execute(_SHARING, [first_window, sorted(shared)]).fetchall() if shared else []
     for start, of_window in groupby(rows, key=itemgetter(0)):
