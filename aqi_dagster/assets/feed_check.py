@@ -32,14 +32,14 @@ def feed_is_alive(feeds: FeedsResource) -> dg.AssetCheckResult:
 def judged(feeds: FeedsResource, now: float) -> dg.AssetCheckResult:
     """How the feeds are at a moment, in seconds since 1970."""
     try:
-        states, problems = feeds.states(now), []
+        states, of_history, problems = feeds.states(now), feeds.history_points(now), []
     except FeedError as error:
-        states, problems = [], [str(error)]
+        states, of_history, problems = [], 0, [str(error)]
     ran = {state.kind for state in states}
     problems += [f"{kind}: AQI_FEED names it, but it never ran" for kind in feeds.named if kind not in ran]
     problems += [f"{state.kind}: {problem}" for state in states for problem in state.problems(now)]
     well = "; ".join(map(_in_words, states)) or NO_FEED
-    metadata: dict[str, Any] = {}
+    metadata: dict[str, Any] = {"history_points_today": of_history} if of_history else {}
     for state in states:
         metadata |= _metadata(state)
     return dg.AssetCheckResult(

@@ -111,12 +111,26 @@ def first_polled(data_dir: Path) -> float | None:
     return None if row is None else float(row[0])
 
 
+def history_points(data_dir: Path, now: float) -> int:
+    """What was paid for history on the UTC day of a moment."""
+    path = memory_file(data_dir, "history")
+    if not path.exists():
+        return 0
+    with _reading(path) as connection:
+        return _points_of_day(connection, now)
+
+
+def _points_of_day(connection: sqlite3.Connection, now: float) -> int:
+    row = connection.execute("SELECT points FROM points WHERE day = ?", [day_of(now)]).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def _state(data_dir: Path, kind: str, now: float) -> FeedState:
     path = memory_file(data_dir, kind)
     with _reading(path) as connection:
         notes = dict(connection.execute("SELECT name, value FROM notes").fetchall())
         waiting = connection.execute("SELECT count(*) FROM outbox WHERE sent_at IS NULL").fetchone()[0]
-        spent = connection.execute("SELECT points FROM points WHERE day = ?", [day_of(now)]).fetchone()
+        spent = _points_of_day(connection, now)
     number = {name: float(notes.get(name, 0)) for name in ("interval", "answered_at", "newest_reading", "sent_at")}
     last = _last_readings(path)
     silent = {sensor: float(time) for sensor, time in sorted(last.items()) if SILENT_AFTER < now - time < REMEMBERED}
@@ -126,7 +140,7 @@ def _state(data_dir: Path, kind: str, now: float) -> FeedState:
         waiting=waiting,
         sensors=len(last),
         silent=silent,
-        points=None if kind == "local" else (spent[0] if spent else 0),
+        points=None if kind == "local" else spent,
         points_a_day=int(float(notes.get("points_a_day", 0))),
         trouble=notes.get("trouble"),
         **number,

@@ -20,7 +20,11 @@ class Feed(Protocol):
 
 
 def run(feed: Feed, delivery: Delivery, once: bool) -> None:
-    """Poll for ever, or ``once``: then what the brokers refuse is an error, and goes out the next time."""
+    """Poll for ever, or ``once``: then what the brokers refuse is an error, and goes out the next time.
+
+    First of all goes out what waits since the last time: the first poll may have to wait for new data.
+    """
+    delivery.deliver(feed.clock.now())
     while True:
         pause = feed.poll()
         sent = delivery.deliver(feed.clock.now())

@@ -5,7 +5,7 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
-from aqi_dagster.polling.liveness import FeedState, feed_states
+from aqi_dagster.polling.liveness import FeedState, feed_states, history_points
 
 
 class FeedsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -17,3 +17,7 @@ class FeedsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def states(self, now: float) -> list[FeedState]:
         """How they are at a moment, in seconds since 1970. Raises ``FeedError`` if what they noted cannot be read."""
         return feed_states(Path(self.data_dir), now)
+
+    def history_points(self, now: float) -> int:
+        """What was paid for history on the UTC day of a moment."""
+        return history_points(Path(self.data_dir), now)

@@ -6,6 +6,7 @@ import pytest
 
 from aqi_dagster.errors import FeedError, PurpleAirRefusedError
 from aqi_dagster.feeds.context import Context
+from aqi_dagster.message_fields import PM25_FIELD, TIME_FIELD, FieldNames
 from aqi_dagster.polling.memory import opened_memory
 from aqi_dagster.polling.purpleair_feed import Options
 from aqi_dagster.polling.selections import group, indices
@@ -200,14 +201,14 @@ def test_a_clock_that_is_wrong_or_jumps_changes_no_reading(topic: Topic, tmp_pat
 
 def test_a_wrong_clock_opens_no_second_budget(topic: Topic, tmp_path: Path) -> None:
     clock = StandingClock()
-    options = Options(points_a_day=700, interval=120)
+    options = Options(points_a_day=800, interval=120)
     with purpleair_server(*devices(), now=clock.monotonic) as server:
         for wrong in (0, 86_000, 0, 86_400, -3_600, 80_000, 500_000):
             clock.wrong = wrong
             with feeding(server, topic, tmp_path, clock, options) as mine:
                 mine.poll(4)
             clock.seconds = min(clock.seconds, BEGIN + 80_000)
-        assert server.points[DAY] <= 700
+        assert server.points[DAY] <= 800
 
 
 def test_a_day_costs_no_more_than_it_may_and_the_next_one_goes_on(topic: Topic, tmp_path: Path) -> None:
@@ -276,6 +277,19 @@ def test_a_list_of_sensors_knows_better_where_they_are(topic: Topic, tmp_path: P
     ):
         mine.poll()
         assert [value["sensor_name"] for value in values(topic)] == ["Mine"]
+
+
+def test_fields_have_the_names_of_the_topic(topic: Topic, tmp_path: Path) -> None:
+    clock = StandingClock()
+    context = Context(names=FieldNames({TIME_FIELD: "ts", PM25_FIELD: "pm"}))
+    with (
+        purpleair_server(*devices(1), now=clock.time) as server,
+        feeding(server, topic, tmp_path, clock, context=context) as mine,
+    ):
+        mine.poll()
+    (value,) = values(topic)
+    assert {"ts", "pm"} <= value.keys()
+    assert not {TIME_FIELD, PM25_FIELD} & value.keys()
 
 
 def test_what_was_not_noted_is_asked_again_at_once_and_what_was_is_not(topic: Topic, tmp_path: Path) -> None:

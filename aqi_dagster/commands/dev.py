@@ -1,6 +1,7 @@
 """The command ``aqi-dagster dev``: Dagster's pages, with the feeds and the broker that the settings ask for."""
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -35,23 +36,35 @@ def dev(port: int) -> None:
     if not feeds and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         serve_demo(port)
         return
-    with _kafka_of_feeds(settings, feeds) as kept:
+    with kafka_of_feeds(settings, feeds) as kept:
         use_dagster_home()
         with fed(kept):
             serve(port)
 
 
 @contextmanager
-def _kafka_of_feeds(settings: Settings, feeds: list[list[str]]) -> Iterator[list[list[str]]]:
-    """The feeds to run on the Kafka that KAFKA_BOOTSTRAP_SERVERS names, or on an embedded broker where the default is.
+def kafka_of_feeds(settings: Settings, feeds: list[list[str]]) -> Iterator[list[list[str]]]:
+    """The feeds to run, on the Kafka that KAFKA_BOOTSTRAP_SERVERS names or that listens where one does by default.
 
-    That broker forgets everything when it ends, so the feeds then keep what they have sent, and send it again.
+    Where there is none, an embedded broker is started. It forgets everything when it ends, so the feeds then keep what
+    they have sent, and send it again.
     """
-    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+    host, _, port = settings.kafka_bootstrap_servers.rpartition(":")
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or _listens(host, int(port)):
         yield feeds
         return
-    with EmbeddedBroker(int(settings.kafka_bootstrap_servers.rpartition(":")[2])) as broker:
+    with EmbeddedBroker(int(port)) as broker:
         click.echo(f"No KAFKA_BOOTSTRAP_SERVERS is set: an embedded broker listens at {broker.bootstrap_servers}.")
+        os.environ["KAFKA_BOOTSTRAP_SERVERS"] = broker.bootstrap_servers
         os.environ.setdefault("KAFKA_ON_RECREATED_TOPIC", "reread")
         create_topic(librdkafka_settings(settings), settings.kafka_topic, PARTITIONS)
         yield [[*feed, "--keep-days", str(KEPT_DAYS)] for feed in feeds]
+
+
+def _listens(host: str, port: int) -> bool:
+    """Whether anything listens there: a Kafka that was started without being named."""
+    try:
+        with socket.create_connection((host, port), timeout=1):
+            return True
+    except OSError:
+        return False

@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 from tabulate import tabulate
 
-from aqi_dagster.command_options import own_store
+from aqi_dagster.commands.options import own_store
 from aqi_dagster.errors import RegionUnknownError
 from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.verdicts.mutes import Mute, muted_regions, record_mute
