@@ -9,16 +9,19 @@ import click
 from dotenv import load_dotenv
 from tabulate import tabulate
 
-from aqi_dagster.command_options import own_store
-from aqi_dagster.dev_command import dev
+from aqi_dagster.commands.dev import dev
+from aqi_dagster.commands.evaluate import evaluate
+from aqi_dagster.commands.label import label
+from aqi_dagster.commands.materialize import materialize
+from aqi_dagster.commands.mute import mute
+from aqi_dagster.commands.options import own_store
+from aqi_dagster.commands.replay import replay
+from aqi_dagster.commands.sensor import sensor
 from aqi_dagster.errors import AqiError
-from aqi_dagster.evaluate_command import evaluate
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
-from aqi_dagster.label_command import label
-from aqi_dagster.materialize_command import materialize
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status
@@ -30,8 +33,6 @@ from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
 from aqi_dagster.pipeline.verdicts.outbox import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
-from aqi_dagster.replay_command import replay
-from aqi_dagster.sensor_command import sensor
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import utc_now
 
@@ -213,5 +214,7 @@ main.add_command(replay)
 
 main.add_command(label)
 main.add_command(sensor)
+
+main.add_command(mute)
 
 main.add_command(dev)

@@ -115,6 +115,10 @@ class SensorUnknownError(AqiError):
     """No sensor of that name ever reported."""
 
 
+class RegionUnknownError(AqiError):
+    """There is no region of that name."""
+
+
 class LabelError(AqiError):
     """A label does not fit what is stored, or a file of labels cannot be used."""
 

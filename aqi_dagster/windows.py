@@ -94,6 +94,16 @@ class WindowRange:
         """Partition keys of the first and the last window."""
         return window_key(self.first), window_key(self.last)
 
+    def parts(self, most: int) -> Iterator[Self]:
+        """The range in consecutive parts of ``most`` windows each, or fewer in the last one.
+
+        >>> [len(part) for part in WindowRange(datetime(2022, 7, 18), datetime(2022, 7, 20)).parts(2)]
+        [2, 2, 1]
+        """
+        starts = list(self)
+        for begin in range(0, len(starts), most):
+            yield type(self).of(starts[begin : begin + most])
+
     @property
     def bounds(self) -> dict[str, datetime]:
         """The parameters ``$first`` and ``$last`` of a statement."""

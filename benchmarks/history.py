@@ -4,19 +4,28 @@ import os
 import statistics
 import tempfile
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
 
 from aqi_dagster.feeds.producer import produce
+from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detector_banks import detector_bank
 from aqi_dagster.pipeline.detection.detector_states import FORMAT_VERSION, RIVER_VERSION
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
+from aqi_dagster.pipeline.health.judge_windows import judge_windows
+from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
+from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
+from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.pipeline.verdicts.look import Judging, look
+from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.runs import use_dagster_home
-from aqi_dagster.windows import WINDOW_LENGTH, parse_key, window_key
+from aqi_dagster.settings import load_settings
+from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
 from benchmarks import generator
 from benchmarks.pipeline import materialize
 
@@ -47,12 +56,40 @@ def run(servers: str, topic: str, repeat: str) -> dict[str, float]:
                 produce({"bootstrap.servers": servers}, topic, news)
                 keys = window_key(start - WINDOW_LENGTH), window_key(start)
                 seconds.append(materialize(instance, store, *keys)["run"])
+            looks = _look(servers, topic, store, begin, int(repeat))
             started = time.monotonic()
             idle = materialize(instance, store, *keys)["run"]
             whole = time.monotonic() - started
         _require_complete(store, (windows + WARM_UP + int(repeat)) * READINGS_A_WINDOW)
         size = store.private.stat().st_size
-    return {"work": statistics.median(seconds[WARM_UP:]), "idle": idle, "idle_run": whole, "size": size}
+    work = statistics.median(seconds[WARM_UP:])
+    return {
+        "work": work,
+        "look": looks["seconds"],
+        "look_cpu": looks["cpu"],
+        "idle": idle,
+        "idle_run": whole,
+        "size": size,
+    }
+
+
+def _look(servers: str, topic: str, store: Store, begin: datetime, repeat: int) -> dict[str, float]:
+    """Median seconds, by the clock and of processors, of a look at the open window: pull, judge, publish."""
+    judging = Judging(begin, OneRegion("Bench"), RULE_SETS["network"], DetectorParameters(), Thresholds())
+    reader = TopicReader({"bootstrap.servers": servers}, topic)
+    with store.reader() as copy:
+        ((newest,),) = copy.execute("SELECT max(window_start) FROM windows WHERE scored > 0").fetchall()
+    seconds, cpu = [], []
+    for number in range(1, repeat + 2):
+        started, worked = time.monotonic(), time.process_time()
+        with store.exclusive() as writer:
+            pull(writer, reader, PullPolicy())
+            look(writer, newest + WINDOW_LENGTH + number * timedelta(minutes=15), judging)
+        store.publish()
+        seconds.append(time.monotonic() - started)
+        cpu.append(time.process_time() - worked)
+    # The first one finds nothing in DuckDB's and the system's caches.
+    return {"seconds": statistics.median(seconds[1:]), "cpu": statistics.median(cpu[1:])}
 
 
 def _require_complete(store: Store, readings: int) -> None:
@@ -97,11 +134,25 @@ def _fill(store: Store, begin: datetime, windows: int) -> None:
             "SELECT sensor, created_at, window_start, pm25_cf1, round(0.4 + random() * 0.2, 1) AS score FROM readings"
         )
         connection.execute(
-            "INSERT INTO windows SELECT window_start, count(*), count(*), 1, ?, 1, 1 FROM readings GROUP BY ALL",
-            [parameters.hash()],
+            """
+            INSERT INTO windows BY NAME
+            SELECT
+                window_start, count(*) AS readings, count(*) AS scored, 1 AS revision, ? AS parameters_hash,
+                1 AS selected, 1 AS classified, ? AS chain_start
+            FROM readings
+            GROUP BY window_start
+            """,
+            [parameters.hash(), begin],
         )
         connection.execute(
-            "INSERT INTO sensors SELECT sensor, min(created_at), max(created_at), count(*) FROM readings GROUP BY ALL"
+            """
+            INSERT INTO sensors BY NAME
+            SELECT
+                sensor, min(created_at) AS first_reading, max(created_at) AS last_reading, count(*) AS readings,
+                sensor AS place
+            FROM readings
+            GROUP BY sensor
+            """
         )
         connection.execute(
             """
@@ -119,3 +170,7 @@ def _fill(store: Store, begin: datetime, windows: int) -> None:
                 "parameters": parameters.hash(),
             },
         )
+        last = begin + (windows - 1) * WINDOW_LENGTH
+        region = OneRegion(load_settings().region)
+        recent = WindowRange(max(begin, last - 60 * WINDOW_LENGTH), last)
+        judge_windows(connection, recent, begin, sensors_to_judge(connection, region), regions_hash(region))

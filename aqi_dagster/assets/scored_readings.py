@@ -1,5 +1,6 @@
 """An anomaly score for every reading, by the detector of its sensor."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
@@ -14,6 +15,7 @@ from aqi_dagster.assets.pictures import attempt, picture
 from aqi_dagster.assets.readings import readings
 from aqi_dagster.partitions import ALL_AT_ONCE, FIRST_WINDOW, WINDOWS, requested_windows
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
+from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.progress import ScoredWindow
 from aqi_dagster.pipeline.detection.retention import thin_states
 from aqi_dagster.pipeline.detection.scoring import score_windows
@@ -27,7 +29,13 @@ from aqi_dagster.pipeline.reporting.series import (
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, score_numbers
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.windows import window_key
+from aqi_dagster.windows import WindowRange, window_key
+
+WINDOWS_AT_ONCE = 60
+"""Windows that are scored before others may have the store: a month, which is a matter of seconds."""
+
+PAUSE_SECONDS = 0.2
+"""Time in which whoever waits for the lock notices that it is free: several of its attempts."""
 
 
 @dg.asset(
@@ -58,10 +66,10 @@ def scored_readings(
     windows = requested_windows(context)
     limits = thresholds.thresholds
     stages = Stages()
+    with stages.stage("score"):
+        scored_windows = _score(warehouse, windows, detector.parameters)
     with warehouse.exclusive() as writer:
-        with stages.stage("score"):
-            scored_windows = list(score_windows(writer, windows, FIRST_WINDOW, detector.parameters))
-            dropped = thin_states(writer, windows.first, detector.states_kept)
+        dropped = thin_states(writer, windows.first, detector.states_kept)
         with stages.stage("check"):
             numbers = score_numbers(writer, windows, limits)
             score_check = scores_up_to_date(writer, detector.parameters)
@@ -76,6 +84,17 @@ def scored_readings(
             of_windows[start] |= _plot(context, start, series_of_window, limits)
     describe_windows(context, of_windows, of_run=stages.metadata)
     return dg.MaterializeResult(check_results=[score_check])
+
+
+def _score(warehouse: WarehouseResource, windows: WindowRange, parameters: DetectorParameters) -> list[ScoredWindow]:
+    """Score part by part, and leave the store to others in between: a look at the open window may wait for it."""
+    scored: list[ScoredWindow] = []
+    for part in windows.parts(WINDOWS_AT_ONCE):
+        with warehouse.exclusive() as writer:
+            scored += score_windows(writer, part, FIRST_WINDOW, parameters)
+        if part.last < windows.last:
+            time.sleep(PAUSE_SECONDS)
+    return scored
 
 
 def _describe_scores(

@@ -59,6 +59,14 @@ def test_a_look_pulls_and_publishes_the_air_of_now(job: MicroBatch) -> None:
         ]
 
 
+def test_messages_that_a_look_rejects_do_not_go_unnoticed(job: MicroBatch) -> None:
+    job.topic.send([*smoke_for_hours()[:4], (b"no JSON", b"at all")])
+    result = defs().resolve_job_def("look_now").execute_in_process(instance=job.instance)
+    (check,) = result.get_asset_check_evaluations()
+    assert (check.asset_key.to_user_string(), check.check_name) == ("conditions", "few_messages_rejected")
+    assert (check.passed, (check.description or "")[:33]) == (False, "1 of 5 messages were rejected: ke")
+
+
 def test_a_look_behind_a_long_run_leaves_it_at_that_and_says_so(
     job: MicroBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from aqi_dagster.commands.dev import KEPT_DAYS, kafka_of_feeds
 from aqi_dagster.demo.broker import EmbeddedBroker
-from aqi_dagster.dev_command import KEPT_DAYS, kafka_of_feeds
 from aqi_dagster.polling.supervisor import fed
 from aqi_dagster.settings import Settings
 from tests.support.feeds import sent

@@ -32,6 +32,8 @@ def moment_message(alert: Alert, links: list[str], zone: str | None = None) -> B
     """The Slack payload that tells ``alert``; ``links`` are further ones to show."""
     time = _time(alert, zone)
     as_of = alert.as_of or alert.window_start
+    if alert.kind == "muted":
+        return _muted(alert, moment_headline(alert, zone), time.moment(as_of))
     details = [section(f"*{name(alert.region)}*, {time.moment(as_of)}\n{plain(present_air(alert))}")]
     if alert.since is not None:
         details.append(section(f"{_SINCE[alert.kind]} {time.moment(alert.since)}. {plain(alert.reason or '')}"))
@@ -56,12 +58,23 @@ def moment_message(alert: Alert, links: list[str], zone: str | None = None) -> B
     return payload(moment_headline(alert, zone), f"{shown.symbol} {shown.title}", colour, details)
 
 
+def _muted(alert: Alert, text: str, moment: str) -> Block:
+    shown = heading(alert)
+    details = [
+        section(f"*{name(alert.region)}*, {moment}\n{plain(alert.reason or '')}."),
+        section("While it is muted, smoke in this region is recorded, and not told."),
+    ]
+    return payload(text, f"{shown.symbol} {shown.title}", shown.hex_colour, details)
+
+
 _SINCE = {"early": "Since about", "ongoing": "Since about", "all_clear": "Clear since about"}
 
 
 def _short(alert: Alert) -> str:
     if alert.verdict == "withdrawn":
         return "its window has ended without a verdict of smoke"
+    if alert.kind == "muted":
+        return plain(alert.reason or "")
     if alert.level is None:
         return "the level is not known now"
     sensors = counted(len(alert.healthy_sensors or []), "healthy sensor")

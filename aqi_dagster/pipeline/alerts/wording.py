@@ -49,11 +49,12 @@ HEADINGS = {
     "ongoing": Heading("Smoke Goes On", "Reports of Smoke that Goes On", "#b3261e", ":fire:"),
     "clear": Heading("All Clear", "All Clears", "#1e7d32", ":white_check_mark:"),
     "unconfirmed": Heading("Early Warning Withdrawn", "Early Warnings Withdrawn", GREY, ":white_circle:"),
+    "muted": Heading("Muted", "Mutes", GREY, ":mute:"),
     "well": Heading("Sensor Well Again", "Sensors Well Again", "#1e7d32", ":white_check_mark:"),
 }
 """The heading of each verdict of an alert."""
 
-_OF_KINDS = {"early": "early", "ongoing": "ongoing", "all_clear": "clear"}
+_OF_KINDS = {"early": "early", "ongoing": "ongoing", "all_clear": "clear", "muted": "muted"}
 """The heading of each kind of alert that tells of now."""
 
 DOUBTFUL = "Suspected Smoke, Doubtful"

@@ -3,7 +3,7 @@
 With it come the levels of regions, hour by hour.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 import pyarrow as pa
@@ -53,7 +53,7 @@ def judge_windows(
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
     trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
-    for group in _groups(windows):
+    for group in windows.parts(WINDOWS_AT_ONCE):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:
@@ -78,12 +78,6 @@ def _drop_health_before(writer: Writer, first_window: datetime) -> None:
 
 def _of_window(table: pa.Table, window: datetime) -> pa.Table:
     return table.filter(pc.equal(table["window_start"], pa.scalar(window, pa.timestamp("us"))))
-
-
-def _groups(windows: WindowRange) -> Iterator[WindowRange]:
-    starts = list(windows)
-    for begin in range(0, len(starts), WINDOWS_AT_ONCE):
-        yield WindowRange.of(starts[begin : begin + WINDOWS_AT_ONCE])
 
 
 def _require_history(connection: DuckDBPyConnection, windows: WindowRange, first_window: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Which sensors the rules on health judge, in which region each is compared, and whether that has changed since."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -15,7 +16,7 @@ from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.restart import first_window_to_run
 from aqi_dagster.pipeline.store.window_ledger import newest_judged, settings_hash
-from aqi_dagster.sensors import devices
+from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import WindowRange
 
 _JUDGED_IN = """
@@ -83,7 +84,9 @@ def _moved(connection: DuckDBPyConnection, first_window: datetime, regions: Regi
     """The sensors that were judged in another region than they are in now, and since when."""
     region_of = sensors_to_judge(connection, regions)
     texts = [sensor for (sensor,) in connection.execute("SELECT sensor FROM sensors ORDER BY sensor").fetchall()]
-    shared = {text for device in devices(texts) if len(device) > 1 for text in device}
+    # Which of the texts of one place are one device depends on which of them a window has.
+    counts = Counter(map(coordinates, texts))
+    shared = {text for text in texts if coordinates(text) is not None and counts[coordinates(text)] > 1}
     moved = _moved_of_shared(connection, first_window, region_of, shared)
     for sensor, region, first in connection.execute(_JUDGED_IN, [first_window]).fetchall():
         if sensor not in shared and region_of(sensor) != region:
@@ -94,7 +97,7 @@ def _moved(connection: DuckDBPyConnection, first_window: datetime, regions: Regi
 def _moved_of_shared(
     connection: DuckDBPyConnection, first_window: datetime, region_of: RegionOf, shared: set[str]
 ) -> dict[str, datetime]:
-    """The same of the texts that share a device with another one: in each window one of them is judged for all."""
+    """The same of the texts that share a place (``shared``): in each window one of a device is judged for all."""
     moved: dict[str, datetime] = {}
     rows = connection.execute(_SHARING, [first_window, sorted(shared)]).fetchall() if shared else []
     for start, of_window in groupby(rows, key=itemgetter(0)):

@@ -1,8 +1,8 @@
--- Version 10 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 11 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (10);
+INSERT INTO schema_version VALUES (11);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -389,6 +389,18 @@ COMMENT ON COLUMN conditions.nowcast IS 'EPA''s NowCast of the last twelve hours
 COMMENT ON COLUMN conditions.aqi_of_nowcast IS 'US AQI of nowcast, what EPA shows as the present AQI';
 COMMENT ON COLUMN conditions.reason  IS 'Why the state is what it is, in a sentence';
 
+CREATE TABLE mutes (
+    region   VARCHAR   NOT NULL,
+    muted_at TIMESTAMP NOT NULL,
+    until    TIMESTAMP NOT NULL,
+    reason   VARCHAR   NOT NULL
+);
+COMMENT ON TABLE  mutes          IS 'Regions of which nothing is told of smoke for a while; of each the last record holds';
+COMMENT ON COLUMN mutes.region   IS 'Name of the region';
+COMMENT ON COLUMN mutes.muted_at IS 'Since when, UTC';
+COMMENT ON COLUMN mutes.until    IS 'Until when, UTC; muted_at if the record ends a mute';
+COMMENT ON COLUMN mutes.reason   IS 'Why, in the words of the operator';
+
 CREATE TABLE rule_changes (
     rules      VARCHAR   NOT NULL,
     changed_at TIMESTAMP NOT NULL
@@ -415,11 +427,11 @@ CREATE TABLE slack_alerts (
     region           VARCHAR   NOT NULL,
     window_start     TIMESTAMP NOT NULL,
     verdict          VARCHAR   NOT NULL CHECK (
-        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well', 'clear')
+        verdict IN ('smoke', 'malfunction', 'undecided', 'withdrawn', 'broken', 'well', 'clear', 'muted')
     ),
     previous_verdict VARCHAR,
     status           VARCHAR   NOT NULL CHECK (
-        status IN ('pending', 'sent', 'not_sent', 'superseded', 'unknown', 'refused')
+        status IN ('pending', 'sent', 'not_sent', 'superseded', 'unknown', 'refused', 'muted')
     ),
     outcome          VARCHAR,
     created_at       TIMESTAMP NOT NULL,
@@ -428,7 +440,7 @@ CREATE TABLE slack_alerts (
     digest           BOOLEAN   NOT NULL DEFAULT false,
     told             VARCHAR,
     kind             VARCHAR   NOT NULL DEFAULT 'verdict' CHECK (
-        kind IN ('verdict', 'early', 'ongoing', 'all_clear', 'sensor', 'weekly')
+        kind IN ('verdict', 'early', 'ongoing', 'all_clear', 'muted', 'sensor', 'weekly')
     ),
     subject          VARCHAR,
     unanswered       INTEGER   NOT NULL DEFAULT 0,
@@ -448,14 +460,14 @@ COMMENT ON COLUMN slack_alerts.region           IS 'Name of the region';
 COMMENT ON COLUMN slack_alerts.window_start     IS 'Start of the window, UTC';
 COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, undecided, or withdrawn if a told window has no verdict any more; of a sensor broken or well';
 COMMENT ON COLUMN slack_alerts.previous_verdict IS 'Verdict that was told before; NULL for the first message of a window';
-COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), superseded by what came later before it was sent, refused (answered, but not as Slack does), or unknown: Slack may have it or not';
+COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), superseded by what came later before it was sent, refused (answered, but not as Slack does), muted (not to be told), or unknown: Slack may have it or not';
 COMMENT ON COLUMN slack_alerts.outcome          IS 'What the last attempt came to';
 COMMENT ON COLUMN slack_alerts.created_at       IS 'When the verdict was reached, UTC';
 COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it; each is recorded before it asks Slack';
 COMMENT ON COLUMN slack_alerts.sent_at          IS 'When Slack took it, UTC';
 COMMENT ON COLUMN slack_alerts.digest           IS 'True if it was folded into a digest of old windows';
 COMMENT ON COLUMN slack_alerts.told             IS 'What Slack was told: sensors, anomalies, since when, how high, and why; NULL until it was sent';
-COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region; smoke in a window that is still open (early), that goes on, or is over (all_clear); a sensor that broke or is well again; or the weekly list of broken ones';
+COMMENT ON COLUMN slack_alerts.kind             IS 'What it tells: a verdict on a region; smoke in a window that is still open (early), that goes on, or is over (all_clear); that a region is muted; a sensor that broke or is well again; or the weekly list of broken ones';
 COMMENT ON COLUMN slack_alerts.subject          IS 'The sensor that an alert of kind sensor is about; else NULL';
 COMMENT ON COLUMN slack_alerts.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three the alert is unknown';
 COMMENT ON COLUMN slack_alerts.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';

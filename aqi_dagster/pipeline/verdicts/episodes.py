@@ -3,7 +3,7 @@
 Each is a fact of its moment. What is told follows from the condition of a region and from what was told of it before.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,10 +22,17 @@ ONGOING_AFTER = timedelta(hours=6)
 _CONFIRMED = "SELECT region FROM regional_windows WHERE verdict = 'smoke' AND window_start >= ? AND region = ?"
 
 
-def moments_of(conditions: Iterable[Condition], last: Mapping[str, LastMoment]) -> list[Moment]:
-    """What is to be told of ``conditions``, ``last`` being what was told before, by region."""
+def moments_of(
+    conditions: Iterable[Condition], last: Mapping[str, LastMoment], muted: Collection[str] = ()
+) -> list[Moment]:
+    """What is to be told of ``conditions``, ``last`` being what was told before, by region.
+
+    Of smoke in ``muted`` regions nothing is; if it outlasts the mute, it is warned of then.
+    """
     found = (_moment_of(one, last.get(one.region)) for one in conditions)
-    return [moment for moment in found if moment is not None]
+    return [
+        moment for moment in found if moment is not None and not (moment.verdict == "smoke" and moment.region in muted)
+    ]
 
 
 def unconfirmed(

@@ -26,6 +26,7 @@ from aqi_dagster.pipeline.verdicts.conditions import (
     silent,
 )
 from aqi_dagster.pipeline.verdicts.episodes import moments_of
+from aqi_dagster.pipeline.verdicts.mutes import muted_regions
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
 from aqi_dagster.pipeline.verdicts.outbox import last_moments, queue_moments
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
@@ -59,7 +60,7 @@ def look(writer: Writer, as_of: datetime, judging: Judging) -> list[Condition]:
     with transaction(writer):
         overwrite_conditions(writer, conditions)
         overwrite_open_hours(writer, open_windows, as_of, health)
-        queue_moments(writer, moments_of(conditions, last_moments(writer)))
+        queue_moments(writer, moments_of(conditions, last_moments(writer), muted_regions(writer, as_of)))
     return conditions
 
 

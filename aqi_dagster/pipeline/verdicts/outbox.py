@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
+from aqi_dagster.pipeline.verdicts.mutes import Mute
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules, told_from
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
@@ -21,9 +22,9 @@ MOST_UNANSWERED = 3
 MOMENT = timedelta(minutes=30)
 """How long "now" is: an early warning and its kind that wait for longer are not told any more."""
 
-MomentKind = Literal["early", "ongoing", "all_clear"]
+MomentKind = Literal["early", "ongoing", "all_clear", "muted"]
 
-MomentVerdict = Literal["smoke", "clear", "withdrawn"]
+MomentVerdict = Literal["smoke", "clear", "withdrawn", "muted"]
 
 _DUE = """
 WITH earlier AS (
@@ -253,7 +254,7 @@ SELECT
     arg_max(window_start, alert_id) AS told_in,
     arg_max(window_start, alert_id) FILTER (kind = 'early') AS warned_in
 FROM slack_alerts
-WHERE as_of IS NOT NULL AND status <> 'superseded'
+WHERE kind IN ('early', 'ongoing', 'all_clear') AND status <> 'superseded'
 GROUP BY region
 """
 
@@ -403,6 +404,14 @@ def queue_moments(writer: Writer, moments: Iterable[Moment]) -> None:
     """Queue what is to be told of now; the caller has begun the transaction in which it was found out."""
     for moment in moments:
         writer.execute(_INSERT_MOMENT, {**vars(moment), "window_start": window_start(moment.as_of)})
+
+
+def queue_mute(writer: Writer, mute: Mute) -> None:
+    """Queue that a region is muted, or not any more; the caller has begun the transaction that records it."""
+    until = f"until {mute.until:%Y-%m-%d %H:%M} UTC" if mute.until > mute.muted_at else "no longer"
+    reason = f"Muted {until}: {mute.reason}"
+    told = Moment("muted", "muted", mute.region, mute.muted_at, None, None, mute.muted_at, [], [], None, reason)
+    queue_moments(writer, [told])
 
 
 def supersede_sensor_alerts(writer: Writer) -> None:

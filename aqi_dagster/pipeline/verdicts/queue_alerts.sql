@@ -45,7 +45,19 @@ WHERE
 
 -- Nothing is to be told where Slack already has the verdict, or has none and there is none.
 INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at)
-SELECT region, window_start, verdict, told, 'pending', $now
+SELECT
+    region,
+    window_start,
+    verdict,
+    told,
+    CASE
+        WHEN
+            verdict = 'smoke'
+            AND (SELECT arg_max(until, mutes.rowid) FROM mutes WHERE mutes.region = changed_verdicts.region) > $now
+            THEN 'muted'
+        ELSE 'pending'
+    END,
+    $now
 FROM changed_verdicts
 WHERE
     verdict IS DISTINCT FROM coalesce(told, 'withdrawn')

@@ -6,7 +6,7 @@ import click
 from duckdb import DuckDBPyConnection
 from tabulate import tabulate
 
-from aqi_dagster.command_options import WINDOW, own_store
+from aqi_dagster.commands.options import WINDOW, own_store
 from aqi_dagster.errors import SensorUnknownError
 from aqi_dagster.pipeline.health.known_trouble import Kind, Record, forget_last, read_trouble, record_trouble
 from aqi_dagster.windows import utc_now, window_key, window_start

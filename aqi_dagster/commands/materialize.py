@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 from tabulate import tabulate
 
-from aqi_dagster.command_options import WINDOW
+from aqi_dagster.commands.options import WINDOW
 from aqi_dagster.pipeline.reporting.pull_words import PullNumbers, pull_in_words
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import load_settings

@@ -8,7 +8,7 @@ import click
 from duckdb import DuckDBPyConnection
 from tabulate import tabulate
 
-from aqi_dagster.command_options import WINDOW, own_store
+from aqi_dagster.commands.options import WINDOW, own_store
 from aqi_dagster.errors import LabelError
 from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.store.connections import Store
