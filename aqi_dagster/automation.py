@@ -1,5 +1,6 @@
 """The jobs, the schedule that runs the pipeline twice a day, and the sensors that fill gaps and send alerts."""
 
+import os
 import time
 from datetime import timedelta
 
@@ -18,12 +19,14 @@ from aqi_dagster.errors import StoreError
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
 from aqi_dagster.instance.old_looks import remove_old_runs
 from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_tags, requested_range
+from aqi_dagster.pipeline.alerts.heartbeat import beat
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.pipeline.verdicts.outbox import due_again
 from aqi_dagster.resources.feeds import FeedsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
+from aqi_dagster.settings import HEARTBEAT_URL
 from aqi_dagster.windows import WindowRange, utc_now
 
 micro_batch = dg.define_asset_job(
@@ -206,3 +209,19 @@ def waiting_alerts(
     if due > utc_now():
         return dg.SkipReason(f"The next alert that waits is tried again at {due:%H:%M:%S} UTC.")
     return dg.RunRequest(run_key=f"due at {due.isoformat()}")
+
+
+@dg.run_status_sensor(
+    run_status=dg.DagsterRunStatus.SUCCESS,
+    monitored_jobs=[micro_batch, look_now, tell_slack],
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="After each run that succeeded, call AQI_HEARTBEAT_URL, so that others notice when none does.",
+)
+def heartbeat(context: dg.RunStatusSensorContext) -> dg.SkipReason:
+    """Call the address, if there is one; a call that fails is in the log, and missed outside."""
+    url = os.environ.get(HEARTBEAT_URL)
+    if not url:
+        return dg.SkipReason(f"{HEARTBEAT_URL} is not set.")
+    trouble = beat(url)
+    return dg.SkipReason(f"Called {HEARTBEAT_URL}." if trouble is None else f"{HEARTBEAT_URL}: {trouble}.")

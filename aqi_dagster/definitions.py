@@ -17,6 +17,7 @@ from aqi_dagster.assets.sensor_health import sensor_health
 from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.automation import (
     classified_windows,
+    heartbeat,
     lacking_windows,
     look_now,
     look_schedule,
@@ -122,7 +123,7 @@ def defs() -> dg.Definitions:
         jobs=[micro_batch, tell_slack, look_now],
         schedules=[twice_a_day, *looks],
         asset_checks=[feed_is_alive],
-        sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds],
+        sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds, heartbeat],
         resources=resources(settings),
         # For backfills from an asset's page: they run in one process, as the jobs do.
         executor=dg.in_process_executor,

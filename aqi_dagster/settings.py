@@ -30,6 +30,8 @@ SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 
 PURPLEAIR_API_KEY = "PURPLEAIR_API_KEY"
 
+HEARTBEAT_URL = "AQI_HEARTBEAT_URL"
+
 
 class Settings(BaseModel):
     """Every setting but the secrets; each field's alias is the name of its environment variable."""
@@ -242,7 +244,7 @@ def load_settings() -> Settings:
     """
     variables = {name: value for name, value in os.environ.items() if value != ""}
     names = [str(field.alias) for field in Settings.model_fields.values()]
-    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY])
+    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY, HEARTBEAT_URL])
     settings, faults = None, []
     try:
         settings = Settings.model_validate({name: variables[name] for name in names if name in variables})

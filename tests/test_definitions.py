@@ -61,6 +61,7 @@ def test_jobs_and_automation_are_loadable() -> None:
     assert [schedule.name for schedule in repository.schedule_defs] == ["every_few_minutes", "twice_a_day"]
     assert [sensor.name for sensor in repository.sensor_defs] == [
         "classified_windows",
+        "heartbeat",
         "lacking_windows",
         "waiting_alerts",
         "watched_feeds",

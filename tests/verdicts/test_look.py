@@ -88,6 +88,19 @@ def test_smoke_is_seen_before_its_window_ends_and_is_over_when_it_is(rules: Any)
         assert rows(one.connection, "SELECT state, as_of FROM conditions") == [("clear", ENDED + 4 * HOUR)]
 
 
+def test_looks_warn_anew_as_long_as_slack_could_not_be_told_in_time() -> None:
+    with pipeline() as one:
+        one.change(rules=NETWORK)
+        run_up_to(one, BEGAN + 8 * HOUR)
+        moments = [BEGAN + 4 * HOUR + number * HOUR / 4 for number in range(5)]
+        for moment in moments:
+            look_at(one, moment)
+        told = rows(
+            one.connection, "SELECT kind, status, as_of FROM slack_alerts WHERE as_of IS NOT NULL ORDER BY as_of"
+        )
+        assert told == [("early", "superseded", moments[0]), ("early", "pending", moments[3])]
+
+
 def test_a_lone_sensor_tells_smoke_by_three_hours_that_all_have_it() -> None:
     def spike(sensor: str, moment: datetime) -> float:
         return 900.0 + moment.minute if moment >= BEGAN + 2 * HOUR else air(sensor, moment - timedelta(days=1))

@@ -114,7 +114,7 @@ class Webhook:
         def ask() -> None:
             try:
                 with (
-                    _mute_urllib3(),
+                    mute_urllib3(),
                     requests.post(
                         self.url, json=payload, timeout=self.timeout, allow_redirects=False, stream=True
                     ) as response,
@@ -137,7 +137,7 @@ class Webhook:
 
 
 @contextmanager
-def _mute_urllib3() -> Iterator[None]:
+def mute_urllib3() -> Iterator[None]:
     """Keep urllib3's log records of this thread out of every log: they quote the URL of the request."""
     here = threading.get_ident()
 

@@ -28,7 +28,7 @@ from aqi_dagster.pipeline.verdicts.conditions import (
 from aqi_dagster.pipeline.verdicts.episodes import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import muted_regions
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
-from aqi_dagster.pipeline.verdicts.outbox import last_moments, queue_moments
+from aqi_dagster.pipeline.verdicts.outbox import last_moments, queue_moments, supersede_stale
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
@@ -60,6 +60,8 @@ def look(writer: Writer, as_of: datetime, judging: Judging) -> list[Condition]:
     with transaction(writer):
         overwrite_conditions(writer, conditions)
         overwrite_open_hours(writer, open_windows, as_of, health)
+        # What nobody could be told in time is told anew, of this moment.
+        supersede_stale(writer, as_of)
         queue_moments(writer, moments_of(conditions, last_moments(writer), muted_regions(writer, as_of)))
     return conditions
 

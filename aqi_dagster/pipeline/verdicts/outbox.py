@@ -466,6 +466,11 @@ def record_attempt(writer: Writer, ids: list[int], now: datetime) -> set[int]:
 def give_up(writer: Writer, now: datetime) -> None:
     """Take out of the outbox what is not to be sent any more: what may have been told, and what is no longer now."""
     writer.execute(_GIVE_UP_UNANSWERED, {"most": MOST_UNANSWERED})
+    supersede_stale(writer, now)
+
+
+def supersede_stale(writer: Writer, now: datetime) -> None:
+    """Let go of what told of a moment that is over by ``now`` (naive UTC) and was not sent: nobody was told."""
     writer.execute(_SUPERSEDE_STALE, {"oldest": now - MOMENT})
 
 
