@@ -22,7 +22,7 @@ from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_t
 from aqi_dagster.pipeline.alerts.heartbeat import beat
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
-from aqi_dagster.pipeline.verdicts.outbox import due_again
+from aqi_dagster.pipeline.verdicts.outbox.attempts import due_again
 from aqi_dagster.resources.feeds import FeedsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource

@@ -30,7 +30,7 @@ from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
-from aqi_dagster.pipeline.verdicts.outbox import send_again
+from aqi_dagster.pipeline.verdicts.outbox.attempts import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.settings import librdkafka_settings, load_settings

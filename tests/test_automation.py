@@ -18,7 +18,8 @@ from aqi_dagster.partitions import FIRST_WINDOW, range_tags
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.outbox import due_alerts, record_attempt, record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.attempts import record_attempt, record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource

@@ -6,7 +6,7 @@ import dagster as dg
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.assets.checks import named
-from aqi_dagster.pipeline.verdicts.outbox import Untold, untold_alerts
+from aqi_dagster.pipeline.verdicts.outbox.attempts import Untold, untold_alerts
 from aqi_dagster.windows import utc_now, window_key
 
 OUTCOMES_KNOWN = dg.AssetCheckSpec(

@@ -9,7 +9,7 @@ from aqi_dagster.commands.options import own_store
 from aqi_dagster.errors import RegionUnknownError
 from aqi_dagster.pipeline.store.sql import transaction
 from aqi_dagster.pipeline.verdicts.mutes import Mute, muted_regions, record_mute
-from aqi_dagster.pipeline.verdicts.outbox import queue_mute
+from aqi_dagster.pipeline.verdicts.outbox.queue import queue_mute
 from aqi_dagster.windows import utc_now
 
 _UNTIL = click.DateTime(["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"])

@@ -36,7 +36,7 @@ from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.look import Judging, look
-from aqi_dagster.pipeline.verdicts.outbox import due_alerts
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 

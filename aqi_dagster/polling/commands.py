@@ -20,7 +20,7 @@ from aqi_dagster.polling.local_feed import LocalFeed
 from aqi_dagster.polling.loop import run
 from aqi_dagster.polling.memory import Memory, opened_memory
 from aqi_dagster.polling.purpleair_feed import SHORTEST_INTERVAL, Options, PurpleAirFeed
-from aqi_dagster.polling.selections import Selection, box, group, indices
+from aqi_dagster.polling.selections import chosen
 from aqi_dagster.polling.summary import history_end, history_line, list_of_sensors, local_lines, purpleair_lines
 from aqi_dagster.polling.supervisor import feeds_of, run_feeds
 from aqi_dagster.polling.told_once import ToldOnce
@@ -226,15 +226,6 @@ def run_all() -> None:
     if not feeds:
         raise ConfigurationError("AQI_FEED is not set: it names the feeds to run. docs/feeds.md has examples.")
     sys.exit(run_feeds(feeds))
-
-
-def chosen(boxes: Sequence[str], numbers: Sequence[str], groups: Sequence[str]) -> list[Selection]:
-    """The selections that options name; ``FeedError`` if there is none."""
-    named = indices(",".join(numbers)) if numbers else []
-    found = [*map(box, boxes), *named, *map(group, groups)]
-    if not found:
-        raise FeedError("Which sensors? Name a box (--box north,west,south,east), --indices 1,2,... or a --group.")
-    return found
 
 
 def _api(settings: Settings) -> PurpleAir:

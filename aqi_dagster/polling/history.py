@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 from tqdm import tqdm
 
@@ -24,6 +24,7 @@ from aqi_dagster.polling.clock import FeedClock, day_of, in_words
 from aqi_dagster.polling.delivery import Delivery
 from aqi_dagster.polling.memory import Memory
 from aqi_dagster.polling.prices import BASE_POINTS, request_points
+from aqi_dagster.polling.questions import retry_after
 from aqi_dagster.polling.rows import READING_FIELDS
 
 DAY = 86_400
@@ -175,7 +176,7 @@ class History:
         retrying = Retrying(
             retry=retry_if_exception_type(PassingFaultError),
             stop=stop_after_attempt(ATTEMPTS),
-            wait=lambda state: _retry_after(state) or wait_random_exponential(multiplier=2, max=120)(state),
+            wait=lambda state: retry_after(state) or wait_random_exponential(multiplier=2, max=120)(state),
             sleep=self._clock.clock.sleep,
             reraise=True,
         )
@@ -213,8 +214,3 @@ class History:
             self.problems.append(fault.replace(f"{file}", f"history of sensor {piece.index}"))
         name = context.names[TIME_FIELD]
         yield from sorted(messages, key=lambda message: seconds_of(json.loads(message.value)[name]) or 0)
-
-
-def _retry_after(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return (error.retry_after or 0.0) if isinstance(error, PassingFaultError) else 0.0

@@ -5,17 +5,15 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
-
-from aqi_dagster.errors import PurpleAirRefusedError
+from aqi_dagster.errors import FeedError
 from aqi_dagster.feeds.context import Context
 from aqi_dagster.feeds.sensor_list import Sensor
-from aqi_dagster.polling.api import PassingFaultError, PurpleAir, Table
-from aqi_dagster.polling.budget import Budget, DaySpentError, fitting_interval
+from aqi_dagster.polling.api import PurpleAir, Table
+from aqi_dagster.polling.budget import LONGEST_INTERVAL, fitting_interval
 from aqi_dagster.polling.clock import FeedClock
 from aqi_dagster.polling.memory import Memory
-from aqi_dagster.polling.prices import BASE_POINTS, request_points
+from aqi_dagster.polling.prices import request_points
+from aqi_dagster.polling.questions import WHAT, Questions
 from aqi_dagster.polling.rows import PLACE_FIELDS, READING_FIELDS, Found, read_places, read_readings
 from aqi_dagster.polling.selections import Selection, of_indices
 from aqi_dagster.polling.told_once import ToldOnce
@@ -31,13 +29,6 @@ FIRST_MAX_AGE = 3_600
 
 OVERLAP = 60
 """Seconds before the end of the last answer's data from which the next one is to hold what is new."""
-
-PATIENCE = 300.0
-"""Seconds that a poll waits for a better answer; when PurpleAir asks for more, the next poll comes so much later."""
-
-ATTEMPTS = 3
-
-WHAT = "PurpleAir's API"
 
 _log = logging.getLogger(__name__)
 
@@ -68,17 +59,16 @@ class PurpleAirFeed:
         options: Options,
         elsewhere: Callable[[float], Collection[str]] = lambda now: (),
     ) -> None:
-        self._api = api
         self._selections = selections
         self._memory = memory
         self._context = context
         self.clock = clock
         self._options = options
         self._elsewhere = elsewhere
-        self._budget = Budget(memory, clock, options.points_a_day)
         self.told = ToldOnce()
+        outdoors = {} if options.indoors else {"location_type": "0"}
+        self._questions = Questions(api, memory, clock, options.points_a_day, outdoors, self.told)
         self._places = memory.places()
-        self._pause = 0.0
         self.interval = options.interval
 
     def list_sensors(self, max_age: float = PLACES_AGE) -> list[Sensor] | None:
@@ -124,13 +114,22 @@ class PurpleAirFeed:
         """Ask all selections once; returns the seconds until the next poll."""
         begun = self.clock.clock.monotonic()
         self._wait_for_data()
-        self._pause = 0.0
-        if self.prepare():
+        self._questions.pause = 0.0
+        if self._prepare_anew():
             for selection in self._selections:
                 if not self._poll(selection):
                     break
         rest = self.interval - (self.clock.clock.monotonic() - begun)
-        return max(rest, self._pause, 1.0)
+        return max(rest, self._questions.pause, 1.0)
+
+    def _prepare_anew(self) -> bool:
+        """The same in the middle, when sensors that became too many are no reason to end: the budget holds them."""
+        try:
+            return self.prepare()
+        except FeedError as error:
+            self.interval = LONGEST_INTERVAL
+            self.told.trouble(WHAT, str(error))
+            return True
 
     def _wait_for_data(self) -> None:
         """Let two minutes pass since the last question: before, the data are the same.
@@ -149,7 +148,7 @@ class PurpleAirFeed:
         with self._memory.transaction():
             self._memory.note("asked_at", self.clock.now())
             self._memory.note("unanswered", int(self._memory.number("unanswered")) + 1)
-        table = self._ask(selection, READING_FIELDS, further, self._rows(selection))
+        table = self._questions.ask(selection, READING_FIELDS, further, self._rows(selection))
         if table is None:
             self._memory.note("unanswered", 0)
             return False
@@ -180,7 +179,7 @@ class PurpleAirFeed:
     def _find(self, unknown: Sequence[int]) -> bool:
         """Ask where sensors are that are new in an answer; those it knows nothing of are not asked for again."""
         for selection in of_indices(sorted(set(unknown))):
-            table = self._ask(selection, PLACE_FIELDS, {"max_age": "0"}, len(unknown))
+            table = self._questions.ask(selection, PLACE_FIELDS, {"max_age": "0"}, len(unknown))
             if table is None:
                 return False
             places, _ = read_places(table)
@@ -189,7 +188,7 @@ class PurpleAirFeed:
 
     def _ask_places(self, selection: Selection, max_age: float = PLACES_AGE) -> Table | None:
         """Where the sensors of ``selection`` are, which is noted; None if there was no answer."""
-        table = self._ask(selection, PLACE_FIELDS, {"max_age": str(round(max_age))}, self._rows(selection))
+        table = self._questions.ask(selection, PLACE_FIELDS, {"max_age": str(round(max_age))}, self._rows(selection))
         if table is not None:
             self._note_places(table, selection)
         return table
@@ -211,58 +210,6 @@ class PurpleAirFeed:
             self._memory.note_places(places)
         self._places.update(places)
 
-    def _ask(self, selection: Selection, fields: Sequence[str], further: Mapping[str, str], rows: int) -> Table | None:
-        """An answer, after some attempts; None, and what is the matter is told, if there is none now."""
-        outdoors = {} if self._options.indoors else {"location_type": "0"}
-        retrying = Retrying(
-            retry=retry_if_exception_type(PassingFaultError),
-            stop=lambda state: stop_after_attempt(ATTEMPTS)(state) or _retry_after(state) > PATIENCE,
-            wait=lambda state: _retry_after(state) or wait_random_exponential(multiplier=5, max=60)(state),
-            sleep=self.clock.clock.sleep,
-            reraise=True,
-        )
-        try:
-            table: Table = retrying(self._ask_once, selection, fields, {**outdoors, **further}, rows)
-        except PassingFaultError as error:
-            self._pause = max(self._pause, error.retry_after or 0.0)
-            problem = str(error)
-        except DaySpentError as error:
-            self._pause = max(self._pause, error.seconds)
-            problem = f"the {self._options.points_a_day:,} points of this day are used up; it goes on at 00:00 UTC"
-        else:
-            self.told.well(WHAT)
-            self._memory.note("trouble", None)
-            return table
-        self.told.trouble(WHAT, problem)
-        self._memory.note("trouble", problem)
-        return None
-
-    def _ask_once(self, selection: Selection, fields: Sequence[str], further: Mapping[str, str], rows: int) -> Table:
-        asked = [*selection.fields, *fields]
-        with self._budget.request(request_points(asked, rows)) as settle:
-            try:
-                table = self._api.sensors(selection, fields, further)
-            except PassingFaultError as error:
-                self._learn(error.told)
-                if not error.charged:
-                    settle(BASE_POINTS)
-                raise
-            except PurpleAirRefusedError as error:
-                settle(BASE_POINTS)
-                self._memory.note("trouble", str(error))
-                raise
-            self._learn(table.told)
-            settle(request_points(asked, len(table.rows)))
-            return table
-
-    def _learn(self, told: float | None) -> None:
-        if told is not None and self.clock.learn(told):
-            self._memory.note("latest", told)
-        elif told is not None:
-            self.told.trouble(
-                "Clock", "this machine's and PurpleAir's are more than a day apart: see which one is wrong"
-            )
-
     def _rows(self, selection: Selection) -> int:
         """How many rows an answer is expected to have at most."""
         noted = self._memory.noted(f"rows {self._name(selection)}")
@@ -279,8 +226,3 @@ def _current(table: Table) -> int | None:
     """
     times = [time for time in (table.told, table.current) if time is not None]
     return round(min(times)) - OVERLAP if times and table.rows else None
-
-
-def _retry_after(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    return (error.retry_after or 0.0) if isinstance(error, PassingFaultError) else 0.0

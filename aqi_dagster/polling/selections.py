@@ -67,5 +67,14 @@ def group(text: str) -> Selection:
     return Selection(f"group {text.strip()}", f"groups/{text.strip()}/members", {}, ("sensor_index",))
 
 
+def chosen(boxes: Sequence[str], numbers: Sequence[str], groups: Sequence[str]) -> list[Selection]:
+    """The selections that options name; ``FeedError`` if there is none."""
+    named = indices(",".join(numbers)) if numbers else []
+    found = [*map(box, boxes), *named, *map(group, groups)]
+    if not found:
+        raise FeedError("Which sensors? Name a box (--box north,west,south,east), --indices 1,2,... or a --group.")
+    return found
+
+
 def _named(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers[:3])) + (f" and {len(numbers) - 3} more" if len(numbers) > 3 else "")

@@ -11,7 +11,7 @@ from aqi_dagster.errors import SlackAnswerError, SlackError, StoreBusyError
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, Post, dispatch
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.outbox import MOST_UNANSWERED, due_again, send_again, untold_alerts
+from aqi_dagster.pipeline.verdicts.outbox.attempts import MOST_UNANSWERED, due_again, send_again, untold_alerts
 from aqi_dagster.windows import utc_now
 from tests.support.outbox import DIGEST_AFTER, OLD, classify, outbox
 from tests.support.slack_server import Answer, Slack

@@ -27,7 +27,7 @@ from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.readings.insert import ingest
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
-from aqi_dagster.pipeline.verdicts.outbox import send_again
+from aqi_dagster.pipeline.verdicts.outbox.attempts import send_again
 from aqi_dagster.windows import WindowRange, utc_now
 from tests.support.messages import ALLOWANCE, RawMessage, at, chunk, message
 from tests.support.outbox import BEFORE, DIGEST_AFTER, ENDED, OLD, classify, outbox

@@ -7,7 +7,7 @@ import pytest
 
 from aqi_dagster.definitions import defs
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.outbox import send_again
+from aqi_dagster.pipeline.verdicts.outbox.attempts import send_again
 from tests.support.outbox import classify
 from tests.support.slack_server import Answer, Slack
 from tests.support.verdicts import SMOKE

@@ -228,6 +228,21 @@ def test_a_day_costs_no_more_than_it_may_and_the_next_one_goes_on(topic: Topic, 
     assert all(1_000 < points <= 2_300 for points in spent)
 
 
+def test_sensors_that_become_too_many_are_asked_every_hour_within_the_points(topic: Topic, tmp_path: Path) -> None:
+    clock = StandingClock()
+    options = Options(points_a_day=3_000)
+    with (
+        purpleair_server(*devices(3), now=clock.time) as server,
+        feeding(server, topic, tmp_path, clock, options) as mine,
+    ):
+        mine.poll(2)
+        server.devices.update({device.index: device for device in devices(40)})
+        mine.poll(8)
+        assert mine.feed.interval == 3_600
+        assert sent(topic).keys() == server.served.keys()
+        assert server.points[DAY] <= 3_000
+
+
 def test_indoor_sensors_only_on_request(topic: Topic, tmp_path: Path) -> None:
     clock = StandingClock()
     inside = Device(30_009, 45.9, location_type=1)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from aqi_dagster.pipeline.alerts.markup import Block
 from aqi_dagster.pipeline.alerts.slack_blocks import digest_message, message
 from aqi_dagster.pipeline.alerts.wording import reason
-from aqi_dagster.pipeline.verdicts.outbox import Alert
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 from aqi_dagster.windows import WINDOW_LENGTH
 from tests.support.messages import at
 from tests.support.places import TOP

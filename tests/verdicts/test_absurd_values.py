@@ -13,7 +13,7 @@ from aqi_dagster.pipeline.alerts.slack_blocks import digest_message, message
 from aqi_dagster.pipeline.alerts.wording import story
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.verdicts.implausible import absurd_readings
-from aqi_dagster.pipeline.verdicts.outbox import due_alerts
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange

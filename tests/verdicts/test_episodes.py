@@ -10,15 +10,9 @@ from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.verdicts.conditions import Condition, overwrite_conditions
 from aqi_dagster.pipeline.verdicts.episodes import moments_of, unconfirmed
-from aqi_dagster.pipeline.verdicts.outbox import (
-    MOMENT,
-    due_alerts,
-    give_up,
-    last_moments,
-    queue_moments,
-    record_attempt,
-    record_sent,
-)
+from aqi_dagster.pipeline.verdicts.outbox.attempts import give_up, record_attempt, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
+from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, last_moments, queue_moments
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import at
 from tests.support.tables import rows

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from aqi_dagster.pipeline.verdicts.outbox import due_alerts, record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.attempts import record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange, utc_now
 from tests.support.messages import message

@@ -14,7 +14,9 @@ from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
-from aqi_dagster.pipeline.verdicts.outbox import due_alerts, queue_sensor_alerts, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.attempts import record_sent
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
+from aqi_dagster.pipeline.verdicts.outbox.queue import queue_sensor_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start

@@ -17,14 +17,8 @@ from aqi_dagster.pipeline.alerts.slack_blocks import digest_message, headline, m
 from aqi_dagster.pipeline.alerts.wording import reason
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
-from aqi_dagster.pipeline.verdicts.outbox import (
-    Alert,
-    due_alerts,
-    give_up,
-    record_attempt,
-    record_failure,
-    record_sent,
-)
+from aqi_dagster.pipeline.verdicts.outbox.attempts import give_up, record_attempt, record_failure, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert, due_alerts
 from aqi_dagster.windows import utc_now
 
 NO_WEBHOOK = "no webhook is configured"

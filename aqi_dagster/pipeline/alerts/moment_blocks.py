@@ -14,7 +14,7 @@ from aqi_dagster.pipeline.alerts.markup import (
 )
 from aqi_dagster.pipeline.alerts.wording import GREY, counted, heading, present_air, title
 from aqi_dagster.pipeline.aqi import CATEGORIES, category
-from aqi_dagster.pipeline.verdicts.outbox import Alert
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 
 SENSORS_NAMED = 10
 """Sensors that a message names one by one."""

@@ -36,7 +36,7 @@ from aqi_dagster.pipeline.alerts.wording import (
 )
 from aqi_dagster.pipeline.aqi import CATEGORIES
 from aqi_dagster.pipeline.numbers import rounded
-from aqi_dagster.pipeline.verdicts.outbox import Alert
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 from aqi_dagster.windows import window_key
 
 SENSORS_NAMED = 10

@@ -8,7 +8,7 @@ from statistics import median
 from aqi_dagster.pipeline.aqi import category
 from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
-from aqi_dagster.pipeline.verdicts.outbox import Alert
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.sensors import devices
 

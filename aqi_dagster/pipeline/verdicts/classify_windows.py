@@ -18,7 +18,7 @@ from aqi_dagster.pipeline.verdicts.conditions import read_conditions
 from aqi_dagster.pipeline.verdicts.episodes import unconfirmed
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.outbox import (
+from aqi_dagster.pipeline.verdicts.outbox.queue import (
     last_moments,
     queue_alerts,
     queue_moments,

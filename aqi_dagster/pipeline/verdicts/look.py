@@ -28,7 +28,7 @@ from aqi_dagster.pipeline.verdicts.conditions import (
 from aqi_dagster.pipeline.verdicts.episodes import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import muted_regions
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
-from aqi_dagster.pipeline.verdicts.outbox import last_moments, queue_moments, supersede_stale
+from aqi_dagster.pipeline.verdicts.outbox.queue import last_moments, queue_moments, supersede_stale
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
