@@ -145,7 +145,7 @@ def replay_messages(messages: Iterable[Message], rules: str, region: str, step: 
             topic.flush()
             yield from _pass(past, moment)
         if past is not None:
-            yield from _pass(past, window_start(past.now) + WINDOW_LENGTH + AFTER_WINDOW)
+            yield from _pass(past, window_start(past.now - AFTER_WINDOW) + WINDOW_LENGTH + AFTER_WINDOW)
 
 
 def _judging(first_window: datetime, rules: str, region: str) -> Judging:

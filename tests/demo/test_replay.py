@@ -24,7 +24,7 @@ def headings(told: list[Told]) -> list[tuple[str, datetime]]:
 def readings() -> list[Message]:
     """A day of three sensors, with some hours of smoke."""
     sent = []
-    for slot in range(23 * 3):
+    for slot in range(24 * 3):
         moment = BEGIN + slot * timedelta(minutes=20)
         pm25 = 300.0 if SMOKE[0] <= moment < SMOKE[1] else 8.0
         for number in range(3):
