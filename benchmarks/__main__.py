@@ -24,6 +24,7 @@ from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median
 CONTESTANTS = {
     "pipeline": "this pipeline",
     "pipeline_plain": "this pipeline without Dagster",
+    "pipeline_without_health": "this pipeline without Dagster and the health of sensors",
     "bytewax_flow": "the streaming notebook on bytewax",
     "hand_written_loop": "consumer-and-River loop by hand",
     "consume_only": "confluent-kafka, only reading",

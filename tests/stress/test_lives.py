@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from aqi_dagster.demo.broker import EmbeddedBroker
 from tests.stress.living import live
 
@@ -9,6 +11,7 @@ SEED = 1
 """Of a life in which the clock is behind in one run and ahead in another."""
 
 
+@pytest.mark.long
 def test_what_is_named_after_a_short_life_gives_the_tables_of_an_undisturbed_one(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
