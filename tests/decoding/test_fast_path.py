@@ -295,6 +295,7 @@ def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.long
 def test_it_is_compiled_anew_where_nothing_can_be_kept() -> None:
     # Numba then has nowhere to write to, as in a folder that it may not change.
     process = in_a_process_of_its_own(NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator")
@@ -302,6 +303,7 @@ def test_it_is_compiled_anew_where_nothing_can_be_kept() -> None:
     assert "compiled anew in each run" in process.stderr
 
 
+@pytest.mark.long
 def test_it_is_compiled_anew_where_what_was_kept_is_damaged(tmp_path: Path) -> None:
     assert in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
     (index,) = tmp_path.rglob("*.nbi")

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.stress.crashes import Installation
@@ -85,6 +87,7 @@ def publish(store: Store) -> None:
     assert store.publish()
 
 
+@pytest.mark.long
 def test_three_readers_and_a_backfill_of_a_hundred_windows_do_not_disturb_each_other(
     topic: Topic, tmp_path: Path
 ) -> None:
