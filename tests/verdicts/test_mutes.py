@@ -13,7 +13,7 @@ from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.conditions import Condition
-from aqi_dagster.pipeline.verdicts.episodes import moments_of
+from aqi_dagster.pipeline.verdicts.early_warning import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import Mute, muted_regions, record_mute
 from aqi_dagster.windows import utc_now
 from tests.support.messages import at

@@ -15,7 +15,7 @@ from aqi_dagster.pipeline.store.requirements import require_judged, require_scor
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
 from aqi_dagster.pipeline.verdicts.conditions import read_conditions
-from aqi_dagster.pipeline.verdicts.episodes import unconfirmed
+from aqi_dagster.pipeline.verdicts.early_warning import unconfirmed
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
 from aqi_dagster.pipeline.verdicts.outbox.queue import (

@@ -25,7 +25,7 @@ from aqi_dagster.pipeline.verdicts.conditions import (
     read_conditions,
     silent,
 )
-from aqi_dagster.pipeline.verdicts.episodes import moments_of
+from aqi_dagster.pipeline.verdicts.early_warning import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import muted_regions
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
 from aqi_dagster.pipeline.verdicts.outbox.queue import last_moments, queue_moments, supersede_stale

@@ -9,7 +9,7 @@ import pytest
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.verdicts.conditions import Condition, overwrite_conditions
-from aqi_dagster.pipeline.verdicts.episodes import moments_of, unconfirmed
+from aqi_dagster.pipeline.verdicts.early_warning import moments_of, unconfirmed
 from aqi_dagster.pipeline.verdicts.outbox.attempts import give_up, record_attempt, record_sent
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, last_moments, queue_moments
