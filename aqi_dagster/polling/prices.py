@@ -1,9 +1,9 @@
 """What PurpleAir's API charges, in points: a base for each request, and each field for each row of the answer.
 
-As its pages say: "total cost = base cost of the endpoint + cost of all fields * number of rows"; the base is at most
-five points; a field that is the mean of both lasers costs 2, one of a single laser 1; and a request that ends in an
-error costs its base all the same (docs/feeds.md lists the pages). The number of the sensor comes with each row; whether
-it is charged they do not say, so it is counted as a point.
+Its pages (docs/feeds.md lists them) say that a request costs a base of at most five points and, for each row of the
+answer, the points of its fields, and that a mean of both lasers costs 2. That a field of one laser costs 1 is concluded
+from that; the table of prices lies behind a login. The number of the sensor comes with each row; whether it is charged
+they do not say, so it is counted as a point. A request that ends in an error costs its base all the same.
 """
 
 from collections.abc import Iterable
