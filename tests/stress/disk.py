@@ -10,6 +10,9 @@ from pathlib import Path
 ROOMY = 1 << 30
 """Bytes; those of a file system in memory cost nothing until they are written."""
 
+PAGE = 4096
+"""Bytes that a file system in memory gives out at once."""
+
 
 @dataclass(frozen=True)
 class Disk:
@@ -34,7 +37,8 @@ class Disk:
             self._resize(ROOMY)
 
     def _resize(self, size: int) -> None:
-        subprocess.run(["mount", "-o", f"remount,size={size}", self.folder], check=True)
+        # A size of 0 would be none, and cannot be taken back.
+        subprocess.run(["mount", "-o", f"remount,size={max(size, PAGE)}", self.folder], check=True)
 
 
 @contextmanager
