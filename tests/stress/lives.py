@@ -169,8 +169,11 @@ class Life:
             shutil.copy(path, self.private.parent)
 
     def forget_runs(self) -> None:
-        """Lose Dagster's records."""
-        shutil.rmtree(self.settings["DAGSTER_HOME"], ignore_errors=True)
+        """Lose Dagster's records; the operator makes the folder anew, with its settings."""
+        home = Path(self.settings["DAGSTER_HOME"])
+        shutil.rmtree(home, ignore_errors=True)
+        home.mkdir()
+        shutil.copy(TOP / "dagster.yaml", home)
 
     def tell(self, what: str) -> str:
         """``what``, with all that happened before."""
