@@ -19,9 +19,9 @@ from aqi_dagster.commands.replay import replay
 from aqi_dagster.commands.sensor import sensor
 from aqi_dagster.errors import AqiError
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
-from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
 from aqi_dagster.pipeline.reporting.status import Choices, partition_status, store_status

@@ -17,8 +17,9 @@ from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.reading import read_files
 from aqi_dagster.feeds.sensor_list import SensorList
 from aqi_dagster.feeds.sorting import SortedMessages
-from aqi_dagster.feeds.sources import Report, Source, counted
+from aqi_dagster.feeds.sources import Report, Source
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.sensors import coordinates
 
 

@@ -11,10 +11,11 @@ from aqi_dagster.feeds.classic import ClassicFile
 from aqi_dagster.feeds.labels import read_labels
 from aqi_dagster.feeds.lasers import WITHIN_SECONDS, partners
 from aqi_dagster.feeds.purpleair import measured
-from aqi_dagster.feeds.sources import Report, counted
+from aqi_dagster.feeds.sources import Report
 from aqi_dagster.feeds.tables import read_rows
 from aqi_dagster.feeds.times import seconds_of
 from aqi_dagster.message_fields import PM25_FIELD, TIME_FIELD
+from aqi_dagster.pipeline.numbers import counted
 
 SENT_BEFORE = (
     "readings that were sent before without their second laser stay without it, since a reading that comes again is "

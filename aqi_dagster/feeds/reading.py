@@ -15,9 +15,9 @@ from aqi_dagster.feeds.pairing import with_second_lasers
 from aqi_dagster.feeds.sd_card import read_card
 from aqi_dagster.feeds.seed import is_seed, read_seed
 from aqi_dagster.feeds.sensor_list import list_columns
-from aqi_dagster.feeds.sources import counted
 from aqi_dagster.feeds.tables import read_header
 from aqi_dagster.message_fields import TIME_FIELD
+from aqi_dagster.pipeline.numbers import counted
 
 Reader = Callable[[Path, Context], SourcedMessages]
 

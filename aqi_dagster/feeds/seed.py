@@ -9,9 +9,10 @@ from aqi_dagster.feeds.context import Context, SourcedMessages
 from aqi_dagster.feeds.labels import Labels, read_labels
 from aqi_dagster.feeds.pairing import FirstLines, SecondLines, note_pairs, pair
 from aqi_dagster.feeds.purpleair import SECOND_LASER, measured
-from aqi_dagster.feeds.sources import Report, Source, counted
+from aqi_dagster.feeds.sources import Report, Source
 from aqi_dagster.feeds.tables import Row, read_rows
 from aqi_dagster.message_fields import PM25_FIELD, TIME_FIELD
+from aqi_dagster.pipeline.numbers import counted
 
 KIND = "table of classic downloads"
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from aqi_dagster.pipeline.numbers import counted
+
 FAULTS_NAMED = 3
 """Lines of a file that are named one by one; the others are counted."""
 
@@ -68,12 +70,3 @@ class Report:
             if self._further[path]:
                 told.append(f"{path}: {counted(self._further[path], 'more line')} like these")
         return told
-
-
-def counted(count: int, what: str) -> str:
-    """``count`` of ``what``, whose plural is regular.
-
-    >>> counted(1, "reading"), counted(1200, "reading")
-    ('1 reading', '1,200 readings')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

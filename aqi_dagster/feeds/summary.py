@@ -11,8 +11,9 @@ import click
 from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds.feed import Counts, Feed, opened_feed
 from aqi_dagster.feeds.producer import delivery_bar
-from aqi_dagster.feeds.sources import Source, counted
+from aqi_dagster.feeds.sources import Source
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.windows import utc_now
 
 FILES_NAMED = 20

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds.lines import read_lines
-from aqi_dagster.feeds.sources import Report, counted
+from aqi_dagster.feeds.sources import Report
+from aqi_dagster.pipeline.numbers import counted
 
 _LFS_POINTER = "version https://git-lfs.github.com/spec/"
 

@@ -3,6 +3,15 @@
 _LONG = 1e7
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """``number`` with its noun, in the plural (with an s, if none is given) unless it is one.
+
+    >>> counted(1, "reading"), counted(1200, "reading"), counted(2, "anomaly", "anomalies")
+    ('1 reading', '1,200 readings', '2 anomalies')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def rounded(value: float) -> str:
     """``value`` without decimals, and in few characters however large it is.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 from aqi_dagster.feeds.sensor_list import Sensor
-from aqi_dagster.feeds.sources import counted
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.polling.budget import DAY_SECONDS
 from aqi_dagster.polling.clock import in_words
 from aqi_dagster.polling.history import Piece, Span

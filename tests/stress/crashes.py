@@ -261,6 +261,9 @@ def compare(peaceful: Installation, other: Installation) -> Outcome:
     """What ``other`` came to, measured by ``peaceful``."""
     expected, found = rows_of(peaceful.published), rows_of(other.published)
     told, once = Counter(other.slack.texts), Counter(peaceful.slack.texts)
+    # What differs is shown by the test that fails of it.
+    for row in sorted([*(f"- {row}" for row in expected - found), *(f"+ {row}" for row in found - expected)]):
+        print(row[:1_000])
     repeated = Counter({text: told[text] - once[text] for text in once if told[text] > once[text]})
     return Outcome(
         alerts_repeated=repeated.total(),

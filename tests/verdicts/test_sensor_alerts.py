@@ -14,7 +14,7 @@ from aqi_dagster.pipeline.regions.base import OneRegion
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
-from aqi_dagster.pipeline.verdicts.outbox.attempts import record_sent
+from aqi_dagster.pipeline.verdicts.outbox.attempts import record_failure, record_sent, send_again
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.pipeline.verdicts.outbox.queue import queue_sensor_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
@@ -156,6 +156,20 @@ def test_a_break_that_changes_while_slack_takes_it_is_corrected(connection: Writ
     record_sent(connection, dict.fromkeys(taken, "why"), False, NOW)
     due = rows(connection, "SELECT verdict, previous_verdict FROM slack_alerts WHERE status = 'pending'")
     assert due == [("withdrawn", "broken")]
+
+
+@pytest.mark.parametrize(("status", "due"), [("unknown", [("withdrawn", "broken")]), ("refused", [])])
+def test_a_break_that_may_have_been_told_is_withdrawn_and_one_that_was_refused_is_let_go(
+    connection: Writer, status: str, due: list[tuple[str, str]]
+) -> None:
+    windows = put_health(connection, ".x.")
+    queue_sensor_alerts(connection, windows, NOW)
+    record_failure(connection, [*waiting_ids(connection)], status, "why", NOW)
+    put_health(connection, "...")
+    queue_sensor_alerts(connection, windows, NOW)
+    assert rows(connection, "SELECT verdict, previous_verdict FROM slack_alerts WHERE status = 'pending'") == due
+    # Nobody has a broken sensor told that is not broken.
+    assert send_again(connection) == 0
 
 
 def test_a_break_that_was_told_and_was_none_is_withdrawn_with_what_was_told(store: Store, slack: Slack) -> None:

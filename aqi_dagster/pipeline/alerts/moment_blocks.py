@@ -12,8 +12,9 @@ from aqi_dagster.pipeline.alerts.markup import (
     section,
     sensor_lines,
 )
-from aqi_dagster.pipeline.alerts.wording import GREY, counted, heading, present_air, title
+from aqi_dagster.pipeline.alerts.wording import GREY, heading, present_air, title
 from aqi_dagster.pipeline.aqi import CATEGORIES, category
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 
 SENSORS_NAMED = 10

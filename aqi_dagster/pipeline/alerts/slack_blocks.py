@@ -24,18 +24,9 @@ from aqi_dagster.pipeline.alerts.markup import (
     sentence,
 )
 from aqi_dagster.pipeline.alerts.moment_blocks import moment_headline, moment_message
-from aqi_dagster.pipeline.alerts.wording import (
-    GREY,
-    HEADINGS,
-    counted,
-    reason,
-    smoke_aqi,
-    smoke_category,
-    surroundings,
-    title,
-)
+from aqi_dagster.pipeline.alerts.wording import GREY, HEADINGS, reason, smoke_aqi, smoke_category, surroundings, title
 from aqi_dagster.pipeline.aqi import CATEGORIES
-from aqi_dagster.pipeline.numbers import rounded
+from aqi_dagster.pipeline.numbers import counted, rounded
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 from aqi_dagster.windows import window_key
 

@@ -6,7 +6,7 @@ from math import isnan
 from statistics import median
 
 from aqi_dagster.pipeline.aqi import category
-from aqi_dagster.pipeline.numbers import rounded
+from aqi_dagster.pipeline.numbers import counted, rounded
 from aqi_dagster.pipeline.verdicts.notebook_rules import MAX_VARIATION, MIN_ANOMALIES
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
@@ -181,11 +181,6 @@ def in_one_line(text: str) -> str:
     """A text in one line, cut if it is long."""
     line = " ".join(text.split())
     return line if len(line) <= MAX_NAME else f"{line[: MAX_NAME - 1]}…"
-
-
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """``number`` with its noun, in the plural (with an s, if none is given) unless it is one."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def _index(aqi: int) -> str:

@@ -33,8 +33,7 @@ WHERE due_at <= $due OR $all
 ORDER BY topic_generation, kafka_partition, kafka_offset
 """
 
-_BYTES = """
-SELECT coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)
+_OF_GROUP = """
 FROM rejected_messages
 WHERE
     topic_generation = $generation
@@ -45,17 +44,9 @@ WHERE
 ORDER BY kafka_offset
 """
 
-_MESSAGES = """
-SELECT kafka_partition, kafka_offset, key, value, reason, due_at
-FROM rejected_messages
-WHERE
-    topic_generation = $generation
-    AND kafka_partition = $partition
-    AND ingested_at = $ingested_at
-    AND kafka_offset BETWEEN $first AND $last
-    AND (due_at <= $due OR $all)
-ORDER BY kafka_offset
-"""
+_BYTES = "SELECT coalesce(octet_length(key), 0) + coalesce(octet_length(value), 0)" + _OF_GROUP
+
+_MESSAGES = "SELECT kafka_partition, kafka_offset, key, value, reason, due_at" + _OF_GROUP
 
 
 @dataclass(frozen=True)

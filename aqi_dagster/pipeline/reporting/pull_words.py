@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.windows import window_key
 
 REASONS_NAMED = 3
@@ -32,7 +33,7 @@ def pull_in_words(numbers: PullNumbers, first_window: datetime) -> Iterator[str]
     """Lines that tell ``numbers``; windows begin with ``first_window``."""
     if numbers.messages:
         yield (
-            f"Pulled {_counted(numbers.messages, 'message')}: {_counted(numbers.readings, 'reading')}, "
+            f"Pulled {counted(numbers.messages, 'message')}: {counted(numbers.readings, 'reading')}, "
             f"{numbers.repeated:,} of them repeated, and {numbers.rejected:,} rejected."
         )
     else:
@@ -40,7 +41,7 @@ def pull_in_words(numbers: PullNumbers, first_window: datetime) -> Iterator[str]
     if numbers.reasons:
         yield f"Rejected: {_by_name(numbers.reasons)}. The table rejected_messages has them."
     if numbers.retaken:
-        yield f"{_counted(numbers.retaken, 'message')} rejected before, for lying in the future, became readings."
+        yield f"{counted(numbers.retaken, 'message')} rejected before, for lying in the future, became readings."
     if numbers.emptied:
         yield f"Left empty, because it cannot be read: {_by_name(numbers.emptied)}."
     if numbers.before_first_window:
@@ -51,7 +52,7 @@ def before_in_words(readings: int, first_window: datetime) -> str:
     """That ``readings`` lie before the first window, and what follows."""
     verb = "lies" if readings == 1 else "lie"
     return (
-        f"{_counted(readings, 'reading')} in the store {verb} before AQI_FIRST_WINDOW, {window_key(first_window)}, and "
+        f"{counted(readings, 'reading')} in the store {verb} before AQI_FIRST_WINDOW, {window_key(first_window)}, and "
         "will never be scored."
     )
 
@@ -60,7 +61,3 @@ def _by_name(counts: Mapping[str, int]) -> str:
     named = [f"{name} ({count:,})" for name, count in [*counts.items()][:REASONS_NAMED]]
     others = sum([*counts.values()][REASONS_NAMED:])
     return ", ".join(named) + (f" and others ({others:,})" if others else "")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

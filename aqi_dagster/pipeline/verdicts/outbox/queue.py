@@ -52,7 +52,7 @@ SELECT
 _SUPERSEDE_SENSORS = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
-WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent')
+WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent', 'refused')
 """
 
 _SUPERSEDE_STALE = """

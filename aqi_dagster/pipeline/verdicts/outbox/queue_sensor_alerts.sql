@@ -68,7 +68,8 @@ WITH sensor_alerts AS (
 ), last_sent AS (
     SELECT subject, window_start, arg_max(verdict, alert_id) AS verdict
     FROM sensor_alerts
-    WHERE status = 'sent'
+    -- What may have been told counts as told: a change of it has to be.
+    WHERE status IN ('sent', 'unknown')
     GROUP BY subject, window_start
 ), current_event AS (
     SELECT subject, region, window_start, verdict
@@ -87,7 +88,7 @@ LEFT JOIN last_sent USING (subject, window_start)
 WHERE
     coalesce(current_event.verdict, 'withdrawn') IS DISTINCT FROM last_alert.verdict
     -- A sensor that was told of stays told of, when it comes to be counted to another region.
-    OR (last_alert.status <> 'sent' AND current_event.region <> last_alert.region);
+    OR (last_alert.status NOT IN ('sent', 'unknown') AND current_event.region <> last_alert.region);
 
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the health of the sensor was judged anew before it was sent'
@@ -96,7 +97,7 @@ WHERE
     slack_alerts.kind = 'sensor'
     AND slack_alerts.subject = changed_sensors.subject
     AND slack_alerts.window_start = changed_sensors.window_start
-    AND slack_alerts.status IN ('pending', 'not_sent');
+    AND slack_alerts.status IN ('pending', 'not_sent', 'refused');
 
 INSERT INTO slack_alerts (region, window_start, verdict, previous_verdict, status, created_at, kind, subject)
 SELECT region, window_start, verdict, told, 'pending', $now, 'sensor', subject
