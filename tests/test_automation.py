@@ -1,22 +1,17 @@
 """What the schedule asks for, and when the sensor has Slack told."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from aqi_dagster.assets.regional_windows import regional_windows
-from aqi_dagster.automation import classified_windows, lacking_windows, twice_a_day, waiting_alerts
+from aqi_dagster.automation import classified_windows, twice_a_day, waiting_alerts
 from aqi_dagster.definitions import defs
-from aqi_dagster.errors import UnscoredWindowsError
 from aqi_dagster.partitions import FIRST_WINDOW, range_tags
-from aqi_dagster.pipeline.detection.detectors import DetectorParameters
-from aqi_dagster.pipeline.detection.scoring import score_windows
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.verdicts.outbox.attempts import record_attempt, record_failure, record_sent
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
@@ -25,16 +20,12 @@ from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, utc_now, window_key
-from tests.support.jobs import MicroBatch
-from tests.support.messages import message, take_in
 from tests.support.outbox import classify as classify_recent
-from tests.support.tables import rows
-from tests.support.topics import Topic
 from tests.support.verdicts import SMOKE
 from tests.support.waiting import LIMIT_SECONDS
-from tests.support.window_readings import readings
 
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(8)]
+
 
 # Ten minutes after the window KEYS[-1] ended.
 TICK = datetime(2022, 7, 22, 0, 10, tzinfo=UTC)
@@ -246,103 +237,3 @@ def test_alerts_that_wait_are_tried_again_once_their_pause_is_over(instance: dg.
         record_sent(writer, {alert.alert_id: "smoke"}, False, utc_now())
     store.publish()
     assert wait(instance).skip_message == "No alert of a recent window waits."
-
-
-NEWEST = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in (500, 501)]
-
-SCHEDULED = {"dagster/schedule_name": twice_a_day.name}
-
-
-@pytest.fixture
-def job(topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instance: dg.DagsterInstance) -> MicroBatch:
-    """The job after its newest windows were run, before which there were no readings."""
-    job = MicroBatch(topic, tmp_path, monkeypatch, instance)
-    topic.send([one for key in NEWEST for one in readings(parse_key(key))])
-    job.run(*NEWEST)
-    return job
-
-
-def fail(job: MicroBatch, tags: dict[str, str]) -> str:
-    """Run the newest windows again, which must fail; returns the run's id."""
-    definition = defs().resolve_job_def("micro_batch")
-    run_id = str(uuid4())
-    with pytest.raises(UnscoredWindowsError):
-        definition.execute_in_process(instance=job.instance, run_id=run_id, tags=range_tags(*NEWEST) | tags)
-    return run_id
-
-
-def answer(job: MicroBatch, cursor: str | None) -> SensorExecutionData:
-    with dg.build_sensor_context(
-        instance=job.instance, cursor=cursor, resources={"warehouse": (defs().resources or {})["warehouse"]}
-    ) as context:
-        return lacking_windows.evaluate_tick(context)
-
-
-def test_a_scheduled_run_that_pulls_an_old_reading_is_answered_by_the_old_window_and_then_the_newest(
-    job: MicroBatch,
-) -> None:
-    assert lacking_windows.default_status == dg.DefaultSensorStatus.RUNNING
-    before = answer(job, None)
-    job.topic.send([message("45.1, -122", FIRST_WINDOW + timedelta(minutes=5), 5.0)])
-    run_id = fail(job, SCHEDULED)
-    answered = answer(job, before.cursor)
-    requests = answered.run_requests or []
-    assert [requested(request) for request in requests] == [(KEYS[0], KEYS[0]), (NEWEST[0], NEWEST[1])]
-    assert [request.run_key for request in requests] == [f"after {run_id} 0", f"after {run_id} 1"]
-    priorities = [int(request.tags["dagster/priority"]) for request in requests]
-    assert priorities == sorted(priorities, reverse=True)
-    assert not answer(job, answered.cursor).run_requests
-    for request in requests:
-        job.run(*requested(request))
-    with job.store.reader() as connection:
-        assert rows(connection, "SELECT count(*) FROM windows WHERE classified IS NULL OR classified <> revision") == [
-            (0,)
-        ]
-
-
-def test_a_wiped_store_is_made_again_although_its_copy_and_dagsters_records_are_still_there(job: MicroBatch) -> None:
-    """As one from a backup is brought up to date: the tick sees the copy, and its run what the store lacks."""
-    job.topic.send([message("45.1, -122", FIRST_WINDOW + timedelta(minutes=5), 5.0)])
-    job.run(KEYS[0], KEYS[0])
-    job.run(*NEWEST)
-    before = answer(job, None)
-    shutil.rmtree(job.store.private.parent)
-    fail(job, SCHEDULED)
-    requests = answer(job, before.cursor).run_requests or []
-    ranges = [WindowRange.of_keys(*requested(request)) for request in requests]
-    assert [start for windows in ranges for start in windows] == [*WindowRange.of_keys(KEYS[0], NEWEST[1])]
-
-
-def test_a_run_that_no_schedule_started_is_not_answered(job: MicroBatch) -> None:
-    before = answer(job, None)
-    job.topic.send([message("45.1, -122", FIRST_WINDOW + timedelta(minutes=5), 5.0)])
-    fail(job, {})
-    answered = answer(job, before.cursor)
-    assert not answered.run_requests
-    assert "was not started by the schedule" in (answered.skip_message or "")
-
-
-def test_a_scheduled_run_that_failed_otherwise_waits_for_the_next_tick(job: MicroBatch) -> None:
-    before = answer(job, None)
-    definition = defs().resolve_job_def("micro_batch")
-    job.topic.delete()
-    tags = range_tags(*NEWEST) | SCHEDULED
-    assert not definition.execute_in_process(instance=job.instance, raise_on_error=False, tags=tags).success
-    answered = answer(job, before.cursor)
-    assert not answered.run_requests
-    assert "did not fail for want of earlier windows" in (answered.skip_message or "")
-
-
-def test_the_copy_shows_what_is_lacking_before_the_run_that_failed_has_ended(tmp_path: Path) -> None:
-    """Dagster tells of the failure first and lets go of the run's resources then."""
-    warehouse = WarehouseResource(data_dir=str(tmp_path))
-
-    def refuse() -> None:
-        with warehouse.exclusive() as writer:
-            take_in(writer, readings(FIRST_WINDOW))
-            list(score_windows(writer, WindowRange.of_keys(*NEWEST), FIRST_WINDOW, DetectorParameters()))
-
-    with pytest.raises(UnscoredWindowsError):
-        refuse()
-    with Store(tmp_path).reader() as connection:
-        assert rows(connection, "SELECT count(*) FROM windows") == [(1,)]

@@ -25,6 +25,7 @@ from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.detection.anomalies import Thresholds, select_anomalies
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.scoring import score_windows
+from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
 from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.readings.pull import PullPolicy, pull
@@ -34,6 +35,8 @@ from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.label_files import read_label_file
+from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow, Rules
+from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import WindowRange, utc_now, window_key, window_start
@@ -52,12 +55,6 @@ _HEADERS = [
     "broken sensors found",
     "named sensors right",
 ]
-
-_NAMED = {
-    "notebook": "SELECT unnest(sensors) AS sensor, window_start FROM regional_windows WHERE verdict = 'malfunction'",
-    "network": "SELECT sensor, window_start FROM sensor_health WHERE fault IS NOT NULL OR unlike_neighbours",
-}
-"""The broken sensors by rules: with the network rules those that are unlike their neighbours count, too."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,12 @@ def _evaluate(name: str, messages: Iterable[Message], truth: Truth, names: Field
 def _result(writer: Writer, name: str, rules: str, windows: WindowRange, truth: Truth) -> Result:
     classified = classify_windows(writer, windows, _REGION, rules=RULE_SETS[rules])
     smoke = {start for start, judged in classified.items() if any(row.verdict == "smoke" for row in judged)}
-    named = set(writer.execute(_NAMED[rules]).fetchall())
+    health = health_by_window(writer, windows)
+    named = {
+        (sensor, start)
+        for start, judged in classified.items()
+        for sensor in named_sensors(judged, health[start], RULE_SETS[rules])
+    }
     windows_known = None if truth.windows is None else set(map(window_key, truth.windows))
     found, true = set(map(window_key, smoke)), set(map(window_key, truth.smoke_windows))
     return Result(
@@ -175,6 +177,13 @@ def _file_of(name: str, folder: Path, suffix: str) -> Path | None:
     names = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
     paths = (place / f"{begin}{suffix}" for begin in names for place in places)
     return next((path for path in paths if path.is_file()), None)
+
+
+def named_sensors(judged: Iterable[RegionalWindow], health: Iterable[SensorHealth], rules: Rules) -> set[str]:
+    """The sensors of one window that ``rules`` call broken; those unlike their neighbours count, too."""
+    if rules.name == NETWORK:
+        return {row.sensor for row in health if row.fault is not None or row.unlike_neighbours}
+    return {sensor for row in judged if row.verdict == "malfunction" for sensor in row.sensors}
 
 
 def text_of(results: list[Result]) -> str:

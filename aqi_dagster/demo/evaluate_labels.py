@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.demo.evaluate import Result, text_of
+from aqi_dagster.demo.evaluate import Result, named_sensors, text_of
 from aqi_dagster.demo.truth import Agreement, SensorWindow
 from aqi_dagster.errors import LabelError
-from aqi_dagster.pipeline.health.health_table import SensorHealth
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.verdicts.classify_windows import judge_stored
 from aqi_dagster.pipeline.verdicts.labels import Label, Subject, judged_of, read_labels
-from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow, Rules
-from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK
+from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.windows import WindowRange
 
@@ -38,7 +36,7 @@ def _result(connection: DuckDBPyConnection, regions: Regions, labels: Sequence[L
     for start in sorted({label.subject.window_start for label in labels}):
         judged, health = judge_stored(connection, WindowRange(start, start), regions, rules)
         smoke |= {str(Subject(start, region=row.region)) for row in judged[start] if row.verdict == "smoke"}
-        named |= {(sensor, start) for sensor in _named(judged[start], health[start], rules)}
+        named |= {(sensor, start) for sensor in named_sensors(judged[start], health[start], rules)}
     of_regions = [label for label in labels if label.subject.region]
     pairs = {(label.subject.sensor, label.subject.window_start) for label in labels if label.subject.sensor}
     broken = {(label.subject.sensor, label.subject.window_start) for label in labels if label.truth == "broken"}
@@ -52,10 +50,3 @@ def _result(connection: DuckDBPyConnection, regions: Regions, labels: Sequence[L
         ),
         Agreement.among(pairs, named, broken),
     )
-
-
-def _named(judged: Sequence[RegionalWindow], health: Sequence[SensorHealth], rules: Rules) -> set[str]:
-    """The sensors of one window that ``rules`` call broken; those unlike their neighbours count, too."""
-    if rules.name == NETWORK:
-        return {row.sensor for row in health if row.fault is not None or row.unlike_neighbours}
-    return {sensor for row in judged if row.verdict == "malfunction" for sensor in row.sensors}

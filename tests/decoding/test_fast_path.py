@@ -1,12 +1,7 @@
 """Ordinary messages are decoded together, to exactly what each would give alone."""
 
-import ast
 import gzip
-import inspect
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -20,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aqi_dagster.message_fields import MASSES, OPTIONAL_NUMBERS, OWN_NAMES, PM25_FIELD, FieldNames
-from aqi_dagster.pipeline.decoding import scanner
 from aqi_dagster.pipeline.decoding.definition import decode_value
 from aqi_dagster.pipeline.decoding.fast_path import scan
 from aqi_dagster.pipeline.decoding.reasons import RejectedMessageError
@@ -243,6 +237,7 @@ def test_names_are_found_in_their_rows_whatever_is_left_alone_between_them() -> 
 
 NAMES = FieldNames({"created_at": "t", PM25_FIELD: "Größe", "entry_id": "PM2.5", "Humidity": "a, b: {c}"})
 
+
 ESCAPED = FieldNames({**NAMES.others, "RSSI_dbm": 'a "b"', "created_at": "t\\"})
 """Names of which JSON has to escape two."""
 
@@ -280,48 +275,3 @@ def test_messages_of_another_topic_are_taken_by_definition_and_as_those_of_ours(
     assert together([renamed(sample, NAMES)] * 3, NAMES)[-1] == together([sample] * 3)[-1] is not None
     for names in (NAMES, ESCAPED):
         assert_taken_as_defined([renamed(value, names) for value in (sample, *others)], names)
-
-
-def in_a_process_of_its_own(**environment: str) -> subprocess.CompletedProcess[str]:
-    """Scan one reading."""
-    code = (
-        "import logging; logging.basicConfig()\n"
-        "import pyarrow as pa\n"
-        "from aqi_dagster.pipeline.decoding.fast_path import scan\n"
-        f"print(scan(pa.chunked_array([[{reading()!r}]], pa.binary()))[0].tolist())"
-    )
-    return subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=True
-    )
-
-
-@pytest.mark.long
-def test_it_is_compiled_anew_where_nothing_can_be_kept() -> None:
-    # Numba then has nowhere to write to, as in a folder that it may not change.
-    process = in_a_process_of_its_own(NUMBA_CACHE_LOCATOR_CLASSES="UserProvidedCacheLocator")
-    assert process.stdout == "[True]\n"
-    assert "compiled anew in each run" in process.stderr
-
-
-@pytest.mark.long
-def test_it_is_compiled_anew_where_what_was_kept_is_damaged(tmp_path: Path) -> None:
-    assert in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path)).stderr == ""
-    (index,) = tmp_path.rglob("*.nbi")
-    index.write_bytes(b"")
-    process = in_a_process_of_its_own(NUMBA_CACHE_DIR=str(tmp_path))
-    assert process.stdout == "[True]\n"
-    assert "compiled anew in each run" in process.stderr
-
-
-def test_nothing_that_other_files_define_is_kept_compiled() -> None:
-    tree = ast.parse(inspect.getsource(scanner))
-    of_other_files = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("aqi_dagster")
-        for alias in node.names
-    }
-    functions = [function.py_func for function in vars(scanner).values() if hasattr(function, "py_func")]
-    assert scanner.scan_messages.py_func in functions
-    for function in functions:
-        assert of_other_files.isdisjoint(function.__code__.co_names)

@@ -19,7 +19,7 @@ from tests.support.feeds import sent
 from tests.support.processes import with_descendants
 from tests.support.purpleair_server import KEY, Device, Fault, PurpleAirServer, purpleair_server
 from tests.support.topics import Topic
-from tests.support.waiting import LIMIT_SECONDS, wait_for
+from tests.support.waiting import wait_for
 
 BOX = ("--box", "46,-123,45,-122")
 
@@ -45,16 +45,7 @@ FEED = [sys.executable, "-m", "aqi_dagster.polling"]
 
 def fed(site: Site, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a feed with ``arguments`` in the site's folder; it must succeed if ``check``."""
-    finished = subprocess.run(
-        [*FEED, *arguments],
-        cwd=site.folder,
-        env=site.environment,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-    )
-    assert not check or finished.returncode == 0, finished.stdout + finished.stderr
-    return finished
+    return site.run(*arguments, check=check, command=FEED)
 
 
 def topic_of(site: Site) -> Topic:

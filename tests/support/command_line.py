@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,10 +30,12 @@ class Site:
         """The published copy."""
         return self.folder / "data" / "aqi.duckdb"
 
-    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run ``aqi-dagster`` with ``arguments`` in the site's folder; it must succeed if ``check``."""
+    def run(
+        self, *arguments: str, check: bool = True, command: Sequence[str | Path] = (COMMAND,)
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``command``, ``aqi-dagster``, with ``arguments`` in the site's folder; it must succeed if ``check``."""
         finished = subprocess.run(
-            [COMMAND, *arguments],
+            [*command, *arguments],
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
