@@ -69,8 +69,9 @@ replay: setup
 dev: setup
 	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT))
 
+# One worker more than there are processors, since many of these tests wait for servers.
 test: lint
-	$(BIN)/pytest --numprocesses auto -m "not long"
+	$(BIN)/pytest --numprocesses $$($(BIN)/python -c "import os; print((os.cpu_count() or 1) + 1)") -m "not long"
 
 # Not file by file, as `make test` shares out its tests: these few are mostly of one file.
 test-long: $(TOOLS_INSTALLED)
