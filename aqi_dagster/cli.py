@@ -17,6 +17,7 @@ from aqi_dagster.commands.mute import mute
 from aqi_dagster.commands.options import own_store
 from aqi_dagster.commands.replay import replay
 from aqi_dagster.commands.sensor import sensor
+from aqi_dagster.commands.web import web
 from aqi_dagster.errors import AqiError
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
@@ -218,3 +219,8 @@ main.add_command(sensor)
 main.add_command(mute)
 
 main.add_command(dev)
+
+main.add_command(web)
+
+if __name__ == "__main__":
+    main()
