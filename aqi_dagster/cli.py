@@ -6,21 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.commands.dev import dev
 from aqi_dagster.commands.evaluate import evaluate
+from aqi_dagster.commands.home import home
 from aqi_dagster.commands.label import label
 from aqi_dagster.commands.materialize import materialize
 from aqi_dagster.commands.mute import mute
 from aqi_dagster.commands.options import own_store
 from aqi_dagster.commands.replay import replay
 from aqi_dagster.commands.sensor import sensor
+from aqi_dagster.commands.settings import print_settings
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.errors import AqiError
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
+from aqi_dagster.installation import read_env_file
+from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
@@ -61,9 +65,10 @@ class _Group(click.Group):
 def main() -> None:
     """Smoke or a broken sensor? PM2.5 readings from Kafka, scored and classified in 12-hour windows.
 
-    Settings come from the environment and from the file .env; .env.example lists them.
+    Settings come from the environment and from the file .env of the present folder; `aqi-dagster settings` lists
+    them.
     """
-    load_dotenv(".env")
+    click.echo(read_env_file(), err=True)
     leave_out_python_warnings()
 
 
@@ -128,7 +133,7 @@ def alert(again: bool) -> None:
 
     A running Dagster does so by itself, within a minute.
     """
-    from aqi_dagster.runs import run_alerts, use_dagster_home
+    from aqi_dagster.runs import run_alerts
 
     use_dagster_home()
     if again:
@@ -179,6 +184,7 @@ def retry_rejected() -> None:
     today's reasons. A run waits meanwhile.
     """
     settings, store = load_settings(), own_store()
+    keep_machine_code(settings.data_dir)
     with store.exclusive() as writer:
         retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
     store.publish()
@@ -218,3 +224,7 @@ main.add_command(sensor)
 main.add_command(mute)
 
 main.add_command(dev)
+
+main.add_command(home)
+
+main.add_command(print_settings)
