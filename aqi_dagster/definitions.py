@@ -68,6 +68,7 @@ def resources(settings: Settings) -> dict[str, object]:
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,
             dagster_url=settings.dagster_url,
+            web_url=settings.web_url,
             time_zone=settings.time_zone,
         ),
     }

@@ -220,6 +220,9 @@ class Settings(BaseModel):
     dagster_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"
     )
+    web_url: Annotated[str, AfterValidator(web_address)] | None = Field(
+        None, alias="AQI_WEB_URL", description="address of the page for people, to which alerts link"
+    )
 
     @property
     def future_allowance(self) -> timedelta:
