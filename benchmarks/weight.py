@@ -1,6 +1,6 @@
 """``python -m benchmarks.weight``: what each package that we ask for costs in MB and in seconds of start.
 
-Of the environment that it runs in, as `make setup` installs it. Sizes are those of the files that pip installed, but for
+Of the environment that it runs in, as `make setup` installs it. Sizes are those of the files that pip installed, not of
 bytecode. What "would go" is the package and what nothing else needs. Times are processor seconds of a process that
 imports it, beyond those of one that imports nothing; the least of several runs.
 """
