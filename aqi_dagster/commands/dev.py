@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import click
 
 from aqi_dagster.commands.web import PORT as PAGE_PORT
+from aqi_dagster.commands.web import has_extra
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.feeds.producer import create_topic
 from aqi_dagster.polling.supervisor import fed, feeds_of
@@ -36,9 +38,12 @@ def dev(port: int, page_port: int) -> None:
     without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import page_beside, require_free, serve, use_dagster_home
+    from aqi_dagster.runs import page_beside, require_free, serve
 
     require_free(port)
+    if page_port and not has_extra():
+        click.echo("The page for people is left out: it needs the extra `web`, as in pip install 'aqi_dagster[web]'.")
+        page_port = 0
     if page_port:
         require_free(page_port, "--page-port")
     settings = load_settings()

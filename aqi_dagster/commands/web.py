@@ -28,5 +28,10 @@ def web(host: str, port: int, public: bool) -> None:
 
 def require_extra() -> None:
     """Raise :class:`WebError` if what the page needs is not installed."""
-    if not all(find_spec(name) for name in ("flask", "plotly", "waitress")):
-        raise WebError("The page needs the extra `web`: pip install 'aqi_dagster[web]', or `make setup`.")
+    if not has_extra():
+        raise WebError("The page needs the extra `web`: pip install 'aqi_dagster[web]'.")
+
+
+def has_extra() -> bool:
+    """Whether what the page needs is installed."""
+    return all(find_spec(name) for name in ("flask", "plotly", "waitress"))

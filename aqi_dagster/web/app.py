@@ -15,28 +15,27 @@ from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
-import duckdb
 from flask import Flask, Response, render_template, request, url_for
-from werkzeug.exceptions import HTTPException, SecurityError
 
 from aqi_dagster.errors import StoreError
 from aqi_dagster.pipeline import aqi
 from aqi_dagster.pipeline.alerts.local_time import LocalTime
 from aqi_dagster.pipeline.numbers import counted, rounded
-from aqi_dagster.pipeline.store.copies import Copies, Copy, NoCopyError
+from aqi_dagster.pipeline.store.copies import Copies, Copy
 from aqi_dagster.web import questions
 from aqi_dagster.web.access import ask_for_password, known_hosts, set_security_headers
 from aqi_dagster.web.alert_rows import STATUSES
 from aqi_dagster.web.alerts import alerts
 from aqi_dagster.web.calendar import calendar
 from aqi_dagster.web.exports import as_csv, as_json, embedded
+from aqi_dagster.web.failures import add_errors
 from aqi_dagster.web.lines import Frame, lines_within
 from aqi_dagster.web.network import network
 from aqi_dagster.web.now import now
 from aqi_dagster.web.places import Places
 from aqi_dagster.web.sensor import sensor
 from aqi_dagster.web.sensors_now import STATES
-from aqi_dagster.web.shown import BadQuestionError, Look, Shown, UnknownThingError
+from aqi_dagster.web.shown import Look, Shown
 from aqi_dagster.web.times import Times
 from aqi_dagster.web.window import window
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now, window_key, window_start
@@ -115,7 +114,7 @@ def make_app(choices: Choices) -> Flask:
         ask_for_password(app, choices.password)
     set_security_headers(app, choices.tiles_url)
     _compress(app)
-    _add_errors(app)
+    add_errors(app)
     _add_pages(app, copies, places, choices)
     _add_health(app, copies, choices)
     _add_script(app)
@@ -232,51 +231,6 @@ def _compress(app: Flask) -> None:
             answer.set_data(gzip.compress(body, 5, mtime=0))
             answer.headers["Content-Encoding"] = "gzip"
         return answer
-
-
-def _add_errors(app: Flask) -> None:
-    def tell(status: int, title: str, text: str) -> tuple[str, int]:
-        return render_template("error.html", page="", heading=title, text=text), status
-
-    @app.errorhandler(UnknownThingError)
-    def unknown(error: UnknownThingError) -> tuple[str, int]:
-        return tell(404, "Not here", str(error))
-
-    @app.errorhandler(BadQuestionError)
-    def bad(error: BadQuestionError) -> tuple[str, int]:
-        return tell(400, "This address asks for what cannot be", str(error))
-
-    @app.errorhandler(NoCopyError)
-    def no_copy(error: NoCopyError) -> tuple[str, int]:
-        _log.warning("%s", error)
-        return tell(
-            503,
-            "Nothing is published yet",
-            "The first run of the pipeline publishes what this page shows. It appears here by itself.",
-        )
-
-    @app.errorhandler(StoreError)
-    def unusable(error: StoreError) -> tuple[str, int]:
-        _log.warning("%s", error)
-        return tell(503, "The published copy cannot be read", "The log of this page says why, for who runs it.")
-
-    @app.errorhandler(SecurityError)
-    def strange_host(error: SecurityError) -> Response:
-        return Response("This page answers to localhost, and to the name in AQI_WEB_URL.\n", 400, mimetype="text/plain")
-
-    @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> tuple[str, int]:
-        return tell(error.code or 500, error.name, error.description or "")
-
-    @app.errorhandler(duckdb.Error)
-    def failed(error: duckdb.Error) -> tuple[str, int]:
-        _log.error("a query failed: %s", error)
-        return tell(500, "This page cannot be made", "A query failed; the log says which. Load the page again.")
-
-    @app.errorhandler(Exception)
-    def broken(error: Exception) -> tuple[str, int]:
-        _log.error("a page failed", exc_info=error)
-        return tell(500, "This page cannot be made", "That is a fault of ours; the log says more.")
 
 
 def _add_words(app: Flask, choices: Choices) -> None:

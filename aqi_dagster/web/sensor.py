@@ -59,13 +59,38 @@ def sensor(look: Look, token: str, days: int = 14, until: datetime | None = None
     first = window_start(last - timedelta(days=days) + WINDOW_LENGTH)
     series = look.rows(_SERIES, step=STEPS[days], sensor=identity, first=first, last=last)
     health = [_health(look, row) for row in look.rows(_HEALTH, sensor=identity, first=first, last=last)]
-    place = look.places.place(identity)
-    name = look.places.label(identity, about["name"])
     newest = health[-1] if health else None
-    marks = [_mark(look, row) for row in look.rows(_MARKS, sensor=identity)]
-    facts = {
+    facts = _facts(look, token, about, newest)
+    return Shown(
+        facts["name"],
+        facts,
+        {
+            "series": series,
+            "health": health,
+            "known_trouble": [_mark(look, row) for row in look.rows(_MARKS, sensor=identity)],
+            "labels": [_mark(look, row) for row in look.rows(_LABELS, sensor=identity)],
+            "alerts": alert_rows(look, subject=identity, most=20),
+        },
+        {"series": _figure(look, series, health, STEPS[days]), "map": _map(facts, newest)},
+        {
+            "days": days,
+            "choices_of_days": list(STEPS),
+            "earlier": first - WINDOW_LENGTH,
+            "later": min(last + timedelta(days=days), about["last_reading"]) if until else None,
+            "strip": health,
+            "spells": _spells(health),
+            "state": _state_in_words(newest, about["location_type"] == 1),
+            "faults": FAULTS,
+        },
+    )
+
+
+def _facts(look: Look, token: str, about: Row, newest: Row | None) -> Row:
+    """What is known of the sensor at all, and of its last window."""
+    place = look.places.place(about["sensor"])
+    return {
         "sensor": token,
-        "name": name,
+        "name": look.places.label(about["sensor"], about["name"]),
         "latitude": place[0] if place else None,
         "longitude": place[1] if place else None,
         "sensor_index": about["sensor_index"] if look.places.decimals is None else None,
@@ -77,29 +102,6 @@ def sensor(look: Look, token: str, days: int = 14, until: datetime | None = None
         "fault": newest["fault"] if newest else None,
         "reason": newest["reason"] if newest else None,
     }
-    return Shown(
-        name,
-        facts,
-        {
-            "series": series,
-            "health": health,
-            "known_trouble": marks,
-            "labels": [_mark(look, row) for row in look.rows(_LABELS, sensor=identity)],
-            "alerts": alert_rows(look, subject=identity, most=20),
-        },
-        {"series": _figure(look, series, health, STEPS[days]), "map": _map(facts, newest)},
-        {
-            "days": days,
-            "choices_of_days": list(STEPS),
-            "until": last,
-            "earlier": first - WINDOW_LENGTH,
-            "later": min(last + timedelta(days=days), about["last_reading"]) if until else None,
-            "strip": health[-180:],
-            "spells": _spells(health),
-            "state": _state_in_words(newest, about["location_type"] == 1),
-            "faults": FAULTS,
-        },
-    )
 
 
 def _identity(look: Look, token: str) -> str:

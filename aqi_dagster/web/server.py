@@ -30,18 +30,7 @@ def serve(
     """
     password = os.environ.get(WEB_PASSWORD) or None
     require_guard(host, password, public)
-    choices = Choices(
-        published=settings.data_dir.absolute() / "aqi.duckdb",
-        password=password,
-        public=public,
-        decimals=settings.web_decimals,
-        zone=settings.time_zone,
-        web_url=settings.web_url,
-        dagster_url=settings.dagster_url,
-        tiles_url=settings.web_tiles,
-        tiles_credit=settings.web_tiles_credit,
-        guards_hosts=is_loopback(host) and not password and not public,
-    )
+    choices = _choices(settings, password, public, guards_hosts=is_loopback(host) and not password and not public)
     # What waitress logs of full queues is no news.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     try:
@@ -66,6 +55,21 @@ def serve(
     raise WebError(
         f"Port {port} of {host} cannot be had ({failure}): end what listens there, or take another port: "
         f"aqi-dagster web --port {port + 1}."
+    )
+
+
+def _choices(settings: Settings, password: str | None, public: bool, guards_hosts: bool) -> Choices:
+    return Choices(
+        published=settings.data_dir.absolute() / "aqi.duckdb",
+        password=password,
+        public=public,
+        decimals=settings.web_decimals,
+        zone=settings.time_zone,
+        web_url=settings.web_url,
+        dagster_url=settings.dagster_url,
+        tiles_url=settings.web_tiles,
+        tiles_credit=settings.web_tiles_credit,
+        guards_hosts=guards_hosts,
     )
 
 

@@ -22,8 +22,7 @@ AROUND = timedelta(hours=6)
 FINE_SENSORS = 60
 """With more sensors their series are of hours instead of ten minutes."""
 
-SMOKE_LEVEL = 35.5
-"""Level, EPA-corrected, from which on the network rules may say smoke, ug/m3."""
+TROUBLE_SHOWN = 50
 
 _WINDOW = f"""
 SELECT {", ".join(field.name for field in fields(RegionalWindow))}
@@ -113,41 +112,40 @@ def window(look: Look, region: str, start: datetime, raw: bool | None = None) ->
             "its sensors reported."
         )
     as_read = (judged is None or judged.rules != "network") if raw is None else raw
+    end = start + WINDOW_LENGTH
     sensors = _sensors(look, health, judged)
-    level = look.rows(_LEVEL, region=region, begin=start - AROUND, end=start + WINDOW_LENGTH + AROUND)
-    in_window = [hour for hour in level if start <= hour["hour"] < start + WINDOW_LENGTH]
-    series = _series(look, [one["identity"] for one in sensors], start)
-    rows = _series_rows(sensors, series)
-    neighbours = look.rows(_NEIGHBOURS, region=region, start=start)[0]
-    alerts = alert_rows(look, region=region, window=start)
-    facts = _facts(look, region, start, judged, run, in_window)
-    labels = look.rows(_LABELS, region=region, start=start, sensors=[one["identity"] for one in sensors])
+    identities = [one["identity"] for one in sensors]
+    level = look.rows(_LEVEL, region=region, begin=start - AROUND, end=end + AROUND)
+    series = _series(look, identities, start)
+    facts = _facts(look, region, start, judged, run, [hour for hour in level if start <= hour["hour"] < end])
+    labels = look.rows(_LABELS, region=region, start=start, sensors=identities)
     drawn = [SensorSeries(one["name"], one["sensor"], one["state"], series.get(one["identity"], [])) for one in sensors]
     return Shown(
         f"{facts['verdict_in_words']} in {region}",
         facts,
         {
-            "series": rows,
+            "series": _series_rows(sensors, series),
             "sensors": [{name: value for name, value in one.items() if name != "identity"} for one in sensors],
             "level_by_hour": level,
-            "alerts": alerts,
+            "alerts": alert_rows(look, region=region, window=start),
             "labels": [_label(look, label) for label in labels],
         },
         {
-            "series": series_figure(look.times, drawn, level, (start, start + WINDOW_LENGTH), as_read),
+            "series": series_figure(look.times, drawn, level, (start, end), as_read),
             "map": hours_map(look, sensors, series, start),
         },
-        {
-            "region": region,
-            "start": start,
-            "end": start + WINDOW_LENGTH,
-            "as_read": as_read,
-            "neighbours": neighbours,
-            "dagster": _dagster(look, start),
-            "trouble": [one for one in sensors if one["state"] in ("broken", "no vote", "local")][:50],
-            "drawn": f"The {HIGHEST_DRAWN} highest are drawn one by one" if len(sensors) > HIGHEST_DRAWN else "",
-        },
+        {"start": start, "end": end, "as_read": as_read, **_context(look, region, start, sensors)},
     )
+
+
+def _context(look: Look, region: str, start: datetime, sensors: Sequence[Row]) -> Row:
+    """What the template alone needs."""
+    return {
+        "neighbours": look.rows(_NEIGHBOURS, region=region, start=start)[0],
+        "dagster": _dagster(look, start),
+        "trouble": [one for one in sensors if one["state"] in ("broken", "no vote", "local")][:TROUBLE_SHOWN],
+        "drawn": f"The {HIGHEST_DRAWN} highest are drawn one by one" if len(sensors) > HIGHEST_DRAWN else "",
+    }
 
 
 def _facts(
