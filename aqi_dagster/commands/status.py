@@ -14,6 +14,9 @@ from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
 from aqi_dagster.settings import librdkafka_settings, load_settings
 
+_PATIENCE_SECONDS = 60.0
+"""How long to wait for a run that has just begun on a restored store."""
+
 
 @click.command()
 def status() -> None:
@@ -35,7 +38,7 @@ def status() -> None:
     unpublished = unpublished_store(store.with_patience(0))
     if unpublished is not None:
         click.echo(f"{unpublished} What follows is read from the store.\n")
-    with store.reader() if unpublished is None else store.inspect() as connection:
+    with store.reader() if unpublished is None else store.with_patience(_PATIENCE_SECONDS).inspect() as connection:
         summary = store_status(connection, choices)
         labels = label_rows(connection, settings.data_dir / LABELS)
         partitions, trouble = partition_status(connection, reader)

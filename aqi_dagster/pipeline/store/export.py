@@ -77,7 +77,7 @@ def _draft(file: Path) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
         yield draft
         draft.replace(file)
-    except (OSError, duckdb.IOException) as error:
+    except (OSError, duckdb.IOException, duckdb.OutOfMemoryException) as error:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
             log_of(draft).unlink(missing_ok=True)
