@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.findings import print_findings
 from aqi_dagster.demo.plan import Plan
@@ -26,6 +27,7 @@ from aqi_dagster.errors import RunFailedError
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
+from aqi_dagster.installation import own_command, shell_path
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
@@ -65,7 +67,7 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
     with _kafka() as servers, WebhookReceiver() as slack:
         _configure(plan, servers, slack.url)
         # Imported here, because the definitions read the first window at import.
-        from aqi_dagster.runs import run_alerts, run_windows, use_dagster_home
+        from aqi_dagster.runs import run_alerts, run_windows
 
         use_dagster_home()
         settings = load_settings()
@@ -86,30 +88,35 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
             _print_windows()
         _print_messages(slack)
     click.echo(
-        f"\nSee it in the Dagster UI:  make dev   (then http://127.0.0.1:3000)\n"
+        f"\nSee where, and since when: {own_command()} dev   (then http://127.0.0.1:8050)\n"
+        f"See it in the Dagster UI:  the same   (then http://127.0.0.1:3000)\n"
         f"Ask it in SQL:             {_sql_hint()}\n"
-        "Load your own readings:    make demo DATA=folder-or-file"
+        f"Load your own readings:    {own_command()} demo folder-or-file"
     )
     if missed:
         raise RunFailedError(f"The rules that judge missed what they can tell: {'; '.join(missed)}.")
 
 
-def serve_demo(port: int) -> None:
-    """Serve the demo's data with ``dagster dev``, the broker beside it, and the sensors going on to send."""
+def serve_demo(port: int, page_port: int = 0) -> None:
+    """Serve the demo's data with ``dagster dev``, the broker beside it, and the sensors going on to send.
+
+    The page for people is served on ``page_port``, unless that is 0.
+    """
     if not (FOLDER / "demo.json").exists():
         run_demo([])
     plan = Plan.load(FOLDER / "demo.json")
     stop = threading.Event()
     with EmbeddedBroker() as broker, WebhookReceiver() as slack:
         _configure(plan, broker.bootstrap_servers, slack.url)
-        from aqi_dagster.runs import serve, use_dagster_home
+        from aqi_dagster.runs import page_beside, serve
 
         use_dagster_home()
         settings = load_settings()
         config = librdkafka_settings(settings)
         create_topic(config, settings.kafka_topic, PARTITIONS)
         click.echo(
-            f"Broker at {broker.bootstrap_servers}; Dagster at http://127.0.0.1:{port} in a moment. Ctrl-C ends all."
+            f"Broker at {broker.bootstrap_servers}; Dagster at http://127.0.0.1:{port} in a moment"
+            f"{f', the page for people at http://127.0.0.1:{page_port}' if page_port else ''}. Ctrl-C ends all."
         )
 
         def send() -> None:
@@ -122,7 +129,8 @@ def serve_demo(port: int) -> None:
         sensors = threading.Thread(target=send, name="simulated-sensors")
         sensors.start()
         try:
-            serve(port, FOLDER)
+            with page_beside(page_port, port):
+                serve(port, FOLDER)
         finally:
             stop.set()
             sensors.join()
@@ -176,4 +184,4 @@ def _sql_hint() -> str:
     if shutil.which("duckdb"):
         return f'duckdb -readonly {file} "{query}"'
     python = f"import duckdb; print(duckdb.connect('{file}', read_only=True).sql('{query}'))"
-    return f'{os.path.relpath(sys.executable)} -c "{python}"'
+    return f'{shell_path(Path(sys.executable))} -c "{python}"'
