@@ -31,7 +31,7 @@ OF_ALERT += ["trend", "since", "aqi_of_nowcast"]
 
 def slack_alert(random: Random, number: int) -> Record:
     """A row of the outbox, of any kind and in any state; each was sent at another time, if it was."""
-    kind = random.choice(["verdict", "verdict", "sensor", "sensor", "weekly", *MOMENTS])
+    kind = random.choice(["verdict", "verdict", "sensor", "sensor", "weekly", "early", *MOMENTS])
     status = random.choice(["pending", "pending", "not_sent", "sent", "sent", "unknown", "superseded", "refused"])
     row: Record = dict.fromkeys(["previous_verdict", "subject", "as_of", "trend", "since", "aqi_of_nowcast", "level"])
     row |= dict.fromkeys(["healthy", "broken", "reason", "sent_at", "told"])
