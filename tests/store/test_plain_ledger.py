@@ -25,7 +25,7 @@ from aqi_dagster.pipeline.store.sql import registered
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW
 
-LEDGERS = 150
+LEDGERS = 120
 
 COUNT = 60
 """Windows of a ledger: more than the 42 of 21 days, so that some lie before these."""
@@ -117,6 +117,8 @@ def ledger(random: Random, first: int) -> list[Row]:
     if random.random() < 0.2:
         cut = random.choice([first - 1, first, first + 1, COUNT - 3])
         rows = [row if row.window_start <= start_of(cut) else replace(row, **nothing) for row in rows]
+    if random.random() < 0.05:
+        return []
     if random.random() < 0.05:
         # All that was ever scored lies before the first window.
         rows = [replace(row, scored=2, health_readings=2) for row in rows[:first]]
