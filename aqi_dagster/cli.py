@@ -12,13 +12,14 @@ from tabulate import tabulate
 from aqi_dagster.commands.dev import dev
 from aqi_dagster.commands.evaluate import evaluate
 from aqi_dagster.commands.label import label
+from aqi_dagster.commands.look import look
 from aqi_dagster.commands.materialize import materialize
 from aqi_dagster.commands.mute import mute
-from aqi_dagster.commands.options import own_store
+from aqi_dagster.commands.options import own_store, say
 from aqi_dagster.commands.replay import replay
 from aqi_dagster.commands.sensor import sensor
 from aqi_dagster.errors import AqiError
-from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.producer import create_topic, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
 from aqi_dagster.pipeline.numbers import counted
@@ -33,6 +34,7 @@ from aqi_dagster.pipeline.verdicts.label_files import NAME as LABELS
 from aqi_dagster.pipeline.verdicts.outbox.attempts import send_again
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
 from aqi_dagster.pipeline_settings import anomaly_thresholds, detector_parameters, region_choice
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import utc_now
 
@@ -103,12 +105,14 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         if create_topic(config, topic, partitions):
             click.echo(f"Created topic {topic} with {partitions} partitions.")
-        with delivery_bar("sending") as delivered:
-            sent = produce(config, topic, feed.messages(), delivered)
+        with on_terminal() as progress:
+            sent = produce(config, topic, feed.messages(), progress, feed.counts.messages)
         click.echo(f"Sent {counted(sent, 'message')} to topic {topic}.")
 
 
 main.add_command(materialize)
+
+main.add_command(look)
 
 
 @main.command("feed", context_settings={"ignore_unknown_options": True, "help_option_names": []})
@@ -135,7 +139,7 @@ def alert(again: bool) -> None:
         with own_store().exclusive() as writer, transaction(writer):
             number = send_again(writer)
         click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
-    run_alerts()
+    run_alerts(say)
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
     click.echo(tabulate(rows, ["alerts so far", "number"]))
@@ -179,8 +183,8 @@ def retry_rejected() -> None:
     today's reasons. A run waits meanwhile.
     """
     settings, store = load_settings(), own_store()
-    with store.exclusive() as writer:
-        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
+    with store.exclusive() as writer, on_terminal() as progress:
+        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names, progress)
     store.publish()
     numbers = {
         "decoded again": retaken.messages,

@@ -28,6 +28,9 @@ STORAGE_VERSION = "v1.5.0"
 _HEADERS_BYTES = 12_288
 """Size of a DuckDB file that holds its headers and nothing else."""
 
+WAIT_SAID_AFTER = 2.0
+"""Seconds of waiting for a lock after which the log says so."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -215,7 +218,7 @@ class Store:
         lock = FileLock(path, timeout=self._lock_timeout, mode=0o600)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock.acquire()
+            self._acquire(lock)
         except Timeout:
             raise StoreBusyError(
                 f"Another run held the lock {path} for more than {self._lock_timeout:g} s. Wait for that run or "
@@ -231,6 +234,22 @@ class Store:
             yield
         finally:
             lock.release()
+
+    def _acquire(self, lock: FileLock) -> None:
+        """Acquire ``lock``; a wait that others may wonder at is logged when it begins to be one, and at its end."""
+        quiet = min(WAIT_SAID_AFTER, self._lock_timeout)
+        started = time.monotonic()
+        try:
+            lock.acquire(timeout=quiet)
+            return
+        except Timeout:
+            if quiet == self._lock_timeout:
+                raise
+        _log.warning(
+            "Another run or command has %s: waiting for it, %g s at most.", lock.lock_file, self._lock_timeout - quiet
+        )
+        lock.acquire(timeout=self._lock_timeout - quiet)
+        _log.info("waited %.0f s for %s", time.monotonic() - started, lock.lock_file)
 
     @property
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:
