@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
-from dotenv import load_dotenv
 from tabulate import tabulate
 
 from aqi_dagster.commands.dev import dev
 from aqi_dagster.commands.evaluate import evaluate
+from aqi_dagster.commands.home import home
 from aqi_dagster.commands.label import label
 from aqi_dagster.commands.look import look
 from aqi_dagster.commands.materialize import materialize
@@ -18,10 +18,14 @@ from aqi_dagster.commands.mute import mute
 from aqi_dagster.commands.options import own_store, say
 from aqi_dagster.commands.replay import replay
 from aqi_dagster.commands.sensor import sensor
+from aqi_dagster.commands.settings import print_settings
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.errors import AqiError
 from aqi_dagster.feeds.producer import create_topic, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.foreign_warnings import leave_out_python_warnings
+from aqi_dagster.installation import read_env_file
+from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.pipeline.readings.retake import retake_all
 from aqi_dagster.pipeline.reporting.label_words import label_rows
@@ -63,9 +67,10 @@ class _Group(click.Group):
 def main() -> None:
     """Smoke or a broken sensor? PM2.5 readings from Kafka, scored and classified in 12-hour windows.
 
-    Settings come from the environment and from the file .env; .env.example lists them.
+    Settings come from the environment and from the file .env of the present folder; `aqi-dagster settings` lists
+    them.
     """
-    load_dotenv(".env")
+    click.echo(read_env_file(), err=True)
     leave_out_python_warnings()
 
 
@@ -132,7 +137,7 @@ def alert(again: bool) -> None:
 
     A running Dagster does so by itself, within a minute.
     """
-    from aqi_dagster.runs import run_alerts, use_dagster_home
+    from aqi_dagster.runs import run_alerts
 
     use_dagster_home()
     if again:
@@ -183,6 +188,7 @@ def retry_rejected() -> None:
     today's reasons. A run waits meanwhile.
     """
     settings, store = load_settings(), own_store()
+    keep_machine_code(settings.data_dir)
     with store.exclusive() as writer, on_terminal() as progress:
         retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names, progress)
     store.publish()
@@ -222,3 +228,7 @@ main.add_command(sensor)
 main.add_command(mute)
 
 main.add_command(dev)
+
+main.add_command(home)
+
+main.add_command(print_settings)

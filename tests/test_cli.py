@@ -50,7 +50,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(site: Site) -> None
         finished = site.run("dev", "--port", str(port), check=False)
     assert finished.returncode == 1
     assert f"Port {port} of 127.0.0.1 cannot be had" in finished.stderr
-    assert f"make dev PORT={port + 1}" in finished.stderr
+    assert f"aqi-dagster dev --port {port + 1}" in finished.stderr
     assert "dagster" not in finished.stdout
 
 

@@ -160,5 +160,5 @@ def test_materialize_tells_what_it_does_and_which_alerts_wait(topic: Topic, tmp_
     assert steps[-1] == "regional_windows"
     assert {"scored_readings", "sensor_health", "anomalies"} == set(steps[1:-1])
     assert "  Pulled 324 messages: " in told.stderr
-    assert "alerts are pending: a running `make dev` sends" in told.stdout
+    assert "alerts are pending: a running `aqi-dagster dev` sends" in told.stdout
     assert f"- smoke (Lake Tahoe, window {last})" in told.stdout.splitlines()

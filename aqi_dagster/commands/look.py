@@ -4,6 +4,7 @@ import click
 from tabulate import tabulate
 
 from aqi_dagster.commands.options import say
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import load_settings
 
@@ -22,7 +23,7 @@ def look() -> None:
 
     It pulls what is new, as a running Dagster does by itself every AQI_LOOK_MINUTES, and prints the air of each region.
     """
-    from aqi_dagster.runs import run_look, use_dagster_home
+    from aqi_dagster.runs import run_look
 
     use_dagster_home()
     run_look(say)

@@ -7,6 +7,7 @@ import click
 from tabulate import tabulate
 
 from aqi_dagster.commands.options import WINDOW, say
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.pipeline.reporting.pull_words import PullNumbers, pull_in_words
 from aqi_dagster.pipeline.store.connections import Store
@@ -41,7 +42,7 @@ def materialize(first: datetime, last: datetime) -> None:
 
     They run through the Dagster instance as a backfill's do, and show in its pages.
     """
-    from aqi_dagster.runs import run_windows, use_dagster_home
+    from aqi_dagster.runs import run_windows
 
     use_dagster_home()
     if first > last:
@@ -69,7 +70,7 @@ def _waiting_in_words(alerts: Sequence[tuple[str, str, str, datetime]]) -> Itera
     if not alerts:
         return
     pending = "1 alert is pending" if len(alerts) == 1 else f"{len(alerts)} alerts are pending"
-    yield f"{pending}: a running `make dev` sends what is pending within a minute, `aqi-dagster alert` at once."
+    yield f"{pending}: a running `aqi-dagster dev` sends what is pending within a minute, `aqi-dagster alert` at once."
     for kind, verdict, subject, window in alerts[:WAITING_NAMED]:
         what = verdict if kind in ("verdict", "sensor") else f"{kind}: {verdict}"
         yield f"- {what} ({subject}, window {window_key(window)})"

@@ -30,10 +30,10 @@ EVENTS_AT_ONCE = 1_000
 
 
 BEFORE_ITS_FIRST_STEP = (
-    "This run waits in the queue, which Dagster's daemon looks at every few seconds: until fewer than four runs are under "
-    "way, and none of the same series, as windows build on those before them. Then its process starts, and loads Dagster "
-    "and the pipeline: 10 to 20 seconds, for one window as for hundreds. What the pipeline says stands below with the "
-    "level INFO: leave out EVENT and DEBUG above the log, and nothing else is shown."
+    "This run waits in the queue, which Dagster's daemon looks at every few seconds: until fewer than four runs are "
+    "under way, and none of the same series, as windows build on those before them. Then its process starts, and loads "
+    "Dagster and the pipeline: 10 to 20 seconds, for one window as for hundreds. What the pipeline says stands below "
+    "with the level INFO: leave out EVENT and DEBUG above the log, and nothing else is shown."
 )
 
 

@@ -21,6 +21,7 @@ class NotebookRules:
     """The streaming notebook's rules, as :class:`~.regional_window.Rules`."""
 
     name = "notebook"
+    edition = 1
     judges_all_sensors = False
 
     def judge(self, evidence: Evidence) -> RegionalWindow | None:
