@@ -90,6 +90,9 @@ THEN = {
 KILLS = {"look": 3, "materialize": 2, "alert": 2}
 """Kills of each command of a step in `make stress`; of a sender only where there is something to tell."""
 
+WATCHED = 1
+"""Installations of `make stress`."""
+
 FEW_KILLS = {"look": 1, "materialize": 1, "alert": 1}
 """Those of `make test-long`."""
 
@@ -146,6 +149,7 @@ class Watched:
 def watch(folder: Path, broker: EmbeddedBroker, kills: dict[str, int], seed: int) -> Watched:
     """Kill an installation at each step, so many times each command, and compare what it comes to."""
     random = Random(seed)  # noqa: S311 (no secret)
+    folder.mkdir(exist_ok=True)
     with _installations(folder, broker) as (topic, peaceful, killed, unwatched):
         sent = 0.0
         for number, step in enumerate(STEPS):
