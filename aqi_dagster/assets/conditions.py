@@ -57,7 +57,7 @@ def conditions(
     store = warehouse.store.with_patience(defaults.LOOK_PATIENCE_SECONDS)
     stages = Stages()
     try:
-        with store.exclusive() as writer:
+        with store.exclusive(tracked=True) as writer:
             since = utc_now()
             with stages.stage("pull"):
                 report = kafka.pull(writer, Lines(context.log.info))
