@@ -57,6 +57,15 @@ def test_smoke_that_outlasts_a_mute_is_warned_of_then(connection: Writer) -> Non
     assert muted_regions(connection, SMOKY.as_of) == {"Lake Tahoe": SMOKY.as_of + DAY}
 
 
+def test_a_mute_is_told_however_long_slack_was_away(connection: Writer) -> None:
+    muted_at = SMOKY.as_of
+    queue_mute(connection, Mute("Lake Tahoe", muted_at, muted_at + DAY, "burn"))
+    later = muted_at + 3 * MOMENT
+    give_up(connection, later)
+    assert [alert.kind for alert in due_alerts(connection)] == ["muted"]
+    assert due_again(connection, later, DIGEST_AFTER) == muted_at
+
+
 def test_the_command_mutes_once_and_tells_the_channel(
     store: Store, slack: Slack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
