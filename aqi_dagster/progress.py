@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from tqdm import tqdm
-
 Item = TypeVar("Item")
 
 FIRST_AFTER = 2.0
@@ -89,10 +87,13 @@ class _Bar:
     """Progress as a bar of tqdm, for a terminal; a stage that ends at once has none."""
 
     def __init__(self) -> None:
-        self._bar: tqdm[Any] | None = None
+        self._bar: Any = None
         self._stage = ""
 
     def __call__(self, stage: str, done: int, total: int | None = None, /) -> None:
+        # Only a terminal needs it.
+        from tqdm import tqdm
+
         bar = self._bar
         if bar is None or stage != self._stage or done < bar.n:
             self.close()

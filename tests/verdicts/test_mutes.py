@@ -15,6 +15,9 @@ from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.conditions import Condition
 from aqi_dagster.pipeline.verdicts.early_warning import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import Mute, muted_regions, record_mute
+from aqi_dagster.pipeline.verdicts.outbox.attempts import due_again, give_up
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
+from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, queue_mute
 from aqi_dagster.windows import utc_now
 from tests.support.messages import at
 from tests.support.outbox import DIGEST_AFTER, classify, outbox
