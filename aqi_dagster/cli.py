@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "demo",
     "dev": "dev",
     "evaluate": "evaluate",
+    "export": "export",
     "feed": "run_feed",
     "home": "home",
     "label": "label",
