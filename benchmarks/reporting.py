@@ -19,9 +19,9 @@ from aqi_dagster.windows import WindowRange, window_start
 from benchmarks import generator
 from benchmarks.measuring import TOPIC, filled_topic
 
-MESSAGES = 500_000
+MESSAGES = 300_000
 
-TURNS = 5
+TURNS = 3
 
 
 def measure(servers: str, progress: Progress) -> tuple[float, float]:
