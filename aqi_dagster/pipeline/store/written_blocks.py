@@ -64,7 +64,7 @@ class Notes:
             return {}
 
     def write(self, copies: Copies) -> None:
-        """Note what is known of ``copies`` of the store as it is now; on a full disk nothing is, and all is compared."""
+        """Note what is known of ``copies`` of the store as it is now; a full disk has all be compared instead."""
         noted = {copy: sorted(blocks) for copy, blocks in copies.items()}
         with suppress(OSError):
             self._path.write_text(json.dumps({"store": self._state(), "copies": noted}))
