@@ -27,6 +27,7 @@ from aqi_dagster.automation import (
     waiting_alerts,
     watched_feeds,
 )
+from aqi_dagster.instance.batches import store_events_in_batches
 from aqi_dagster.polling.supervisor import feeds_of
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.feeds import FeedsResource
@@ -100,6 +101,8 @@ def _regions(settings: Settings) -> RegionsResource:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything of this code location, with resources as the environment describes them."""
+    # Whatever executes runs loads this first: a code server, a run's own process, a command.
+    store_events_in_batches()
     settings = load_settings()
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         sensor_data,
