@@ -27,7 +27,9 @@ from aqi_dagster.automation import (
     waiting_alerts,
     watched_feeds,
 )
+from aqi_dagster.dagster_home import warn_without_settings
 from aqi_dagster.instance.batches import store_events_in_batches
+from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.polling.supervisor import feeds_of
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.feeds import FeedsResource
@@ -67,6 +69,7 @@ def resources(settings: Settings) -> dict[str, object]:
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,
             dagster_url=settings.dagster_url,
+            web_url=settings.web_url,
             time_zone=settings.time_zone,
         ),
     }
@@ -104,6 +107,8 @@ def defs() -> dg.Definitions:
     # Whatever executes runs loads this first: a code server, a run's own process, a command.
     store_events_in_batches()
     settings = load_settings()
+    warn_without_settings()
+    keep_machine_code(settings.data_dir)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         sensor_data,
         readings,

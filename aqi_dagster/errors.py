@@ -123,6 +123,10 @@ class LabelError(AqiError):
     """A label does not fit what is stored, or a file of labels cannot be used."""
 
 
+class ExportError(AqiError):
+    """What is to be exported is not there, or its file cannot be written."""
+
+
 class FeedError(AqiError):
     """A feed cannot begin or go on."""
 

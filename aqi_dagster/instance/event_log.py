@@ -80,11 +80,11 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
         """Store ``events`` of one run, all or none in each file. If this fails, Dagster stores them one by one."""
         (run_id,) = {event.run_id for event in events}
         with self.index_connection() as index, self.run_connection(run_id) as run_file:
-            numbers = []
+            numbers: list[int] = []
             for event in events:
                 insert = self.prepare_insert_event(event)
                 run_file.execute(insert)
-                numbers.append(index.execute(insert).inserted_primary_key[0])
+                numbers.extend(index.execute(insert).inserted_primary_key or ())
             self._record(events, numbers)
         self._show_to_watchers(run_id)
 

@@ -1,11 +1,11 @@
 """The instance that ``dagster.yaml`` of release 0.1 names; it goes with the release after the next one."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import yaml
 
 NEW_LINES = """\
 event_log_storage:
@@ -43,10 +43,10 @@ class BatchingInstance(dg.DagsterInstance):
 
         _log.warning(WARNING)
         events = ConfigurableClassData(
-            "aqi_dagster.instance", "BatchingSqliteEventLog", yaml.dump({"dagster_home": base_dir})
+            "aqi_dagster.instance", "BatchingSqliteEventLog", json.dumps({"dagster_home": base_dir})
         )
         defaults = {**InstanceRef.config_defaults(base_dir), "event_log_storage": events}
         parts = {name: defaults[name] for name in ("run_storage", "event_log_storage", "schedule_storage")}
-        together = yaml.dump({name: part._asdict() for name, part in parts.items() if part is not None})
+        together = json.dumps({name: part._asdict() for name, part in parts.items() if part is not None})
         storage = ConfigurableClassData("dagster._core.storage.legacy_storage", "CompositeStorage", together)
         return {**defaults, "storage": storage}
