@@ -26,6 +26,7 @@ COMMANDS = {
     "sensor": "sensor",
     "settings": "print_settings",
     "status": "status",
+    "web": "web",
 }
 """Each command by its name, and its function in the module of that name in :mod:`aqi_dagster.commands`."""
 
@@ -66,3 +67,7 @@ def main() -> None:
     """
     click.echo(read_env_file(), err=True)
     leave_out_python_warnings()
+
+
+if __name__ == "__main__":
+    main()

@@ -135,5 +135,9 @@ class PurpleAirRefusedError(FeedError):
     """PurpleAir's API refuses a request, and will refuse it until somebody does something."""
 
 
+class WebError(AqiError):
+    """The page for people cannot be served."""
+
+
 class RunFailedError(AqiError):
     """A Dagster run that the command line started did not succeed."""
