@@ -5,7 +5,10 @@ batches, but its SQLite storage commits each event of a batch by itself, in two 
 for every event. ``dagster.yaml`` names this class under ``event_log_storage``.
 """
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -29,6 +32,9 @@ BUSY_TIMEOUT_SECONDS = 30
 INDEX = "index"
 """Dagster's name of the file that holds what concerns more than one run, beside a file for each run."""
 
+TEMPORARY_HOME = "DAGSTER_TEMPORARY_EVENTS"
+"""The variable by which processes know the folder of events of the one that started them."""
+
 
 class BatchingSqliteEventLog(SqliteEventLogStorage):
     """Dagster's SQLite event log, in the same files, with one transaction a batch in each of the two files of an event.
@@ -42,15 +48,15 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> Any:
-        """Its settings: the folder DAGSTER_HOME, below which the events lie where Dagster has them by default."""
-        return {"dagster_home": dg.StringSource}
+        """Its one setting: the folder below which the events lie as Dagster has them by default; else DAGSTER_HOME."""
+        return {"dagster_home": dg.Field(dg.StringSource, is_required=False)}
 
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Self:
         """The storage that ``dagster.yaml`` describes; this process then hands over its events in batches."""
         store_events_in_batches()
         leave_out_log_lines()
-        home = Path(config_value["dagster_home"]).expanduser()
+        home = Path(config_value.get("dagster_home") or _dagster_home()).expanduser()
         return cls(str(home / "history" / "runs"), inst_data)
 
     def run_connection(self, run_id: str | None = None) -> AbstractContextManager[Connection]:
@@ -108,6 +114,18 @@ class BatchingSqliteEventLog(SqliteEventLogStorage):
         They watch that file, which SQLite leaves alone while it writes to its write-ahead log.
         """
         os.utime(self.path_for_shard(run_id))
+
+
+def _dagster_home() -> str:
+    """DAGSTER_HOME; without one, a folder that goes with this process, and that the processes it starts share.
+
+    Without DAGSTER_HOME commands of Dagster's take the ``dagster.yaml`` of the present folder, and keep no records.
+    """
+    home = os.environ.get("DAGSTER_HOME") or os.environ.get(TEMPORARY_HOME)
+    if not home:
+        home = os.environ[TEMPORARY_HOME] = tempfile.mkdtemp(prefix="dagster-events-")
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
 
 
 class OpenFiles:

@@ -11,9 +11,7 @@ NEW_LINES = """\
 event_log_storage:
   module: aqi_dagster.instance
   class: BatchingSqliteEventLog
-  config:
-    dagster_home:
-      env: DAGSTER_HOME
+  config: {}
 """
 
 WARNING = f"""\

@@ -1,7 +1,10 @@
 """Events that belong together are stored together, and are the same as if each had been stored by itself."""
 
+import os
 import queue
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -203,3 +206,16 @@ def test_all_files_lie_where_dagster_has_them_by_default(
         assert not isinstance(plain.event_log_storage, BatchingSqliteEventLog)
         assert told(plain, run_id) == expected
         assert plain.get_run_by_id(run_id) is not None
+
+
+def test_without_a_home_events_go_with_the_command(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((TOP / "dagster.yaml").read_text())
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "aqi_dagster.definitions"]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    told = subprocess.run(
+        command, cwd=tmp_path, env=environment | {"TMPDIR": str(temporary)}, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    assert list(temporary.iterdir()) == []
