@@ -7,6 +7,7 @@ whole of it is compared. So what is not tracked, or dies, costs time and nothing
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -63,9 +64,10 @@ class Notes:
             return {}
 
     def write(self, copies: Copies) -> None:
-        """Note what is known of ``copies`` of the store as it is now."""
+        """Note what is known of ``copies`` of the store as it is now; a full disk has all be compared instead."""
         noted = {copy: sorted(blocks) for copy, blocks in copies.items()}
-        self._path.write_text(json.dumps({"store": self._state(), "copies": noted}))
+        with suppress(OSError):
+            self._path.write_text(json.dumps({"store": self._state(), "copies": noted}))
 
     def forget(self) -> None:
         """Before the store is written to: whatever becomes of it, nothing is known of copies then."""
