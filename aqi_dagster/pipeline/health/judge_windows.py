@@ -3,7 +3,7 @@
 With it come the levels of regions, hour by hour.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import pyarrow as pa
@@ -25,12 +25,16 @@ from aqi_dagster.pipeline.health.hours import read_hours
 from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.pipeline.health.progress import HealthProgress
 from aqi_dagster.pipeline.health.regional_hours import drop_hours_before, overwrite_regional_hours
+from aqi_dagster.pipeline.store.portions import parts_of, readings_of
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
 from aqi_dagster.windows import WindowRange, window_key
 
 WINDOWS_AT_ONCE = 8
 """Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
+
+READINGS_AT_ONCE = 1_000_000
+"""Readings of these windows, or of a single one: a window of so many has a hundred thousand hours."""
 
 RegionOf = Callable[[str], str | None]
 """Returns the region of a sensor; None where it is not known, or where the sensor is not to be judged."""
@@ -53,7 +57,7 @@ def judge_windows(
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
     trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
-    for group in windows.parts(WINDOWS_AT_ONCE):
+    for group in _groups(writer, windows):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:
@@ -66,6 +70,11 @@ def judge_windows(
             overwrite_health(writer, group, judged)
             overwrite_regional_hours(writer, group, hours, judged)
             record_health(writer, progress.take_added(), regions_hash)
+
+
+def _groups(connection: DuckDBPyConnection, windows: WindowRange) -> Iterator[WindowRange]:
+    for part in parts_of(windows, readings_of(connection, windows), READINGS_AT_ONCE):
+        yield from part.parts(WINDOWS_AT_ONCE)
 
 
 def _drop_health_before(writer: Writer, first_window: datetime) -> None:
