@@ -27,6 +27,8 @@ from aqi_dagster.automation import (
     waiting_alerts,
     watched_feeds,
 )
+from aqi_dagster.dagster_home import warn_without_settings
+from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.polling.supervisor import feeds_of
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.feeds import FeedsResource
@@ -66,6 +68,7 @@ def resources(settings: Settings) -> dict[str, object]:
             webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
             digest_after_hours=settings.digest_after_hours,
             dagster_url=settings.dagster_url,
+            web_url=settings.web_url,
             time_zone=settings.time_zone,
         ),
     }
@@ -101,6 +104,8 @@ def _regions(settings: Settings) -> RegionsResource:
 def defs() -> dg.Definitions:
     """Everything of this code location, with resources as the environment describes them."""
     settings = load_settings()
+    warn_without_settings()
+    keep_machine_code(settings.data_dir)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         sensor_data,
         readings,

@@ -220,6 +220,9 @@ class Settings(BaseModel):
     dagster_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_DAGSTER_URL", description="address of the Dagster UI, to which alerts link"
     )
+    web_url: Annotated[str, AfterValidator(web_address)] | None = Field(
+        None, alias="AQI_WEB_URL", description="address of the page for people, to which alerts link"
+    )
 
     @property
     def future_allowance(self) -> timedelta:
@@ -258,7 +261,7 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             "Wrong settings in the environment or in .env: "
             + "; ".join(faults)
-            + ". Mend or remove them; .env.example lists every setting with its default."
+            + ". Mend or remove them; `aqi-dagster settings` prints each one with its default."
         )
     if settings.detector_lower_limit >= settings.detector_upper_limit:
         raise ConfigurationError(

@@ -93,6 +93,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("AQI_MAX_REJECTED_SHARE", "0", "max_rejected_share", 0.0),
         ("AQI_OWNERS", "a@example.org , team:b", "owners", ("a@example.org", "team:b")),
         ("AQI_DAGSTER_URL", "https://example.org/dagster", "dagster_url", "https://example.org/dagster"),
+        ("AQI_WEB_URL", "https://example.org/air", "web_url", "https://example.org/air"),
         ("AQI_DIGEST_AFTER_HOURS", "1.5", "digest_after", timedelta(minutes=90)),
     ],
 )

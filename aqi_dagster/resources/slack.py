@@ -26,7 +26,7 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="Windows that ended longer ago are told together, in one digest",
     )
     dagster_url: str | None = Field(default=None, description="Address of the Dagster UI, to which alerts link")
-
+    web_url: str | None = Field(default=None, description="Address of the page for people, to which alerts link")
     time_zone: str | None = Field(
         default=None, description="Zone of the local time beside UTC; without one that of the sensors"
     )
@@ -45,4 +45,4 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             def post(payload: dict[str, Any]) -> None:
                 webhook.post(credited(payload, *source) if source else payload)
 
-        return dispatch(store, post, self.digest_after, Manner(self.dagster_url, self.time_zone))
+        return dispatch(store, post, self.digest_after, Manner(self.dagster_url, self.time_zone, web_url=self.web_url))

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -107,6 +108,22 @@ def test_no_name_is_markup_in_any_part_of_a_message(name: str) -> None:
     for payload in hostile:
         shown = re.sub(r"[^\w. |/&;!<>]", "?", html.unescape(block_texts(payload)))
         assert re.sub(r"[^\w. |/&;!<>]|_", "?", name).strip("?") in shown
+
+
+def test_links_to_the_page_for_people_hold_any_name() -> None:
+    strange = "A/B & <C>? #1"
+    addresses = []
+    for payload in [
+        message(replace(SMOKE, region=strange), web_url="https://air.example.org/aqi/"),
+        message(replace(EARLY, region=strange), web_url="https://air.example.org/aqi/"),
+        digest_message([replace(SMOKE, region=strange)], web_url="https://air.example.org/aqi/"),
+    ]:
+        (link,) = re.findall(r"<(https://air[^|>]+)\|", block_texts(payload))
+        addresses.append(urlsplit(link.replace("&amp;", "&")))
+    assert [address.path for address in addresses] == ["/aqi/window", "/aqi/", "/aqi/window"]
+    asked = [parse_qs(address.query, strict_parsing=True) for address in addresses]
+    window = {"region": [strange], "start": ["2026-11-22T00:00"]}
+    assert asked == [window, {"region": [strange]}, window]
 
 
 def test_neither_addresses_nor_channels_in_names_become_links() -> None:

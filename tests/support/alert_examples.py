@@ -19,6 +19,8 @@ DOCUMENT = TOP / "docs" / "alerts.md"
 
 DAGSTER_URL = "https://dagster.example.org"
 
+WEB_URL = "https://air.example.org"
+
 SMOKE = Alert(
     alert_id=7,
     region="Lake Tahoe",
@@ -131,7 +133,7 @@ _LONE = replace(
 )
 
 EXAMPLES = {
-    "Smoke now: an early warning": message(EARLY, DAGSTER_URL),
+    "Smoke now: an early warning": message(EARLY, DAGSTER_URL, web_url=WEB_URL),
     "Smoke goes on": message(
         replace(
             EARLY,
@@ -157,7 +159,7 @@ EXAMPLES = {
         DAGSTER_URL,
     ),
     "Smoke that was warned of": message(replace(SMOKE, warned_at=at("2026-11-22 07:45")), DAGSTER_URL),
-    "Smoke": message(SMOKE, DAGSTER_URL),
+    "Smoke": message(SMOKE, DAGSTER_URL, web_url=WEB_URL),
     "Smoke seen by many sensors": message(_EVERYWHERE, DAGSTER_URL),
     "Smoke seen by one sensor": message(_LONE, DAGSTER_URL),
     "Malfunction: too few anomalies": message(MALFUNCTION, DAGSTER_URL),

@@ -47,7 +47,7 @@ class DispatchReport:
 
 @dataclass(frozen=True)
 class Manner:
-    """How alerts are told: with links to the Dagster UI at ``dagster_url``, if there is one.
+    """How alerts are told: with links to the Dagster UI at ``dagster_url`` and the page for people at ``web_url``.
 
     Beside UTC they show the time in ``zone``, or where the sensors are. ``clock`` tells the present moment (naive UTC):
     whoever replays the past has another one.
@@ -56,6 +56,7 @@ class Manner:
     dagster_url: str | None = None
     zone: str | None = None
     clock: Callable[[], datetime] = utc_now
+    web_url: str | None = None
 
 
 IN_UTC = Manner()
@@ -116,10 +117,10 @@ class _Sender:
         return report
 
     def _message(self, due: Sequence[Alert]) -> Block:
-        return message(due[0], self.manner.dagster_url, self.manner.zone)
+        return message(due[0], self.manner.dagster_url, self.manner.zone, self.manner.web_url)
 
     def _digest(self, due: Sequence[Alert]) -> Block:
-        return digest_message(due, self.manner.dagster_url)
+        return digest_message(due, self.manner.dagster_url, self.manner.web_url)
 
     def _send(
         self, post: Post, alerts: Sequence[Alert], payload_of: Callable[[Sequence[Alert]], Block], digest: bool

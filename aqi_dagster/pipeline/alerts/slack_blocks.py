@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from urllib.parse import quote
 
+from aqi_dagster.page_addresses import now_address, window_address
 from aqi_dagster.pipeline.alerts.local_time import LocalTime
 from aqi_dagster.pipeline.alerts.markup import (
     Block,
@@ -62,14 +63,13 @@ def _headline(alert: Alert, window: str) -> str:
     return f"{title(alert)} in {where}, {window}: {plain(reason(alert))}{before}"
 
 
-def message(alert: Alert, dagster_url: str | None = None, zone: str | None = None) -> Block:
-    """The Slack payload that tells one alert; with ``dagster_url`` it links the window's page in the Dagster UI.
+def message(alert: Alert, dagster_url: str | None = None, zone: str | None = None, web_url: str | None = None) -> Block:
+    """The Slack payload that tells one alert, with links to the page for people and to the Dagster UI, if there are.
 
     Beside UTC it has the time in ``zone``; without one, where the sensors are.
     """
     if alert.as_of is not None:
-        links = [] if dagster_url is None else [_conditions_link(dagster_url)]
-        return moment_message(alert, links, zone)
+        return moment_message(alert, _moment_links(alert, dagster_url, web_url), zone)
     named = [alert.subject] if alert.subject else alert.sensors or alert.healthy_sensors or []
     time = LocalTime.of([*named, *(alert.broken_sensors or [])], zone)
     window = time.span(alert.window_start, alert.window_end)
@@ -95,13 +95,15 @@ def message(alert: Alert, dagster_url: str | None = None, zone: str | None = Non
         )
     if (shown := map_link(named)) is not None:
         details.append(context(shown))
+    if web_url is not None and alert.kind != "weekly":
+        details.append(context(_page_link(alert, web_url, "This window: map, sensors, and why")))
     if dagster_url is not None:
         details.append(context(_window_link(alert, dagster_url, "This window in Dagster")))
     colour = _CATEGORY_COLOURS.get(smoke_category(alert), HEADINGS[alert.verdict].hex_colour)
     return payload(headline(alert), f"{_symbol(alert)} {title(alert)}", colour, details)
 
 
-def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> Block:
+def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None, web_url: str | None = None) -> Block:
     """The Slack payload that tells many old windows at once; ``alerts`` are in order of time."""
     first, last = alerts[0], alerts[-1]
     heading = f"{counted(len(alerts), 'older window')} classified"
@@ -114,7 +116,7 @@ def digest_message(alerts: Sequence[Alert], dagster_url: str | None = None) -> B
     named = alerts[-DIGEST_LINES:]
     if len(named) < len(alerts):
         details.append(context(f"The newest {len(named)}; {len(alerts) - len(named)} earlier ones are left out."))
-    details += [section(text) for text in pages([_digest_line(alert, dagster_url) for alert in named])]
+    details += [section(text) for text in pages([_digest_line(alert, dagster_url, web_url) for alert in named])]
     if dagster_url is not None:
         details.append(context(f"<{html.escape(_windows_page(dagster_url))}|All windows in Dagster>"))
     return payload(f"{heading}, {span}: {summary}", heading, GREY, details)
@@ -142,10 +144,13 @@ def _symbol(alert: Alert) -> str:
     return _CIRCLES.get(smoke_category(alert), HEADINGS[alert.verdict].symbol)
 
 
-def _digest_line(alert: Alert, dagster_url: str | None) -> str:
-    """The alert's headline, whose window links to its page."""
-    window = _window(alert)
-    linked = window if dagster_url is None else _window_link(alert, dagster_url, window)
+def _digest_line(alert: Alert, dagster_url: str | None, web_url: str | None) -> str:
+    """The alert's headline, whose window links to its page: that for people, if there is one."""
+    window = linked = _window(alert)
+    if web_url is not None:
+        linked = _page_link(alert, web_url, window)
+    elif dagster_url is not None:
+        linked = _window_link(alert, dagster_url, window)
     return f"{_symbol(alert)} {_headline(alert, linked)}"
 
 
@@ -153,6 +158,21 @@ def _window_link(alert: Alert, dagster_url: str, text: str) -> str:
     """``text`` as a link to the page of the alert's window."""
     address = f"{_windows_page(dagster_url)}&partition={quote(window_key(alert.window_start))}"
     return f"<{html.escape(address)}|{text}>"
+
+
+def _page_link(alert: Alert, web_url: str, text: str) -> str:
+    """``text`` as a link to the page for people that shows the alert's window."""
+    return f"<{html.escape(window_address(web_url, alert.region, alert.window_start))}|{text}>"
+
+
+def _moment_links(alert: Alert, dagster_url: str | None, web_url: str | None) -> list[str]:
+    """The links of an alert that tells of now."""
+    links = []
+    if web_url is not None:
+        links.append(f"<{html.escape(now_address(web_url, alert.region))}|The air now: map and sensors>")
+    if dagster_url is not None:
+        links.append(_conditions_link(dagster_url))
+    return links
 
 
 def _history(alert: Alert, time: LocalTime) -> str:

@@ -30,6 +30,12 @@ from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
 from aqi_dagster.windows import WindowRange, window_key
 
+EDITION = 1
+"""Edition of the rules on health: one more with every release by which any readings come to another health.
+
+The ledger notes it, so that what an earlier edition judged is named as outdated.
+"""
+
 WINDOWS_AT_ONCE = 8
 """Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
 

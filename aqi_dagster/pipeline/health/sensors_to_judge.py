@@ -10,7 +10,7 @@ from operator import itemgetter
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.health.findings import texts_to_judge
-from aqi_dagster.pipeline.health.judge_windows import RegionOf
+from aqi_dagster.pipeline.health.judge_windows import EDITION, RegionOf
 from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.pipeline.regions.base import Regions
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
@@ -60,8 +60,8 @@ def sensors_to_judge(connection: DuckDBPyConnection, regions: Regions) -> Region
 
 
 def regions_hash(regions: Regions) -> str:
-    """SHA-256, hexadecimal, of the settings by which sensors are compared."""
-    return settings_hash(list(regions.settings))
+    """SHA-256, hexadecimal, of the settings by which sensors are compared, and of the rules' edition."""
+    return settings_hash(list(regions.settings), edition=EDITION)
 
 
 def all_outdated_health(connection: DuckDBPyConnection, first_window: datetime, regions: Regions) -> OutdatedHealth:

@@ -32,9 +32,13 @@ class LedgerRow:
     chain_start: datetime | None = None
 
 
-def settings_hash(*settings: object) -> str:
-    """SHA-256, hexadecimal, of settings that JSON can express."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+def settings_hash(*settings: object, edition: int = 1) -> str:
+    """SHA-256, hexadecimal, of settings that JSON can express, and of the ``edition`` of the rules that they are for.
+
+    The first edition adds nothing, since there are ledgers from before rules had editions.
+    """
+    made_from = settings if edition == 1 else (*settings, {"edition": edition})
+    return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
 
 
 def ledger_rows(connection: DuckDBPyConnection) -> dict[datetime, LedgerRow]:

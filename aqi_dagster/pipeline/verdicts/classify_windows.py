@@ -61,8 +61,8 @@ class Misplaced:
 
 
 def verdicts_hash(thresholds: Thresholds, regions: Regions, rules: Rules = NOTEBOOK_RULES) -> str:
-    """SHA-256, hexadecimal, of the settings that verdicts follow from."""
-    return settings_hash(thresholds.hash(), list(regions.settings), rules.name)
+    """SHA-256, hexadecimal, of the settings that verdicts follow from, and of the edition of the ``rules``."""
+    return settings_hash(thresholds.hash(), list(regions.settings), rules.name, edition=rules.edition)
 
 
 def classify_windows(

@@ -55,6 +55,7 @@ class NetworkRules:
     """The network's rules, as :class:`~.regional_window.Rules`: a region is judged by its healthy sensors."""
 
     name = "network"
+    edition = 1
     judges_all_sensors = True
 
     def judge(self, evidence: Evidence) -> RegionalWindow | None:

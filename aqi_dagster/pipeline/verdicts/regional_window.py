@@ -66,6 +66,13 @@ class Rules(Protocol):
         """Which rules these are."""
 
     @property
+    def edition(self) -> int:
+        """One more with every release by which any evidence comes to another regional window.
+
+        The ledger notes it, so that what an earlier edition decided is named as outdated.
+        """
+
+    @property
     def judges_all_sensors(self) -> bool:
         """Whether the regions of all sensors have to be known, or of those with an anomaly alone."""
 
