@@ -66,10 +66,6 @@ WHERE rowid IN (
 
 _PROVENANCE = ["format_version", "river_version", "parameters_hash"]
 
-_FIRST = [("sensor", "first"), ("window_start", "first")]
-
-_KIND = ["sensor_first", "window_start_first", *_PROVENANCE]
-
 # Not by the row ids of before: these change when DuckDB merges what a transaction left.
 _STATES = """
 SELECT sensor, window_start, state, format_version, river_version, parameters_hash
@@ -77,8 +73,7 @@ FROM detector_states
 WHERE rowid IN (
     SELECT detector_states.rowid
     FROM detector_states
-    JOIN newest USING (sensor, window_start)
-    SEMI JOIN wanted USING (sensor)
+    SEMI JOIN wanted USING (sensor, window_start)
     WHERE detector_states.window_start BETWEEN $first AND $last
 )
 """
@@ -107,20 +102,21 @@ class NewestStates:
         """Raise :class:`DetectorStateError` unless all have the present format, River release and ``parameters``."""
         bounds = {"before": before, "first_window": first_window}
         newest = connection.sql(_NEWEST, params=bounds).to_arrow_table()
-        of_each_kind = newest.group_by(_PROVENANCE, use_threads=False).aggregate(_FIRST)
-        for sensor, window_start, *provenance in zip(*of_each_kind.select(_KIND).to_pydict().values(), strict=True):
-            require_same_parameters(StoredState(sensor, window_start, b"", *provenance), parameters)
+        present = (FORMAT_VERSION, RIVER_VERSION, parameters.hash())
+        for column, value in zip(_PROVENANCE, present, strict=True):
+            for row in newest.filter(pc.not_equal(newest[column], value)).slice(0, 1).to_pylist():
+                require_same_parameters(StoredState(state=b"", **row), parameters)
         self._newest = newest.select(["sensor", "window_start"])
 
     def of(self, connection: DuckDBPyConnection, sensors: Sequence[str]) -> dict[str, StoredState]:
         """The states of those of ``sensors`` that have one, by sensor."""
-        wanted = pa.table({"sensor": pa.array(sensors, pa.string())})
-        windows = self._newest.filter(pc.is_in(self._newest["sensor"], value_set=wanted["sensor"]))["window_start"]
-        if not len(windows):
+        is_wanted = pc.is_in(self._newest["sensor"], value_set=pa.array(sensors, pa.string()))
+        wanted = self._newest.filter(is_wanted)
+        if not len(wanted):
             return {}
-        bounds = {"first": pc.min(windows).as_py(), "last": pc.max(windows).as_py()}
-        with registered(connection, "newest", self._newest), registered(connection, "wanted", wanted):
-            rows = connection.execute(_STATES, bounds).fetchall()
+        windows = pc.min_max(wanted["window_start"]).as_py()
+        with registered(connection, "wanted", wanted):
+            rows = connection.execute(_STATES, {"first": windows["min"], "last": windows["max"]}).fetchall()
         return {row[0]: StoredState(*row) for row in rows}
 
 

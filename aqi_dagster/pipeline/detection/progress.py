@@ -56,6 +56,10 @@ class ScoringProgress:
         """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
         return parts_of(windows, {start: row.readings for start, row in self._rows.items()}, READINGS_AT_ONCE)
 
+    def readings(self, windows: WindowRange) -> int:
+        """The number of readings in ``windows``, repeated ones left out."""
+        return sum(self._row(start).readings for start in windows)
+
     def add(self, start: datetime, readings: int, sensors: int) -> ScoredWindow:
         """Record that all ``readings`` of a window were scored, after all windows before it.
 

@@ -97,8 +97,10 @@ def score_in_memory(
     Columns ``sensor``, ``created_at``, ``pm25_cf1`` and ``score``. The detectors go on from their newest stored states.
     """
     detectors = _Detectors(connection, windows.first, first_window, parameters)
-    for part in parts_of(windows, readings_of(connection, windows), READINGS_HELD):
-        for span in sensor_spans(connection, part, READINGS_HELD):
+    readings = readings_of(connection, windows)
+    for part in parts_of(windows, readings, READINGS_HELD):
+        of_part = sum(readings.get(start, 0) for start in part)
+        for span in sensor_spans(connection, part, of_part, READINGS_HELD):
             names, series = _readings(connection, part, span)
             scores = [
                 _score_window(connection, detectors, names, series, begin, end)[2]
@@ -150,7 +152,7 @@ def _scored_portions(
     with closing(connection):
         for group in groups:
             counts = np.zeros((len(group), 2), np.intp)
-            *spans, last = sensor_spans(connection, group, READINGS_HELD)
+            *spans, last = sensor_spans(connection, group, progress.readings(group), READINGS_HELD)
             for span in spans:
                 portion = _score_portion(connection, group, span, detectors)
                 counts += portion.counts

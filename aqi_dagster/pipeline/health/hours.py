@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from aqi_dagster.pipeline.store.portions import sensor_spans
+from aqi_dagster.pipeline.store.portions import readings_of, sensor_spans
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 Floats = NDArray[np.float64]
@@ -123,7 +123,8 @@ def _read(
 ) -> pa.Table:
     """The hours of those ``readings`` of ``windows``, a group of sensors after the other: sums take more than hours."""
     tables = []
-    for span in sensor_spans(connection, windows, READINGS_SUMMED):
+    in_all = sum(readings_of(connection, windows).values())
+    for span in sensor_spans(connection, windows, in_all, READINGS_SUMMED):
         condition, of_span = ("", {}) if span is None else (_OF_SPAN, span._asdict())
         hours = connection.sql(readings + condition + _MEANS, params={**parameters, **windows.bounds, **of_span})
         tables.append(hours.to_arrow_table())

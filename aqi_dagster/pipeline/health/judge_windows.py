@@ -3,7 +3,7 @@
 With it come the levels of regions, hour by hour.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 import pyarrow as pa
@@ -25,7 +25,6 @@ from aqi_dagster.pipeline.health.hours import read_hours
 from aqi_dagster.pipeline.health.known_trouble import read_trouble
 from aqi_dagster.pipeline.health.progress import HealthProgress
 from aqi_dagster.pipeline.health.regional_hours import drop_hours_before, overwrite_regional_hours
-from aqi_dagster.pipeline.store.portions import parts_of, readings_of
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
 from aqi_dagster.windows import WindowRange, window_key
@@ -35,12 +34,6 @@ EDITION = 1
 
 The ledger notes it, so that what an earlier edition judged is named as outdated.
 """
-
-WINDOWS_AT_ONCE = 8
-"""Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
-
-READINGS_AT_ONCE = 1_000_000
-"""Readings of these windows, or of a single one: a window of so many has a hundred thousand hours."""
 
 RegionOf = Callable[[str], str | None]
 """Returns the region of a sensor; None where it is not known, or where the sensor is not to be judged."""
@@ -63,7 +56,7 @@ def judge_windows(
     progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
     trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
-    for group in _groups(writer, windows):
+    for group in progress.groups(windows):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:
@@ -76,11 +69,6 @@ def judge_windows(
             overwrite_health(writer, group, judged)
             overwrite_regional_hours(writer, group, hours, judged)
             record_health(writer, progress.take_added(), regions_hash)
-
-
-def _groups(connection: DuckDBPyConnection, windows: WindowRange) -> Iterator[WindowRange]:
-    for part in parts_of(windows, readings_of(connection, windows), READINGS_AT_ONCE):
-        yield from part.parts(WINDOWS_AT_ONCE)
 
 
 def _drop_health_before(writer: Writer, first_window: datetime) -> None:

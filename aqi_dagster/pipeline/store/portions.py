@@ -61,12 +61,15 @@ def parts_of(windows: WindowRange, readings: Mapping[datetime, int], most: int) 
     yield WindowRange(first, last)
 
 
-def sensor_spans(connection: DuckDBPyConnection, windows: WindowRange, most: int) -> list[SensorSpan | None]:
+def sensor_spans(
+    connection: DuckDBPyConnection, windows: WindowRange, readings: int, most: int
+) -> list[SensorSpan | None]:
     """The sensors of ``windows`` in groups of some ``most`` readings, in order; ``[None]`` is all of them in one group.
 
-    A group exceeds ``most`` by less than the readings of its last sensor, so the smallest one is a single sensor.
+    ``readings`` is how many the windows hold, repeated ones left out. A group exceeds ``most`` by less than the
+    readings of its last sensor, so the smallest one is a single sensor.
     """
-    if sum(readings_of(connection, windows).values()) <= most:
+    if readings <= most:
         return [None]
     rows = connection.execute(_SPANS, {**windows.bounds, "most": most}).fetchall()
     return [SensorSpan(*row) for row in rows] or [None]

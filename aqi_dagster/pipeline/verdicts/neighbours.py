@@ -10,7 +10,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.health.health_table import SensorHealth
-from aqi_dagster.pipeline.store.portions import sensor_spans
+from aqi_dagster.pipeline.store.portions import readings_of, sensor_spans
 from aqi_dagster.pipeline.store.sql import registered
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from aqi_dagster.sensors import devices
@@ -110,7 +110,8 @@ def _medians(
     }
     medians: dict[Place, dict[str, float]] = defaultdict(dict)
     with registered(connection, "anomalous", _table(anomalous)), registered(connection, "others", _table(others)):
-        for span in sensor_spans(connection, windows, READINGS_AT_ONCE):
+        in_all = sum(readings_of(connection, windows).values())
+        for span in sensor_spans(connection, windows, in_all, READINGS_AT_ONCE):
             condition, of_span = ("", {}) if span is None else (_OF_SPAN, span._asdict())
             parameters = {**windows.bounds, "margin": MARGIN, **of_span}
             rows = connection.execute(_MEDIANS + condition + _BY_SENSOR, parameters).fetchall()

@@ -12,28 +12,14 @@ from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WindowRange
 
-_COUNTED = """
-WITH counted AS (
-    SELECT window_start, sensor, created_at, pm25_cf1
-    FROM anomalies
-    WHERE
-        window_start BETWEEN $first AND $last
-        AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
-        AND (window_start, sensor) NOT IN (
-            SELECT (window_start, sensor)
-            FROM sensor_health
-            WHERE window_start BETWEEN $first AND $last AND known_trouble IS NOT NULL
-        )
-)
-"""
-
 _SENSORS = """
 SELECT DISTINCT sensor
-FROM counted
+FROM anomalies
+WHERE window_start BETWEEN $first AND $last
 """
 
 _SUMMARIES = """
-, corrected AS (
+WITH corrected AS (
     SELECT window_start, sensor, created_at, pm25_corrected
     FROM corrected_readings
     WHERE NOT repeated AND window_start BETWEEN $first AND $last
@@ -44,11 +30,19 @@ SELECT
     list(DISTINCT sensor ORDER BY sensor) AS sensors,
     count(*) AS count,
     min(created_at) AS min_event,
-    max(counted.pm25_cf1) AS max_pm25,
+    max(pm25_cf1) AS max_pm25,
     max(pm25_corrected) AS max_corrected
-FROM counted
+FROM anomalies
 JOIN placed USING (sensor)
 LEFT JOIN corrected USING (window_start, sensor, created_at)
+WHERE
+    window_start BETWEEN $first AND $last
+    AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
+    AND (window_start, sensor) NOT IN (
+        SELECT (window_start, sensor)
+        FROM sensor_health
+        WHERE window_start BETWEEN $first AND $last AND known_trouble IS NOT NULL
+    )
 GROUP BY window_start, region
 """
 
@@ -73,14 +67,16 @@ def summarize_stored(
 
     Those of sensors inside a building, and of sensors of which operators know trouble in that window, do not count.
     """
-    sensors = [sensor for (sensor,) in connection.execute(_COUNTED + _SENSORS, windows.bounds).fetchall()]
+    by_window: dict[datetime, dict[str, AnomalySummary]] = {start: {} for start in windows}
+    sensors = [sensor for (sensor,) in connection.execute(_SENSORS, windows.bounds).fetchall()]
+    if not sensors:
+        return by_window
     regions = [region_of(sensor) for sensor in sensors]
     placed = pa.table({"sensor": pa.array(sensors, pa.string()), "region": pa.array(regions, pa.string())})
     with registered(connection, "placed", placed):
-        rows = connection.execute(_COUNTED + _SUMMARIES, windows.bounds).fetchall()
+        rows = connection.execute(_SUMMARIES, windows.bounds).fetchall()
     summaries = {(start, region): AnomalySummary(*row) for start, region, *row in rows}
     values = _values_of_lone(connection, windows, summaries)
-    by_window: dict[datetime, dict[str, AnomalySummary]] = {start: {} for start in windows}
     for (start, region), summary in summaries.items():
         by_window[start][region] = replace(summary, values=values.get((start, region), []))
     return by_window
