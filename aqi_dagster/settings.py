@@ -22,6 +22,7 @@ from aqi_dagster.setting_values import (
     key_address,
     owners_of,
     starts_window,
+    tiles_address,
     web_address,
     zone_name,
 )
@@ -31,6 +32,8 @@ SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 PURPLEAIR_API_KEY = "PURPLEAIR_API_KEY"
 
 HEARTBEAT_URL = "AQI_HEARTBEAT_URL"
+
+WEB_PASSWORD = "AQI_WEB_PASSWORD"  # noqa: S105 (its name)
 
 
 class Settings(BaseModel):
@@ -223,6 +226,21 @@ class Settings(BaseModel):
     web_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_WEB_URL", description="address of the page for people, to which alerts link"
     )
+    web_decimals: int = Field(
+        2,
+        ge=0,
+        le=6,
+        alias="AQI_WEB_DECIMALS",
+        description="decimals of a degree to which the page rounds places of sensors when it is public; 2 are 1 km",
+    )
+    web_tiles: Annotated[str, AfterValidator(tiles_address)] | None = Field(
+        None,
+        alias="AQI_WEB_TILES",
+        description="address of a server of map tiles, such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+    )
+    web_tiles_credit: str = Field(
+        "© OpenStreetMap contributors", alias="AQI_WEB_TILES_CREDIT", description="whom the tiles' server wants named"
+    )
 
     @property
     def future_allowance(self) -> timedelta:
@@ -247,7 +265,7 @@ def load_settings() -> Settings:
     """
     variables = {name: value for name, value in os.environ.items() if value != ""}
     names = [str(field.alias) for field in Settings.model_fields.values()]
-    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY, HEARTBEAT_URL])
+    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY, HEARTBEAT_URL, WEB_PASSWORD])
     settings, faults = None, []
     try:
         settings = Settings.model_validate({name: variables[name] for name in names if name in variables})
