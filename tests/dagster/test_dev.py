@@ -12,6 +12,7 @@ from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
 from aqi_dagster.foreign_warnings import NO_CURSOR, PYTHON_WARNINGS, SETTINGS_IN_TWO_PLACES
+from aqi_dagster.instance.event_log import BEFORE_ITS_FIRST_STEP
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.dagster_dev import DagsterDev, dagster_dev
@@ -22,7 +23,11 @@ from tests.support.waiting import LIMIT_SECONDS, wait_for
 KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(4)]
 
 RUNS = """
-{ runsOrError(filter: {pipelineName: "tell_slack"}) { ... on Runs { results { status tags { key value } } } } }
+{ runsOrError(filter: {pipelineName: "tell_slack"}) { ... on Runs { results { runId status tags { key value } } } } }
+"""
+
+MESSAGES = """
+query ($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { ... on MessageEvent { message } } } } }
 """
 
 
@@ -66,6 +71,9 @@ def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
     assert payload["text"].startswith("1 older window classified")
     (run,) = server.query(RUNS)["runsOrError"]["results"]
     assert {"key": "dagster/sensor_name", "value": "classified_windows"} in run["tags"]
+    # Until its first step nothing else says what a run does.
+    told = [event["message"] for event in server.query(MESSAGES, id=run["runId"])["logsForRun"]["events"]]
+    assert told.index(BEFORE_ITS_FIRST_STEP) < told.index('Started execution of step "slack_alerts".')
 
     output = (tmp_path / "log").read_text()
     assert "Launching Dagster services" in output

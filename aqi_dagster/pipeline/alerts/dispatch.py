@@ -7,7 +7,7 @@ as unknown. Nothing loses one.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -55,7 +55,8 @@ class Manner:
 
     dagster_url: str | None = None
     zone: str | None = None
-    clock: Callable[[], datetime] = utc_now
+    # Looked up when it is made, so that it is whatever clock the process goes by.
+    clock: Callable[[], datetime] = field(default_factory=lambda: utc_now)
     web_url: str | None = None
 
 

@@ -35,6 +35,7 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
 )
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
 from aqi_dagster.pipeline.verdicts.stored_anomalies import summarize_stored
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.windows import WindowRange, utc_now
 
 NOTEBOOK_RULES = NotebookRules()
@@ -46,6 +47,8 @@ FROM (SELECT region, window_start, unnest(sensors) AS sensor FROM regional_windo
 GROUP BY sensor, region
 ORDER BY sensor, region
 """
+
+WINDOWS_CLASSIFIED = "windows classified"
 
 READINGS_AT_ONCE = 1_000_000
 """Readings of the windows that are judged at once, or of a single one: the health of their sensors is in memory."""
@@ -72,6 +75,7 @@ def classify_windows(
     thresholds: Thresholds = NOTEBOOK_THRESHOLDS,
     rules: Rules = NOTEBOOK_RULES,
     now: datetime | None = None,
+    progress: Progress = unwatched,
 ) -> dict[datetime, list[RegionalWindow]]:
     """Overwrite the regional windows of ``windows`` and return them by window (start).
 
@@ -87,8 +91,10 @@ def classify_windows(
     if rules.judges_all_sensors:
         require_judged(writer, windows)
     judged: dict[datetime, list[RegionalWindow]] = {}
+    progress(WINDOWS_CLASSIFIED, 0, len(windows))
     for part in parts_of(windows, readings_of(writer, windows), READINGS_AT_ONCE):
         judged |= _with_neighbours(writer, *judge_stored(writer, part, regions, rules))
+        progress(WINDOWS_CLASSIFIED, len(judged), len(windows))
     with transaction(writer):
         record_rules(writer, rules.name, now)
         overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))

@@ -60,7 +60,7 @@ FROM slack_alerts
 WHERE
     status = 'pending'
     AND CASE
-        WHEN as_of IS NOT NULL THEN created_at >= $now - $moment
+        WHEN as_of IS NOT NULL AND kind <> 'muted' THEN created_at >= $now - $moment
         ELSE window_start + INTERVAL 12 HOURS >= $now - $recent
     END
 """
