@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random, SystemRandom
@@ -80,12 +81,14 @@ def note_calls(benches: Benches, rooms: Sequence[str], notes: Path) -> dict[str,
     return {room: read_watched(notes / f"{room}.json") for room in rooms}
 
 
-def try_all(benches: Benches, mutants: Sequence[Mutant], notes: Path) -> list[tuple[Mutant, Trial]]:
+def try_all(
+    benches: Benches, mutants: Sequence[Mutant], notes: Path, most_seconds: float
+) -> list[tuple[Mutant, Trial]]:
     """What came of each of ``mutants``, said as it comes."""
     tests_of = note_calls(benches, sorted({mutant.room for mutant in mutants}), notes)
 
     def changed(bench: Bench, mutant: Mutant) -> tuple[Mutant, Trial]:
-        trial = bench.changed(mutant, tests_of[mutant.room])
+        trial = bench.changed(mutant, tests_of[mutant.room], most_seconds)
         said = "SURVIVED" if trial.outcome == "passed" else trial.outcome
         click.echo(f"{said}  {mutant}  [{trial.told or 'no test failed'}, {trial.seconds:.0f} s]")
         return mutant, trial
@@ -122,7 +125,10 @@ def report(tried: Sequence[tuple[Mutant, Trial]]) -> None:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder to keep what tests call, room by room, and to take it from if an earlier run kept it there.",
 )
-def main(python_count: int, sql_count: int, seed: int | None, workers: int, notes: Path | None) -> None:
+@click.option("--most-seconds", default=inf, help="Of the tests of a change, run the quickest that take this long.")
+def main(
+    python_count: int, sql_count: int, seed: int | None, workers: int, notes: Path | None, most_seconds: float
+) -> None:
     """Change the code, a place at a time, run the tests of its room, and name the changes that no test noticed."""
     seed = SystemRandom().randrange(2**32) if seed is None else seed
     state = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=TOP, capture_output=True, text=True)
@@ -142,7 +148,7 @@ def main(python_count: int, sql_count: int, seed: int | None, workers: int, note
         benches = Benches([Bench(checkout) for checkout in checkouts])
         notes = notes or Path(folder)
         notes.mkdir(exist_ok=True)
-        tried = try_all(benches, mutants, notes)
+        tried = try_all(benches, mutants, notes, most_seconds)
     report(tried)
     click.echo(f"\n{(time.monotonic() - started) / 60:.0f} minutes.")
 

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate, chain
+from math import inf
 from pathlib import Path
 
 from tests.mutants.choice import WatchedTest, choose
@@ -46,13 +48,18 @@ class Trial:
 
 
 def copy_checkout(folder: Path) -> None:
-    """Copy what git knows of the checkout into ``folder``, compile it, and link what is beside it."""
+    """Copy what git knows of the checkout into ``folder``, what is compiled of it, too, and link what is beside it."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True, check=True)
     for name in filter(None, listed.stdout.split("\0")):
         if (TOP / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(TOP / name, folder / name)
-    subprocess.run([sys.executable, "-m", "compileall", "-q", "aqi_dagster"], cwd=folder, check=True)
+    # Compiled modules are told from outdated ones by size and time of their source, which are copied as well.
+    for compiled in chain.from_iterable((TOP / part).rglob("__pycache__/*.pyc") for part in ("aqi_dagster", "tests")):
+        target = folder / compiled.relative_to(TOP)
+        if target.parent.parent.exists():
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy2(compiled, target)
     jars, shared = TOP / "tests" / "kafka" / "jars", TOP.parent / "shared"
     if jars.exists():
         (folder / "tests" / "kafka" / "jars").symlink_to(jars)
@@ -65,21 +72,22 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._compiled: set[str] = set()
 
     def unchanged(self, room: str, notes: Path) -> Trial:
         """Run the room's tests on the code as it is, and write into ``notes`` what each of them calls."""
-        self._compiled.add(room)
         return self._run(["-x", f"--note-calls={notes}", *self._tests_of(room)], None, compiles=True)
 
-    def changed(self, mutant: Mutant, tests: Sequence[WatchedTest]) -> Trial:
+    def changed(self, mutant: Mutant, tests: Sequence[WatchedTest], most_seconds: float = inf) -> Trial:
         """Run those of the room's ``tests`` that call what is changed, on the code with one change, up to a failure.
+
+        Of these, the quickest that take ``most_seconds`` together, as they were noted.
 
         A change counts as noticed if a test fails that passes without it. What is stopped for taking too long counts
         only if the same tests, without the change, take a third of that at most.
         """
-        self._compile_tests(mutant.room)
         chosen = choose(mutant, tests, self._folder)
+        taken = accumulate(test.seconds for test in chosen)
+        chosen = [test for test, seconds in zip(chosen, taken, strict=True) if seconds <= most_seconds] or chosen[:1]
         limit = max(LEAST_SECONDS, FACTOR * sum(test.seconds for test in chosen))
         with self._with_change(mutant):
             trial = self._run_chosen([test.name for test in chosen], limit)
@@ -116,12 +124,6 @@ class Bench:
         further = [self._folder / name for name in FURTHER_TESTS.get(room, [])]
         paths = [*files, *filter(Path.exists, further), self._folder / PIPELINE / room]
         return [str(path.relative_to(self._folder)) for path in paths]
-
-    def _compile_tests(self, room: str) -> None:
-        """Have pytest compile the room's tests in this copy, if it did not."""
-        if room not in self._compiled:
-            self._run(["--collect-only", *self._tests_of(room)], None, compiles=True)
-            self._compiled.add(room)
 
     def _run_chosen(self, tests: Sequence[str], limit: float | None) -> Trial:
         """Run these tests, in this order, up to the first that fails."""

@@ -8,6 +8,7 @@ from random import Random
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.errors import OutdatedAnomaliesError, UnjudgedWindowsError
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import (
     OutdatedHealth,
@@ -19,11 +20,12 @@ from aqi_dagster.pipeline.store.outdated import (
     outdated_verdicts,
     unscored_readings,
 )
+from aqi_dagster.pipeline.store.requirements import require_judged, require_selected
 from aqi_dagster.pipeline.store.sql import registered
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import FIRST_WINDOW
 
-LEDGERS = 150
+LEDGERS = 120
 
 COUNT = 60
 """Windows of a ledger: more than the 42 of 21 days, so that some lie before these."""
@@ -42,6 +44,7 @@ class Row:
     scored: int | None = 2
     revision: int | None = 2
     parameters_hash: str | None = HASH
+    selected: int | None = 2
     classified: int | None = 2
     chain_start: datetime | None = None
     selection_hash: str | None = HASH
@@ -58,6 +61,7 @@ FLAWS = {
     "scored": [None, 0, 1, 3],
     "revision": [None, 1, 3],
     "parameters_hash": [None, "before"],
+    "selected": [None, 1, 3],
     "classified": [None, 1, 3],
     "chain_start": [None, FIRST_WINDOW, FIRST_WINDOW + 9 * WINDOW_LENGTH],
     "selection_hash": [None, "before"],
@@ -76,6 +80,8 @@ TOGETHER = [
     (0, "readings", 0),
     (0, "readings", 1),
     (1, "classified", 1),
+    (0, "selected", 1),
+    (1, "selected", 1),
 ]
 """How many readings of a window were scored, and what else may be wrong with it."""
 
@@ -111,6 +117,8 @@ def ledger(random: Random, first: int) -> list[Row]:
     if random.random() < 0.2:
         cut = random.choice([first - 1, first, first + 1, COUNT - 3])
         rows = [row if row.window_start <= start_of(cut) else replace(row, **nothing) for row in rows]
+    if random.random() < 0.05:
+        return []
     if random.random() < 0.05:
         # All that was ever scored lies before the first window.
         rows = [replace(row, scored=2, health_readings=2) for row in rows[:first]]
@@ -188,6 +196,29 @@ def plain_unscored(rows: list[Row], windows: WindowRange) -> UnscoredReadings | 
     return UnscoredReadings(sum(row.readings for row in unscored), WindowRange(min(starts), max(starts)))
 
 
+def plain_required(rows: list[Row], windows: WindowRange) -> list[WindowRange | None]:
+    """The ranges whose anomalies are to be selected anew, and whose health is to be judged, before verdicts follow."""
+    rows = [row for row in rows if row.window_start in windows]
+    outdated = [row for row in rows if row.selected != row.revision or row.selection_hash not in (None, HASH)]
+    unselected = [row.window_start for row in outdated if row.scored]
+    unjudged = [row.window_start for row in rows if row.readings and row.health_readings is None]
+    return [WindowRange(min(found), max(found)) if found else None for found in (unselected, unjudged)]
+
+
+def required(connection: DuckDBPyConnection, windows: WindowRange) -> list[WindowRange | None]:
+    """The ranges that the errors name."""
+    found: list[WindowRange | None] = [None, None]
+    try:
+        require_selected(connection, windows, HASH)
+    except OutdatedAnomaliesError as error:
+        found[0] = error.windows
+    try:
+        require_judged(connection, windows)
+    except UnjudgedWindowsError as error:
+        found[1] = error.windows
+    return found
+
+
 def plain_due(rows: list[Row], ended: WindowRange) -> WindowRange:
     """The one range that is due, of fewer windows than one run takes."""
     rows = [row for row in rows if row.window_start in ended]
@@ -223,6 +254,7 @@ def test_what_the_ledger_says_is_what_plain_python_says(connection: DuckDBPyConn
         assert outdated_verdicts(connection, first, HASH, HASH) == plain_verdicts(rows, first), seed
         some = WindowRange(first, start_of(COUNT - 1 - random.randrange(3)))
         assert unscored_readings(connection, some) == plain_unscored(rows, some), seed
+        assert required(connection, some) == plain_required(rows, some), seed
         assert due_ranges(connection, some) == [plain_due(rows, some)], seed
         flawed += scores.windows is not None
     assert LEDGERS / 5 < flawed < LEDGERS

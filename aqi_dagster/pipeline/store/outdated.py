@@ -14,7 +14,7 @@ from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.pipeline.store.window_ledger import newest_scored
 from aqi_dagster.windows import WindowRange
 
-# What is NULL was not recorded, and counts as nothing here and below: FILTER passes only what is true.
+# What is NULL was not recorded, and counts as nothing here and below: FILTER and WHERE pass only what is true.
 _OUTDATED_SCORES = """
 WITH judged AS (
     SELECT
@@ -90,8 +90,8 @@ WHERE
     AND (
         classified IS DISTINCT FROM revision
         OR classified_health IS DISTINCT FROM health_revision
-        OR coalesce(selection_hash <> $selection_hash, false)
-        OR coalesce(verdicts_hash <> $verdicts_hash, false)
+        OR selection_hash <> $selection_hash
+        OR verdicts_hash <> $verdicts_hash
     )
 """
 
