@@ -121,7 +121,7 @@ def run_feed(arguments: Sequence[str]) -> None:
 
 @main.command()
 @click.option(
-    "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
+    "--again", is_flag=True, help="Also those of which nobody knows whether a channel has them, or that it refused."
 )
 def alert(again: bool) -> None:
     """Send the alerts that are pending.
@@ -138,7 +138,13 @@ def alert(again: bool) -> None:
     run_alerts()
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
+        others = connection.execute(
+            "SELECT channel, status, count(*) FROM deliveries GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
     click.echo(tabulate(rows, ["alerts so far", "number"]))
+    if others:
+        click.echo()
+        click.echo(tabulate(others, ["other channel", "alerts so far", "number"]))
 
 
 @main.command()
@@ -157,7 +163,7 @@ def status() -> None:
         RULE_SETS[settings.rules],
     )
     with Store(settings.data_dir).reader() as connection:
-        summary = store_status(connection, choices)
+        summary = store_status(connection, choices, settings.digest_after)
         labels = label_rows(connection, settings.data_dir / LABELS)
         partitions, trouble = partition_status(connection, reader)
     click.echo(tabulate([*status_rows(summary), *labels], tablefmt="plain"))

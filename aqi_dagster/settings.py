@@ -20,6 +20,8 @@ from aqi_dagster.setting_values import (
     Text,
     field_names_of,
     key_address,
+    mail_address,
+    mail_addresses,
     owners_of,
     starts_window,
     web_address,
@@ -31,6 +33,22 @@ SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 PURPLEAIR_API_KEY = "PURPLEAIR_API_KEY"
 
 HEARTBEAT_URL = "AQI_HEARTBEAT_URL"
+
+SLACK_OPS_WEBHOOK_URL = "SLACK_OPS_WEBHOOK_URL"
+
+ALERT_WEBHOOK_URL = "ALERT_WEBHOOK_URL"
+
+SMTP_URL = "SMTP_URL"
+
+SECRETS = [
+    SLACK_WEBHOOK_URL,
+    SLACK_OPS_WEBHOOK_URL,
+    ALERT_WEBHOOK_URL,
+    SMTP_URL,
+    PURPLEAIR_API_KEY,
+    HEARTBEAT_URL,
+]
+"""Settings that are read from the environment where they are needed, and nowhere kept."""
 
 
 class Settings(BaseModel):
@@ -192,6 +210,13 @@ class Settings(BaseModel):
         description="how long Dagster's records of looks are kept",
     )
 
+    silent_after_hours: float = Field(
+        defaults.SILENT_AFTER_HOURS,
+        ge=0,
+        le=87_600,
+        alias="AQI_SILENT_AFTER_HOURS",
+        description="a topic that is read and has nothing new for longer is told of; 0 never",
+    )
     max_rejected_share: float = Field(
         defaults.MAX_REJECTED_SHARE,
         ge=0,
@@ -211,6 +236,14 @@ class Settings(BaseModel):
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
+    )
+    alert_email_to: Annotated[tuple[str, ...], BeforeValidator(mail_addresses)] = Field(
+        (),
+        alias="ALERT_EMAIL_TO",
+        description="addresses that get alerts by e-mail, comma-separated; it needs ALERT_EMAIL_FROM and SMTP_URL",
+    )
+    alert_email_from: Annotated[str, AfterValidator(mail_address)] | None = Field(
+        None, alias="ALERT_EMAIL_FROM", description="address that alerts by e-mail come from"
     )
     time_zone: Annotated[str, AfterValidator(zone_name)] | None = Field(
         None,
@@ -247,7 +280,7 @@ def load_settings() -> Settings:
     """
     variables = {name: value for name, value in os.environ.items() if value != ""}
     names = [str(field.alias) for field in Settings.model_fields.values()]
-    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY, HEARTBEAT_URL])
+    warn_of_strange_names(variables, [*names, *SECRETS])
     settings, faults = None, []
     try:
         settings = Settings.model_validate({name: variables[name] for name in names if name in variables})
@@ -274,6 +307,16 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             "AQI_REGION_METHOD=nominatim needs AQI_NOMINATIM_USER_AGENT: a name of this installation and an address "
             "at which the server's owners can reach you."
+        )
+    lacking = [
+        name
+        for name, value in (("ALERT_EMAIL_FROM", settings.alert_email_from), (SMTP_URL, variables.get(SMTP_URL)))
+        if not value
+    ]
+    if settings.alert_email_to and lacking:
+        raise ConfigurationError(
+            f"ALERT_EMAIL_TO needs {' and '.join(lacking)}: SMTP_URL is the mail server, "
+            "smtp://user:password@host:587 or smtps://...:465, and ALERT_EMAIL_FROM whom mails come from."
         )
     return settings
 
