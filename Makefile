@@ -11,6 +11,7 @@
 #                 and a half. ARGS="--python 20 --sql 20" for fewer
 # make format     rewrite the code in its one format
 # make bench      measure against other ways to do the same
+# make package   the wheel, the source archive and the notes of a release, in dist/
 # make setup      make .venv with what the pipeline and the demo need (the other targets do it when needed)
 # make clean      remove what the targets made
 
@@ -34,7 +35,7 @@ IN_A_FEW_WORDS := sed -u -n \
 	-e 's/^Installing collected packages.*/  all there; unpacking .../p' \
 	-e 's/^Successfully installed.*/  done/p'
 
-.PHONY: setup demo evaluate replay dev test test-long stress mutants lint format bench clean
+.PHONY: setup demo evaluate replay dev test test-long stress mutants lint format bench package clean
 
 # Both are made anew whenever what is to be installed changes; otherwise a second call does nothing.
 DEMO_INSTALLED := $(VENV)/demo-installed
@@ -46,14 +47,14 @@ $(DEMO_INSTALLED): pyproject.toml constraints.txt
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing the pipeline and the demo's broker, about 90 packages and a minute. The large ones:"
-	@$(INSTALL) '.[broker]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.' | $(IN_A_FEW_WORDS)
 	@echo "Compiling them ..."
 	@$(COMPILE)
 	@touch $@
 
 $(TOOLS_INSTALLED): $(DEMO_INSTALLED)
 	@echo "Adding what tests and checks need, about 20 packages and a quarter of a minute. The large ones:"
-	@$(INSTALL) '.[broker,dev]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[dev]' | $(IN_A_FEW_WORDS)
 	@$(COMPILE)
 	@touch $@
 
@@ -82,7 +83,7 @@ stress: $(TOOLS_INSTALLED)
 
 mutants: $(TOOLS_INSTALLED)
 	@echo "Adding what changes the code ..."
-	@$(INSTALL) '.[broker,dev,mutants]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[dev,mutants]' | $(IN_A_FEW_WORDS)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(TOOLS_INSTALLED)
@@ -97,8 +98,14 @@ format: $(TOOLS_INSTALLED)
 
 bench: setup
 	@echo "Adding what is measured against ..."
-	@$(INSTALL) '.[broker,bench]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[bench]' | $(IN_A_FEW_WORDS)
 	$(BIN)/python -m benchmarks
 
+package: $(TOOLS_INSTALLED)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	cp constraints.txt dist
+	{ awk '/^## / {part++} part == 1' CHANGELOG.md; printf '\n### Tested with\n\n```\n'; cat constraints.txt; printf '```\n'; } > dist/NOTES.md
+
 clean:
-	rm -rf $(VENV) .demo tests/kafka/jars tests/browser/screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist .demo tests/kafka/jars tests/browser/screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

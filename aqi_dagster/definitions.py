@@ -28,6 +28,8 @@ from aqi_dagster.automation import (
     waiting_alerts,
     watched_feeds,
 )
+from aqi_dagster.dagster_home import warn_without_settings
+from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.polling.supervisor import feeds_of
 from aqi_dagster.resources.channels import ChannelsResource
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
@@ -122,6 +124,8 @@ def _regions(settings: Settings) -> RegionsResource:
 def defs() -> dg.Definitions:
     """Everything of this code location, with resources as the environment describes them."""
     settings = load_settings()
+    warn_without_settings()
+    keep_machine_code(settings.data_dir)
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         sensor_data,
         readings,

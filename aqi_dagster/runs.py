@@ -4,7 +4,6 @@ Each run is recorded like one that was launched in the UI: its events, logs and 
 """
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,12 +21,11 @@ from aqi_dagster.assets.pull_metadata import recorded_numbers
 from aqi_dagster.automation import micro_batch, tell_slack
 from aqi_dagster.definitions import defs
 from aqi_dagster.errors import RunFailedError
+from aqi_dagster.installation import own_command
 from aqi_dagster.instance.dead_runs import announce, give_up_dead_runs, tags_of_command
 from aqi_dagster.instance.troubles import cause_of
 from aqi_dagster.partitions import NO_WINDOW_YET, WINDOWS, range_tags
 from aqi_dagster.pipeline.reporting.pull_words import PullNumbers
-
-INSTANCE_SETTINGS = Path("dagster.yaml")
 
 STOP_TIMEOUT_SECONDS = 30.0
 """Time that ``dagster dev`` has after Ctrl-C to end its daemon and code servers before it is killed."""
@@ -41,18 +39,6 @@ _OF_CODE_LOCATION = {".dagster/repository": "__repository__@aqi_dagster.definiti
 """Tag by which the UI finds the runs of a job; Dagster adds it to the runs of its webserver and daemon."""
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-
-
-def use_dagster_home(default: Path = Path(".dagster")) -> None:
-    """Have Dagster keep its records in DAGSTER_HOME, or in ``default`` if that is not set.
-
-    A home without instance settings gets those of the present folder.
-    """
-    home = Path(os.environ.get("DAGSTER_HOME") or default).absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    if INSTANCE_SETTINGS.exists() and not (home / INSTANCE_SETTINGS.name).exists():
-        shutil.copy(INSTANCE_SETTINGS, home)
-    os.environ["DAGSTER_HOME"] = str(home)
 
 
 def require_free(port: int) -> None:
@@ -69,7 +55,7 @@ def require_free(port: int) -> None:
         except OSError as error:
             raise RunFailedError(
                 f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}): end what listens there, perhaps another "
-                f"`make dev`, or take another port: make dev PORT={port + 1}, or aqi-dagster dev --port {port + 1}."
+                f"`aqi-dagster dev`, or take another port: {own_command()} dev --port {port + 1}"
             ) from error
 
 

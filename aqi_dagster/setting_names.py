@@ -30,7 +30,7 @@ def warn_of_strange_names(names: Collection[str], settings: Collection[str]) -> 
         if name not in _warnings:
             _warnings.add(name)
             advice = f"did you mean {nearest}?" if nearest else "remove it."
-            _log.warning("%s is set, but is no setting: %s .env.example lists them all.", name, advice)
+            _log.warning("%s is set, but is no setting: %s `aqi-dagster settings` lists them all.", name, advice)
 
 
 def strange_names(names: Collection[str], settings: Collection[str]) -> dict[str, str | None]:

@@ -294,7 +294,7 @@ def load_settings() -> Settings:
         raise ConfigurationError(
             "Wrong settings in the environment or in .env: "
             + "; ".join(faults)
-            + ". Mend or remove them; .env.example lists every setting with its default."
+            + ". Mend or remove them; `aqi-dagster settings` prints each one with its default."
         )
     if settings.detector_lower_limit >= settings.detector_upper_limit:
         raise ConfigurationError(

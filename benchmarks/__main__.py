@@ -186,16 +186,16 @@ def _sensors(messages: int, repeat: int) -> None:
 
 
 def _decoding(messages: int, sensors: int, repeat: int) -> None:
-    runs = [decoding.run(messages, sensors) for _ in range(repeat)]
-    rows: list[list[Any]] = [[name, median([run[name] for run in runs], "seconds")] for name in runs[0]]
-    for row in rows:
-        row.append(row[1] / rows[0][1])
-    show(
-        f"Decoding messages of {sensors} sensors, by kind of message",
-        rows,
-        ["messages", "processor time for a million, s", "time / first"],
-        ["", ".2f", ".1f"],
-    )
+    titles = {
+        f"Decoding messages of {sensors} sensors, by kind of message": decoding.run,
+        "The values of ordinary messages alone, by the compiled scanner and by JSON libraries": decoding.ways_to_read,
+    }
+    for title, run_once in titles.items():
+        runs = [run_once(messages, sensors) for _ in range(repeat)]
+        rows: list[list[Any]] = [[name, median([run[name] for run in runs], "seconds")] for name in runs[0]]
+        for row in rows:
+            row.append(row[1] / rows[0][1])
+        show(title, rows, ["", "processor time for a million, s", "time / first"], ["", ".2f", ".1f"])
 
 
 def _scoring(readings: int, sensors: int, repeat: int) -> None:

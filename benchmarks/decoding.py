@@ -31,6 +31,15 @@ def run(messages: int, sensors: int) -> dict[str, Figures]:
     return {name: {"seconds": _seconds(count, sensors, change)} for name, (count, change) in kinds.items()}
 
 
+def ways_to_read(messages: int, sensors: int) -> dict[str, Figures]:
+    """Processor time for the values of a million ordinary messages, by the scanner and by JSON libraries, in s."""
+    # Not imported above: only this table needs the libraries.
+    from benchmarks.json_libraries import seconds
+
+    batches = [*_batches(generator.messages(messages, sensors), lambda _: None)]
+    return {name: {"seconds": figure} for name, figure in seconds(batches).items()}
+
+
 def _seconds(count: int, sensors: int, change: Callable[[dict[str, Any]], None]) -> float:
     batches = [*_batches(generator.messages(count, sensors), change)]
     now = utc_now()

@@ -10,6 +10,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.feeds.producer import produce
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detector_banks import detector_bank
@@ -23,7 +24,6 @@ from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.look import Judging, look
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
-from aqi_dagster.runs import use_dagster_home
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, parse_key, window_key
 from benchmarks import generator

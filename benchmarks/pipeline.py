@@ -11,10 +11,10 @@ import dagster as dg
 import matplotlib.figure  # noqa: F401
 
 import aqi_dagster.pipeline.decoding.fast_path  # noqa: F401
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.definitions import defs
 from aqi_dagster.partitions import range_tags
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.runs import use_dagster_home
 
 
 def run(servers: str, topic: str) -> dict[str, Any]:

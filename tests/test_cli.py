@@ -4,11 +4,15 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
+import click
 import pytest
 
+from aqi_dagster import commands
+from aqi_dagster.cli import COMMANDS, main
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
@@ -50,7 +54,7 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(site: Site) -> None
         finished = site.run("dev", "--port", str(port), check=False)
     assert finished.returncode == 1
     assert f"Port {port} of 127.0.0.1 cannot be had" in finished.stderr
-    assert f"make dev PORT={port + 1}" in finished.stderr
+    assert f"aqi-dagster dev --port {port + 1}" in finished.stderr
     assert "dagster" not in finished.stdout
 
 
@@ -158,3 +162,30 @@ def test_the_demo_runs_a_newcomers_own_files(tmp_path: Path) -> None:
     answer = subprocess.run(shlex.split(ask), cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert "verdict" in answer
     assert "malfunction" in answer
+
+
+def test_each_command_is_what_its_module_calls_it() -> None:
+    context = click.Context(main)
+    modules = {path.stem.replace("_", "-") for path in Path(commands.__file__).parent.glob("*.py")}
+    assert modules - {"--init--", "options"} == set(COMMANDS)
+    commands_by_name = {name: main.get_command(context, name) for name in main.list_commands(context)}
+    assert {name: command.name for name, command in commands_by_name.items() if command} == {
+        name: name for name in COMMANDS
+    }
+
+
+def test_status_begins_without_what_only_runs_need(tmp_path: Path) -> None:
+    store = Store(tmp_path / "data")
+    with store.exclusive() as writer:
+        reject(writer, [message("45.1, -122", FIRST_WINDOW, 1)])
+    store.publish()
+    code = (
+        "import sys; from aqi_dagster.cli import main; main(['status'], standalone_mode=False);"
+        "print('imported:', *sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_TIMEOUT_SECONDS": "1"}
+    told = Site(tmp_path, settings).run(command=[sys.executable, "-c", code]).stdout
+    imported = set(told.rpartition("imported:")[2].split())
+    assert {"duckdb", "aqi_dagster"} <= imported
+    heavy = {"dagster", "river", "scipy", "numba", "matplotlib", "geopy", "reverse_geocode", "shapely", "sqlalchemy"}
+    assert heavy & imported == set()

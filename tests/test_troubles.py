@@ -179,9 +179,7 @@ def tick_of(instance: dg.DagsterInstance, state: InstigatorState, at: datetime, 
             timestamp=at.timestamp(),
             selector_id=state.selector_id,
             run_ids=["run"] if status == TickStatus.SUCCESS else [],
-            error=SerializableErrorInfo("The *store* is away", [], "StoreError")
-            if status == TickStatus.FAILURE
-            else None,
+            error=error,
         )
     )
 

@@ -23,7 +23,7 @@ def attempt(context: dg.AssetExecutionContext, plot: str, make: Callable[[], Res
         context.log.warning(
             f"The plot of {plot} is missing from its page, as it could not be drawn: {type(error).__name__}: {error}. "
             "The data is complete. Materialize the window again for another attempt; if that fails too, install "
-            "Matplotlib and Pillow as constraints.txt has them (`make setup`)."
+            "Matplotlib and Pillow as constraints.txt has them."
         )
         return None
 

@@ -1,4 +1,4 @@
-"""The longer commands of ``aqi-dagster``, a module each, and the options that several share.
+"""The commands of ``aqi-dagster``, a module each by their names, and the options that several share.
 
 Only :mod:`~aqi_dagster.cli` uses them.
 """

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import click
 
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.feeds.producer import create_topic
 from aqi_dagster.polling.supervisor import fed, feeds_of
@@ -28,7 +29,7 @@ def dev(port: int) -> None:
     without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import require_free, serve, use_dagster_home
+    from aqi_dagster.runs import require_free, serve
 
     require_free(port)
     settings = load_settings()

@@ -6,6 +6,7 @@ import click
 from tabulate import tabulate
 
 from aqi_dagster.commands.options import WINDOW
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.pipeline.reporting.pull_words import PullNumbers, pull_in_words
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import load_settings
@@ -29,7 +30,7 @@ def materialize(first: datetime, last: datetime) -> None:
 
     They run through the Dagster instance as a backfill's do, and show in its pages.
     """
-    from aqi_dagster.runs import run_windows, use_dagster_home
+    from aqi_dagster.runs import run_windows
 
     use_dagster_home()
     if first > last:
@@ -49,5 +50,5 @@ def materialize(first: datetime, last: datetime) -> None:
     if pending:
         alerts = "1 alert is pending" if pending == 1 else f"{pending} alerts are pending"
         click.echo(
-            f"{alerts}: a running `make dev` sends what is pending within a minute, `aqi-dagster alert` at once."
+            f"{alerts}: a running `aqi-dagster dev` sends what is pending within a minute, `aqi-dagster alert` at once."
         )

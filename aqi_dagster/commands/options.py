@@ -1,6 +1,7 @@
 """Options that several commands share."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,6 +10,16 @@ from aqi_dagster.errors import StoreError
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.setting_values import starts_window
 from aqi_dagster.settings import load_settings
+
+FILES = click.argument("files", nargs=-1, type=click.Path(exists=True, path_type=Path))
+
+SENSOR_LISTS = click.option(
+    "--sensors",
+    "sensor_lists",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with index, latitude, longitude, name: where the sensors are whose files have only their index.",
+)
 
 
 class Window(click.ParamType[datetime]):

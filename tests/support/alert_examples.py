@@ -188,7 +188,7 @@ EXAMPLES = {
 _FAILED = Trouble(
     key="run look_now",
     title="12 runs of look_now failed",
-    detail="conditions: No broker answers at 127.0.0.1:9092 within 30 s. Check KAFKA_BOOTSTRAP_SERVERS and the network.",
+    detail="conditions: No broker answers at 127.0.0.1:9092 within 30 s. Check KAFKA_BOOTSTRAP_SERVERS.",
     since=at("2026-11-22 07:45").replace(tzinfo=UTC).timestamp(),
     path="/runs/8d9c2f1e-0b5d-4c52-9a53-0f7d6f3f9a11",
 )

@@ -45,12 +45,19 @@ def without_privileges(code: str, *arguments: object) -> list[str]:
 
     Skips the test where this process is root and cannot give that up.
     """
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    if os.getuid() == 0:
-        if shutil.which("setpriv") is None:
-            pytest.skip(lacking("setpriv, for a root that file modes bind"))
-        command = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *command]
-    return _lines(command)
+    return _lines(bound_by_modes([sys.executable, "-c", code, *map(str, arguments)]))
+
+
+def bound_by_modes(command: list[str]) -> list[str]:
+    """``command`` as someone whom file modes bind, as they bind everyone but root.
+
+    Skips the test where this process is root and cannot give that up.
+    """
+    if os.getuid() != 0:
+        return command
+    if shutil.which("setpriv") is None:
+        pytest.skip(lacking("setpriv, for a root that file modes bind"))
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", *command]
 
 
 def _lines(command: list[str]) -> list[str]:

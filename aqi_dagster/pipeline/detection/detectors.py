@@ -8,10 +8,12 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-
-from river.anomaly import HalfSpaceTrees
+from typing import TYPE_CHECKING
 
 from aqi_dagster import defaults
+
+if TYPE_CHECKING:
+    from river.anomaly import HalfSpaceTrees
 
 FEATURE = "x"
 """Name under which a detector sees PM2.5; part of every stored state."""
@@ -37,8 +39,11 @@ class DetectorParameters:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
 
-def new_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
+def new_detector(parameters: DetectorParameters) -> "HalfSpaceTrees":
     """A detector that has learned no reading yet."""
+    # Not imported above: it takes a second, and who only asks for parameters need not wait.
+    from river.anomaly import HalfSpaceTrees
+
     return HalfSpaceTrees(
         n_trees=parameters.n_trees,
         height=parameters.height,
@@ -48,7 +53,7 @@ def new_detector(parameters: DetectorParameters) -> HalfSpaceTrees:
     )
 
 
-def score_and_learn(detector: HalfSpaceTrees, values: Iterable[float]) -> list[float]:
+def score_and_learn(detector: "HalfSpaceTrees", values: Iterable[float]) -> list[float]:
     """Score each value (PM2.5, ug/m3) and then learn it, in order; returns the scores.
 
     >>> score_and_learn(new_detector(DetectorParameters(window_size=2)), [5.0, 5.0, 900.0])

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import KDTree
 
 from aqi_dagster.pipeline.health.by_region import Neighbourhoods
 from aqi_dagster.pipeline.health.history import RECENT, History
@@ -91,6 +90,9 @@ def _near_another(sensors: Sequence[str], regions: Neighbourhoods, members: Flag
     rows = [row for row in np.flatnonzero(members).tolist() if coordinates(sensors[row]) is not None]
     if len(rows) < 2:
         return near
+    # Not imported above: it takes a quarter of a second, which `aqi-dagster status` need not wait for.
+    from scipy.spatial import KDTree
+
     # Two places that are a given way apart on Earth have a given chord; regions lie where no chord reaches.
     points = np.column_stack([_on_unit_sphere([sensors[row] for row in rows]), 3.0 * regions.number[rows]])
     chord = 2 * np.sin(LOCAL_KM / EARTH_RADIUS_KM / 2)

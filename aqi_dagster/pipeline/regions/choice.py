@@ -8,7 +8,6 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.regions.base import Geocoder, OneRegion, Regions
 from aqi_dagster.pipeline.regions.counties import county_regions
 from aqi_dagster.pipeline.regions.geocoding import NearestTown, NominatimServer
-from aqi_dagster.pipeline.regions.polygons import PolygonRegions
 
 
 @dataclass(frozen=True)
@@ -46,5 +45,8 @@ class RegionChoice:
         if self.method == "name":
             return OneRegion(self.name)
         if self.method == "polygons" and self.file is not None:
+            # Not imported above: Shapely takes a tenth of a second that only polygons are worth.
+            from aqi_dagster.pipeline.regions.polygons import PolygonRegions
+
             return PolygonRegions(self.file, self.elsewhere)
         raise ValueError(f"no regions by method {self.method!r} and file {self.file!r}")

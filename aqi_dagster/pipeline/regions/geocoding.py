@@ -1,14 +1,10 @@
-"""Geocoders: the county at a place, from a list of places in this process or from a Nominatim server."""
+"""Geocoders: the county at a place, from a list of places in this process or from a Nominatim server.
+
+Their packages are imported where they are used: half a second that few runs need to wait for.
+"""
 
 from functools import partial
 from urllib.parse import urlsplit
-
-import reverse_geocode
-from geopy.adapters import RequestsAdapter
-from geopy.distance import great_circle
-from geopy.exc import GeopyError
-from geopy.extra.rate_limiter import RateLimiter
-from geopy.geocoders import Nominatim
 
 from aqi_dagster.errors import GeocodingError
 
@@ -33,6 +29,9 @@ class NearestTown:
 
     def county(self, latitude: float, longitude: float) -> str | None:
         """The county with its state, or the state alone where GeoNames has no county."""
+        import reverse_geocode
+        from geopy.distance import great_circle
+
         # The first call loads the list of places, which takes about a second and 130 MB.
         town = reverse_geocode.get((latitude, longitude))
         if great_circle((latitude, longitude), (town["latitude"], town["longitude"])).km > MAX_DISTANCE_KM:
@@ -50,6 +49,10 @@ class NominatimServer:
     remote = True
 
     def __init__(self, url: str, user_agent: str, timeout: float = 10.0) -> None:
+        from geopy.adapters import RequestsAdapter
+        from geopy.extra.rate_limiter import RateLimiter
+        from geopy.geocoders import Nominatim
+
         parts = urlsplit(url)
         self.method = f"Nominatim at {parts.netloc}{parts.path.rstrip('/')}"
         geocoder = Nominatim(
@@ -70,6 +73,8 @@ class NominatimServer:
 
     def county(self, latitude: float, longitude: float) -> str | None:
         """The county with its state, or the next larger area that has a name there."""
+        from geopy.exc import GeopyError
+
         try:
             place = self._reverse((latitude, longitude), zoom=COUNTY_ZOOM, language="en")
             if place is None:

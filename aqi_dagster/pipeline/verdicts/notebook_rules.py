@@ -5,8 +5,6 @@ single sensor must be anomalous at least :data:`MIN_ANOMALIES` times and with li
 variation may not exceed :data:`MAX_VARIATION`.
 """
 
-from scipy.stats import variation
-
 from aqi_dagster.pipeline.aqi import aqi, category
 from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.pipeline.verdicts.regional_window import Evidence, RegionalWindow, Verdict
@@ -68,6 +66,9 @@ def smoke_or_malfunction(count_sensors: int, values: list[float]) -> tuple[Verdi
         return "smoke", None
     if len(values) < MIN_ANOMALIES:
         return "malfunction", None
+    # Not imported above: it takes half a second, and few windows have a lone sensor to judge.
+    from scipy.stats import variation
+
     scatter = float(variation(values))
     # Values beyond what can be computed with scatter by an amount that is no number: they are not steady.
     return ("smoke" if scatter <= MAX_VARIATION else "malfunction"), scatter

@@ -1,0 +1,135 @@
+"""The wheel, installed as a stranger does it: into folders with spaces, and where nothing of it can be written."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+
+from aqi_dagster.dagster_home import SETTINGS, shipped_settings
+from aqi_dagster.windows import WINDOW_LENGTH, window_key
+from tests.support.confined import bound_by_modes
+from tests.support.messages import FIRST_WINDOW
+from tests.support.package import build, install
+from tests.support.summer_file import DAYS
+from tests.support.topics import Topic
+from tests.support.waiting import LIMIT_SECONDS, wait_for
+
+pytestmark = pytest.mark.long
+
+INSTANCE = "{ instance { info } }"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The programs of an environment, and a folder elsewhere from which they are called."""
+
+    programs: Path
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing of the checkout, and no home whose folders could be written."""
+        return {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+
+    def command(self, *arguments: str) -> list[str]:
+        """``aqi-dagster`` with ``arguments``, as someone who may not write where it is installed."""
+        return bound_by_modes([str(self.programs / "aqi-dagster"), *arguments])
+
+    def run(self, *arguments: str, **settings: str) -> str:
+        """What ``aqi-dagster`` prints; it must succeed."""
+        finished = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment | settings,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The wheel in an environment whose files are read-only."""
+    folder = tmp_path_factory.mktemp("new machine")
+    wheel, _ = build(folder)
+    programs = install(wheel, folder / "read only")
+    here = folder / "some where else"
+    here.mkdir()
+    subprocess.run(["chmod", "-R", "a-w", folder / "read only"], check=True)
+    try:
+        yield Installation(programs, here)
+    finally:
+        subprocess.run(["chmod", "-R", "u+w", folder / "read only"], check=True)
+        shutil.rmtree(folder / "read only")
+
+
+def test_the_demo_runs_from_any_folder_and_its_last_lines_can_be_followed(installed: Installation) -> None:
+    told = installed.run("demo")
+    assert "0 windows named besides" in told
+    kept = installed.folder / ".demo"
+    assert (kept / "dagster" / SETTINGS).read_text() == shipped_settings()
+    # Made once, where it can be written.
+    assert [*(kept / "data" / "machine_code").rglob("*.nbi")]
+    ask = next(line.partition(":")[2] for line in told.splitlines() if line.startswith("Ask it in SQL"))
+    environment = installed.environment
+    answer = subprocess.run(shlex.split(ask), cwd=installed.folder, env=environment, capture_output=True, text=True)
+    assert "smoke" in answer.stdout, answer.stderr
+
+
+def test_what_the_demo_left_is_told(installed: Installation) -> None:
+    settings = {"AQI_DATA_DIR": ".demo/data", "DAGSTER_HOME": str(installed.folder / ".demo" / "dagster")}
+    assert "151,200 of 25 sensors" in installed.run("status", KAFKA_TIMEOUT_SECONDS="1", **settings)
+    assert "its dagster.yaml is that of this release" in installed.run("home", **settings)
+
+
+def test_windows_of_a_topic_are_run_by_the_settings_of_a_file(
+    installed: Installation, tmp_path: Path, summer_topic: Topic
+) -> None:
+    site = replace(installed, folder=tmp_path / "own site")
+    site.folder.mkdir()
+    kafka = f"KAFKA_BOOTSTRAP_SERVERS={summer_topic.servers}\nKAFKA_TOPIC={summer_topic.name}\n"
+    (site.folder / ".env").write_text(f"{kafka}AQI_REGION=Somewhere\n")
+    last = window_key(FIRST_WINDOW + (2 * DAYS - 1) * WINDOW_LENGTH)
+    told = site.run("materialize", "--from", window_key(FIRST_WINDOW), "--to", last)
+    assert "Somewhere" in told
+    assert "smoke" in told
+    assert (site.folder / ".dagster" / SETTINGS).read_text() == shipped_settings()
+    assert f"{144 * 25 * DAYS:,} of 25 sensors" in site.run("status")
+
+
+def test_dagster_is_served_with_the_settings_that_travel(installed: Installation, unused_port: int) -> None:
+    with (installed.folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            installed.command("dev", "--port", str(unused_port)),
+            cwd=installed.folder,
+            env=installed.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            graphql = f"http://127.0.0.1:{unused_port}/graphql"
+
+            def instance() -> dict[str, object]:
+                answer = requests.post(graphql, json={"query": INSTANCE}, timeout=LIMIT_SECONDS)
+                found: dict[str, object] = answer.json()["data"]["instance"]
+                return found
+
+            settings = yaml.safe_load(str(wait_for("instance", instance)["info"]))
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(LIMIT_SECONDS)
+            print((installed.folder / "log").read_text())
+    assert settings["telemetry"] == {"enabled": False}
+    assert settings["run_retries"] == {"enabled": True}
+    assert settings["run_monitoring"]["enabled"] is True
+    assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "op"}
