@@ -123,13 +123,17 @@ def failing_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
 
 def missed_ticks(instance: dg.DagsterInstance, schedules: Iterable[dg.ScheduleDefinition], now: float) -> Findings:
     """The schedules that are on and whose last tick is missing, or could not be evaluated."""
-    states = {state.name: state for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)}
+    states = defaultdict(list)
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+        states[state.name].append(state)
     troubles, well = [], set()
     for schedule in schedules:
-        state = states.get(schedule.name)
-        if state is None or not state.is_running:
+        running = [state for state in states[schedule.name] if state.is_running]
+        if not running:
             continue
-        trouble = _trouble_of_ticks(instance, schedule, state, now)
+        # Where the code location was started in another way before, Dagster still has what it noted of that.
+        found = [_trouble_of_ticks(instance, schedule, state, now) for state in running]
+        trouble = None if None in found else max(filter(None, found), key=lambda one: one.since)
         if trouble is None:
             well.add(f"schedule {schedule.name}")
         else:

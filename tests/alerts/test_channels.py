@@ -342,15 +342,14 @@ def test_secrets_reach_neither_logs_nor_errors_nor_the_store(
 
 
 def test_a_password_is_not_sent_in_the_clear(servers: Channels) -> None:
-    far = MailServer("smtp://alerts:very-secret@aqi.invalid:25", SENDER, RECIPIENTS)
-    with pytest.raises(ChannelError, match="delivery failed"):
+    # An address of this machine that is not taken for one.
+    far = MailServer(servers.mail.url.replace("127.0.0.1", "127.1"), SENDER, RECIPIENTS)
+    with pytest.raises(ChannelError, match="a password is not sent in the clear"):
         far.send(mail())
-    # The name of this machine's own server, which it does not take for this machine.
-    port = servers.mail.url.rsplit(":", 1)[1]
-    open_server = MailServer(f"smtp://alerts:very-secret@127.0.0.2:{port}", SENDER, RECIPIENTS)
-    with pytest.raises(ChannelError):
-        open_server.send(mail())
     assert servers.mail.mails == []
+    port = far.url.rsplit(":", 1)[1]
+    MailServer(f"smtp://127.1:{port}", SENDER, RECIPIENTS).send(mail())
+    assert len(servers.mail.mails) == 1
 
 
 def mail() -> Any:

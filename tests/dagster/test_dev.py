@@ -33,7 +33,15 @@ def slack() -> Iterator[WebhookReceiver]:
 
 
 @pytest.fixture
-def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: int) -> Iterator[DagsterDev]:
+def ops() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as ops:
+        yield ops
+
+
+@pytest.fixture
+def server(
+    topic: Topic, slack: WebhookReceiver, ops: WebhookReceiver, tmp_path: Path, unused_port: int
+) -> Iterator[DagsterDev]:
     """`dagster dev` in an empty home, on a topic with the first days of a synthetic summer."""
     messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=2))
     produce({"bootstrap.servers": topic.servers}, topic.name, messages)
@@ -41,6 +49,7 @@ def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: in
         "KAFKA_BOOTSTRAP_SERVERS": topic.servers,
         "KAFKA_TOPIC": topic.name,
         "SLACK_WEBHOOK_URL": slack.url,
+        "SLACK_OPS_WEBHOOK_URL": ops.url,
     }
     # Dagster would say of this one that it is not used.
     shutil.copy(TOP / "dagster.yaml", tmp_path)
@@ -52,7 +61,7 @@ def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: in
 
 
 def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
-    server: DagsterDev, slack: WebhookReceiver, tmp_path: Path
+    server: DagsterDev, slack: WebhookReceiver, ops: WebhookReceiver, tmp_path: Path
 ) -> None:
     backfill = server.launch_backfill(KEYS)
     assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
@@ -66,6 +75,10 @@ def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
     assert payload["text"].startswith("1 older window classified")
     (run,) = server.query(RUNS)["runsOrError"]["results"]
     assert {"key": "dagster/sensor_name", "value": "classified_windows"} in run["tags"]
+
+    # The readings end long before the present: a check warns of it, and whoever looks after the pipeline is told.
+    assert wait_for("word of the check", lambda: ops.messages)
+    assert "The check" in str(ops.messages)
 
     output = (tmp_path / "log").read_text()
     assert "Launching Dagster services" in output

@@ -5,50 +5,36 @@
 -- is not what a channel was told last or is to be. With the network rules a malfunction is told of the sensor, and what
 -- is undecided not at all.
 CREATE OR REPLACE TEMP TABLE changed_verdicts AS
-WITH verdict_alerts AS (
-    SELECT channel, alert_id, region, window_start, verdict, status
+WITH own AS (
+    SELECT
+        channel,
+        region,
+        window_start,
+        arg_max(verdict, alert_id) FILTER (status <> 'superseded') AS last_verdict,
+        -- What may have been told counts as told: a change of it has to be.
+        arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told
     FROM channel_alerts SEMI JOIN told_channels USING (channel)
     WHERE kind = 'verdict' AND window_start BETWEEN $first AND $last
-), last_alert AS (
-    SELECT channel, region, window_start, arg_max(verdict, alert_id) AS verdict
-    FROM verdict_alerts
-    WHERE status <> 'superseded'
-    GROUP BY channel, region, window_start
-), last_sent AS (
-    SELECT channel, region, window_start, arg_max(verdict, alert_id) AS verdict
-    FROM verdict_alerts
-    -- What may have been told counts as told: a change of it has to be.
-    WHERE status IN ('sent', 'unknown')
     GROUP BY channel, region, window_start
 ), first_alert AS (
     SELECT region, window_start, min(created_at) AS created_at
     FROM slack_alerts
-    WHERE kind = 'verdict'
+    WHERE kind = 'verdict' AND window_start BETWEEN $first AND $last
     GROUP BY region, window_start
 ), current_verdict AS (
-    SELECT channel, region, window_start, verdict
+    SELECT channel, since, region, window_start, verdict
     FROM regional_windows
     CROSS JOIN told_channels
-    LEFT JOIN first_alert USING (region, window_start)
-    WHERE
-        window_start BETWEEN $first AND $last
-        AND (rules = 'notebook' OR verdict = 'smoke')
-        -- What was told before a channel was there is not told to it, unless it got it then as recent.
-        AND (
-            coalesce(first_alert.created_at >= since, true)
-            OR (channel, region, window_start) IN (SELECT (channel, region, window_start) FROM verdict_alerts)
-        )
+    WHERE window_start BETWEEN $first AND $last AND (rules = 'notebook' OR verdict = 'smoke')
 )
-SELECT
-    channel,
-    region,
-    window_start,
-    coalesce(current_verdict.verdict, 'withdrawn') AS verdict,
-    last_sent.verdict AS told
+SELECT channel, region, window_start, coalesce(verdict, 'withdrawn') AS verdict, told
 FROM current_verdict
-FULL JOIN last_alert USING (channel, region, window_start)
-LEFT JOIN last_sent USING (channel, region, window_start)
-WHERE coalesce(current_verdict.verdict, 'withdrawn') IS DISTINCT FROM last_alert.verdict;
+FULL JOIN own USING (channel, region, window_start)
+LEFT JOIN first_alert USING (region, window_start)
+WHERE
+    coalesce(verdict, 'withdrawn') IS DISTINCT FROM last_verdict
+    -- What was told before a channel was there is not told to it, unless it got it then as recent.
+    AND (own.channel IS NOT NULL OR coalesce(created_at >= since, true));
 
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the verdict changed before it was sent'
@@ -73,15 +59,10 @@ WHERE
 -- Nothing is to be told where a channel already has the verdict, or has none and there is none.
 CREATE OR REPLACE TEMP TABLE new_verdicts AS
 SELECT
-    *,
-    CASE
-        WHEN
-            verdict = 'smoke'
-            AND (SELECT arg_max(until, mutes.rowid) FROM mutes WHERE mutes.region = changed_verdicts.region) > $now
-            THEN 'muted'
-        ELSE 'pending'
-    END AS status
+    changed_verdicts.*,
+    CASE WHEN verdict = 'smoke' AND muted_until > $now THEN 'muted' ELSE 'pending' END AS status
 FROM changed_verdicts
+LEFT JOIN (SELECT region, arg_max(until, mutes.rowid) AS muted_until FROM mutes GROUP BY region) USING (region)
 WHERE
     verdict IS DISTINCT FROM coalesce(told, 'withdrawn')
     AND window_start + INTERVAL 12 HOURS > $told_from;

@@ -51,59 +51,48 @@ WHERE
 -- The events of sensors that differ from what a channel was told last or is to be, with what it was told last of the
 -- same sensor and window. An event that was told and that is none any more is withdrawn, as a verdict is.
 CREATE OR REPLACE TEMP TABLE changed_sensors AS
-WITH sensor_alerts AS (
-    SELECT channel, alert_id, subject, region, window_start, verdict, status
-    FROM channel_alerts SEMI JOIN told_channels USING (channel)
-    WHERE kind = 'sensor' AND window_start BETWEEN $first AND $last
-), last_alert AS (
+WITH own AS (
     SELECT
         channel,
         subject,
         window_start,
-        arg_max(verdict, alert_id) AS verdict,
-        arg_max(region, alert_id) AS region,
-        arg_max(status, alert_id) AS status
-    FROM sensor_alerts
-    WHERE status <> 'superseded'
-    GROUP BY channel, subject, window_start
-), last_sent AS (
-    SELECT channel, subject, window_start, arg_max(verdict, alert_id) AS verdict
-    FROM sensor_alerts
-    -- What may have been told counts as told: a change of it has to be.
-    WHERE status IN ('sent', 'unknown')
+        arg_max(verdict, alert_id) FILTER (status <> 'superseded') AS last_verdict,
+        arg_max(region, alert_id) FILTER (status <> 'superseded') AS last_region,
+        arg_max(status, alert_id) FILTER (status <> 'superseded') AS last_status,
+        -- What may have been told counts as told: a change of it has to be.
+        arg_max(verdict, alert_id) FILTER (status IN ('sent', 'unknown')) AS told
+    FROM channel_alerts SEMI JOIN told_channels USING (channel)
+    WHERE kind = 'sensor' AND window_start BETWEEN $first AND $last
     GROUP BY channel, subject, window_start
 ), first_alert AS (
     SELECT subject, window_start, min(created_at) AS created_at
     FROM slack_alerts
-    WHERE kind = 'sensor'
+    WHERE kind = 'sensor' AND window_start BETWEEN $first AND $last
     GROUP BY subject, window_start
 ), current_event AS (
-    SELECT channel, subject, region, window_start, verdict
+    SELECT channel, since, subject, region, window_start, verdict
     FROM sensor_events
     CROSS JOIN told_channels
-    LEFT JOIN first_alert USING (subject, window_start)
-    WHERE
-        kind = 'sensor'
-        -- What was told before a channel was there is not told to it, unless it got it then as recent.
-        AND (
-            coalesce(first_alert.created_at >= since, true)
-            OR (channel, subject, window_start) IN (SELECT (channel, subject, window_start) FROM sensor_alerts)
-        )
+    WHERE kind = 'sensor'
 )
 SELECT
     channel,
     subject,
     window_start,
-    coalesce(current_event.region, last_alert.region) AS region,
-    coalesce(current_event.verdict, 'withdrawn') AS verdict,
-    last_sent.verdict AS told
+    coalesce(region, last_region) AS region,
+    coalesce(verdict, 'withdrawn') AS verdict,
+    told
 FROM current_event
-FULL JOIN last_alert USING (channel, subject, window_start)
-LEFT JOIN last_sent USING (channel, subject, window_start)
+FULL JOIN own USING (channel, subject, window_start)
+LEFT JOIN first_alert USING (subject, window_start)
 WHERE
-    coalesce(current_event.verdict, 'withdrawn') IS DISTINCT FROM last_alert.verdict
-    -- A sensor that was told of stays told of, when it comes to be counted to another region.
-    OR (last_alert.status NOT IN ('sent', 'unknown') AND current_event.region <> last_alert.region);
+    (
+        coalesce(verdict, 'withdrawn') IS DISTINCT FROM last_verdict
+        -- A sensor that was told of stays told of, when it comes to be counted to another region.
+        OR (last_status NOT IN ('sent', 'unknown') AND region <> last_region)
+    )
+    -- What was told before a channel was there is not told to it, unless it got it then as recent.
+    AND (own.channel IS NOT NULL OR coalesce(created_at >= since, true));
 
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the health of the sensor was judged anew before it was sent'
