@@ -1,8 +1,8 @@
 # make demo       the whole pipeline on a synthetic summer; DATA=file-or-folder for your own readings
 # make evaluate   both rule sets on readings of which the truth is known: DATA=folder, or the demo's summer
 # make replay     the past look by look, and what Slack would have been told: DATA=file-or-folder
-# make dev        Dagster on http://127.0.0.1:3000 with the demo's data, or with your own Kafka (see README.md);
-#                 PORT=3001 for another port
+# make dev        Dagster on http://127.0.0.1:3000 and the page for people on http://127.0.0.1:8050 with the demo's
+#                 data, or with your own Kafka (see README.md); PORT=3001 PAGE_PORT=8051 for other ports
 # make test       format, lint, types and tests, in less than ten minutes
 # make test-long  the tests that take long: kills, spoilt messages and full readers in large numbers; an hour at most
 # make stress     kills, spoilt messages, broken Kafka and whole lives of installations, in larger numbers; prints the
@@ -47,14 +47,14 @@ $(DEMO_INSTALLED): pyproject.toml constraints.txt
 	@echo "Making $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing the pipeline and the demo's broker, about 90 packages and a minute. The large ones:"
-	@$(INSTALL) '.' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[web]' | $(IN_A_FEW_WORDS)
 	@echo "Compiling them ..."
 	@$(COMPILE)
 	@touch $@
 
 $(TOOLS_INSTALLED): $(DEMO_INSTALLED)
 	@echo "Adding what tests and checks need, about 20 packages and a quarter of a minute. The large ones:"
-	@$(INSTALL) '.[dev]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[dev,web]' | $(IN_A_FEW_WORDS)
 	@$(COMPILE)
 	@touch $@
 
@@ -68,7 +68,7 @@ replay: setup
 	$(BIN)/aqi-dagster replay "$(DATA)"
 
 dev: setup
-	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT))
+	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT)) $(if $(PAGE_PORT),--page-port $(PAGE_PORT))
 
 # One worker more than there are processors, since many of these tests wait for servers.
 test: lint
@@ -83,7 +83,7 @@ stress: $(TOOLS_INSTALLED)
 
 mutants: $(TOOLS_INSTALLED)
 	@echo "Adding what changes the code ..."
-	@$(INSTALL) '.[dev,mutants]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[dev,mutants,web]' | $(IN_A_FEW_WORDS)
 	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(TOOLS_INSTALLED)
@@ -98,7 +98,7 @@ format: $(TOOLS_INSTALLED)
 
 bench: setup
 	@echo "Adding what is measured against ..."
-	@$(INSTALL) '.[bench]' | $(IN_A_FEW_WORDS)
+	@$(INSTALL) '.[bench,web]' | $(IN_A_FEW_WORDS)
 	$(BIN)/python -m benchmarks
 
 package: $(TOOLS_INSTALLED)
@@ -108,4 +108,4 @@ package: $(TOOLS_INSTALLED)
 	{ awk '/^## / {part++} part == 1' CHANGELOG.md; printf '\n### Tested with\n\n```\n'; cat constraints.txt; printf '```\n'; } > dist/NOTES.md
 
 clean:
-	rm -rf $(VENV) build dist .demo tests/kafka/jars tests/browser/screenshots .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) build dist .demo tests/kafka/jars tests/browser/screenshots tests/browser/axe/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "demo",
     "dev": "dev",
     "evaluate": "evaluate",
+    "export": "export",
     "feed": "run_feed",
     "home": "home",
     "label": "label",
@@ -25,6 +26,7 @@ COMMANDS = {
     "sensor": "sensor",
     "settings": "print_settings",
     "status": "status",
+    "web": "web",
 }
 """Each command by its name, and its function in the module of that name in :mod:`aqi_dagster.commands`."""
 
@@ -65,3 +67,7 @@ def main() -> None:
     """
     click.echo(read_env_file(), err=True)
     leave_out_python_warnings()
+
+
+if __name__ == "__main__":
+    main()

@@ -135,12 +135,20 @@ class LabelError(AqiError):
     """A label does not fit what is stored, or a file of labels cannot be used."""
 
 
+class ExportError(AqiError):
+    """What is to be exported is not there, or its file cannot be written."""
+
+
 class FeedError(AqiError):
     """A feed cannot begin or go on."""
 
 
 class PurpleAirRefusedError(FeedError):
     """PurpleAir's API refuses a request, and will refuse it until somebody does something."""
+
+
+class WebError(AqiError):
+    """The page for people cannot be served."""
 
 
 class RunFailedError(AqiError):

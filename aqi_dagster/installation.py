@@ -26,8 +26,10 @@ def read_env_file() -> str:
 
 
 def own_command() -> str:
-    """The words by which a shell in the present folder calls the ``aqi-dagster`` that belongs to this Python."""
-    program = Path(sys.executable).with_name(NAME)
+    """The words by which a shell in the present folder calls this ``aqi-dagster``."""
+    called = Path(sys.argv[0])
+    # Other programs, such as Dagster's, know it by the Python that they share.
+    program = called.absolute() if called.name == NAME else Path(sys.executable).with_name(NAME)
     on_path = shutil.which(NAME)
     if on_path is not None and Path(on_path).absolute() == program:
         return NAME

@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from uuid import uuid4
@@ -41,8 +41,8 @@ _OF_CODE_LOCATION = {".dagster/repository": "__repository__@aqi_dagster.definiti
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
-def require_free(port: int) -> None:
-    """Raise :class:`RunFailedError` if something listens on ``port`` of 127.0.0.1.
+def require_free(port: int, option: str = "--port") -> None:
+    """Raise :class:`RunFailedError` if something listens on ``port`` of 127.0.0.1, which ``option`` sets.
 
     ``dagster dev`` itself reports that in one line among many and continues without its pages.
     """
@@ -55,8 +55,34 @@ def require_free(port: int) -> None:
         except OSError as error:
             raise RunFailedError(
                 f"Port {port} of 127.0.0.1 cannot be had ({error.strerror}): end what listens there, perhaps another "
-                f"`aqi-dagster dev`, or take another port: {own_command()} dev --port {port + 1}"
+                f"`aqi-dagster dev`, or take another port: {own_command()} dev {option} {port + 1}"
             ) from error
+
+
+@contextmanager
+def page_beside(port: int, dagster_port: int) -> Iterator[None]:
+    """Serve the page for people on ``port`` of 127.0.0.1 for the time of the block; not at all if that is 0.
+
+    It is a process of its own, which links to Dagster's pages on ``dagster_port`` unless AQI_DAGSTER_URL names others.
+    """
+    if not port:
+        yield
+        return
+    process = subprocess.Popen(  # noqa: S603 (our own words)
+        [sys.executable, "-m", "aqi_dagster.cli", "web", "--port", str(port)],
+        env={"AQI_DAGSTER_URL": f"http://127.0.0.1:{dagster_port}", **os.environ},
+        # A group of its own: Ctrl-C reaches this process alone, which ends the page.
+        process_group=0,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def serve(port: int, folder: Path = Path()) -> None:

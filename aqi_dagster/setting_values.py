@@ -42,6 +42,15 @@ def web_address(url: str) -> str:
     return url
 
 
+def tiles_address(url: str) -> str:
+    """``url``, if it is the address of a server of map tiles; ``ValueError`` otherwise."""
+    if not all(part in url for part in ("{z}", "{x}", "{y}")):
+        raise ValueError("must hold {z}, {x} and {y}: https://tile.openstreetmap.org/{z}/{x}/{y}.png")
+    # A key of the server may follow as a query; browsers see it anyway.
+    web_address(url.partition("?")[0])
+    return url
+
+
 def zone_name(name: str) -> str:
     """``name``, if it is that of a time zone; ``ValueError`` otherwise."""
     if name not in available_timezones():

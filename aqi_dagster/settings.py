@@ -24,6 +24,7 @@ from aqi_dagster.setting_values import (
     mail_addresses,
     owners_of,
     starts_window,
+    tiles_address,
     web_address,
     zone_name,
 )
@@ -33,6 +34,8 @@ SLACK_WEBHOOK_URL = "SLACK_WEBHOOK_URL"
 PURPLEAIR_API_KEY = "PURPLEAIR_API_KEY"
 
 HEARTBEAT_URL = "AQI_HEARTBEAT_URL"
+
+WEB_PASSWORD = "AQI_WEB_PASSWORD"  # noqa: S105 (its name)
 
 SLACK_OPS_WEBHOOK_URL = "SLACK_OPS_WEBHOOK_URL"
 
@@ -47,6 +50,7 @@ SECRETS = [
     SMTP_URL,
     PURPLEAIR_API_KEY,
     HEARTBEAT_URL,
+    WEB_PASSWORD,
 ]
 """Settings that are read from the environment where they are needed, and nowhere kept."""
 
@@ -255,6 +259,21 @@ class Settings(BaseModel):
     )
     web_url: Annotated[str, AfterValidator(web_address)] | None = Field(
         None, alias="AQI_WEB_URL", description="address of the page for people, to which alerts link"
+    )
+    web_decimals: int = Field(
+        2,
+        ge=0,
+        le=6,
+        alias="AQI_WEB_DECIMALS",
+        description="decimals of a degree to which the page rounds places of sensors when it is public; 2 are 1 km",
+    )
+    web_tiles: Annotated[str, AfterValidator(tiles_address)] | None = Field(
+        None,
+        alias="AQI_WEB_TILES",
+        description="address of a server of map tiles, such as https://tile.openstreetmap.org/{z}/{x}/{y}.png",
+    )
+    web_tiles_credit: str = Field(
+        "© OpenStreetMap contributors", alias="AQI_WEB_TILES_CREDIT", description="whom the tiles' server wants named"
     )
 
     @property

@@ -51,7 +51,7 @@ def test_a_wrong_call_says_what_is_wrong_without_a_traceback(site: Site, argumen
 def test_a_port_that_is_taken_is_told_before_anything_starts(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        finished = site.run("dev", "--port", str(port), check=False)
+        finished = site.run("dev", "--port", str(port), "--page-port", "0", check=False)
     assert finished.returncode == 1
     assert f"Port {port} of 127.0.0.1 cannot be had" in finished.stderr
     assert f"aqi-dagster dev --port {port + 1}" in finished.stderr

@@ -57,10 +57,10 @@ class Installation:
         return finished.stdout
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+@pytest.fixture
+def installed(tmp_path: Path) -> Iterator[Installation]:
     """The wheel in an environment whose files are read-only."""
-    folder = tmp_path_factory.mktemp("new machine")
+    folder = tmp_path / "new machine"
     wheel, _ = build(folder)
     programs = install(wheel, folder / "read only")
     here = folder / "some where else"
@@ -73,7 +73,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation
         shutil.rmtree(folder / "read only")
 
 
-def test_the_demo_runs_from_any_folder_and_its_last_lines_can_be_followed(installed: Installation) -> None:
+def run_demo(installed: Installation) -> None:
+    """The demo, and what its last lines say to do."""
     told = installed.run("demo")
     assert "0 windows named besides" in told
     kept = installed.folder / ".demo"
@@ -86,18 +87,18 @@ def test_the_demo_runs_from_any_folder_and_its_last_lines_can_be_followed(instal
     assert "smoke" in answer.stdout, answer.stderr
 
 
-def test_what_the_demo_left_is_told(installed: Installation) -> None:
+def ask_status(installed: Installation) -> None:
+    """What the demo left."""
     settings = {"AQI_DATA_DIR": ".demo/data", "DAGSTER_HOME": str(installed.folder / ".demo" / "dagster")}
     assert "151,200 of 25 sensors" in installed.run("status", KAFKA_TIMEOUT_SECONDS="1", **settings)
     assert "its dagster.yaml is that of this release" in installed.run("home", **settings)
 
 
-def test_windows_of_a_topic_are_run_by_the_settings_of_a_file(
-    installed: Installation, tmp_path: Path, summer_topic: Topic
-) -> None:
-    site = replace(installed, folder=tmp_path / "own site")
+def run_windows(installed: Installation, topic: Topic) -> None:
+    """Windows of a topic, by the settings of a file."""
+    site = replace(installed, folder=installed.folder / "own site")
     site.folder.mkdir()
-    kafka = f"KAFKA_BOOTSTRAP_SERVERS={summer_topic.servers}\nKAFKA_TOPIC={summer_topic.name}\n"
+    kafka = f"KAFKA_BOOTSTRAP_SERVERS={topic.servers}\nKAFKA_TOPIC={topic.name}\n"
     (site.folder / ".env").write_text(f"{kafka}AQI_REGION=Somewhere\n")
     last = window_key(FIRST_WINDOW + (2 * DAYS - 1) * WINDOW_LENGTH)
     told = site.run("materialize", "--from", window_key(FIRST_WINDOW), "--to", last)
@@ -105,19 +106,21 @@ def test_windows_of_a_topic_are_run_by_the_settings_of_a_file(
     assert "smoke" in told
     assert (site.folder / ".dagster" / SETTINGS).read_text() == shipped_settings()
     assert f"{144 * 25 * DAYS:,} of 25 sensors" in site.run("status")
+    assert site.run("export", "sensors") == "sensors.parquet: 25 rows\n"
 
 
-def test_dagster_is_served_with_the_settings_that_travel(installed: Installation, unused_port: int) -> None:
+def serve_pages(installed: Installation, port: int) -> None:
+    """Dagster's pages on the demo's data, and the settings that Dagster runs by."""
     with (installed.folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            installed.command("dev", "--port", str(unused_port)),
+            installed.command("dev", "--port", str(port)),
             cwd=installed.folder,
             env=installed.environment,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
         try:
-            graphql = f"http://127.0.0.1:{unused_port}/graphql"
+            graphql = f"http://127.0.0.1:{port}/graphql"
 
             def instance() -> dict[str, object]:
                 answer = requests.post(graphql, json={"query": INSTANCE}, timeout=LIMIT_SECONDS)
@@ -133,3 +136,12 @@ def test_dagster_is_served_with_the_settings_that_travel(installed: Installation
     assert settings["run_retries"] == {"enabled": True}
     assert settings["run_monitoring"]["enabled"] is True
     assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "op"}
+
+
+def test_the_wheel_alone_gives_demo_pages_runs_and_status(
+    installed: Installation, summer_topic: Topic, unused_port: int
+) -> None:
+    run_demo(installed)
+    ask_status(installed)
+    serve_pages(installed, unused_port)
+    run_windows(installed, summer_topic)

@@ -18,7 +18,7 @@ from tests.support.messages import at
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
-SECRETS = ["SLACK_WEBHOOK_URL", "PURPLEAIR_API_KEY", "AQI_HEARTBEAT_URL"]
+SECRETS = ["SLACK_WEBHOOK_URL", "PURPLEAIR_API_KEY", "AQI_HEARTBEAT_URL", "AQI_WEB_PASSWORD"]
 
 VARIABLES = [str(field.alias) for field in Settings.model_fields.values()]
 

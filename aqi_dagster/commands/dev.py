@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import click
 
+from aqi_dagster.commands.web import PORT as PAGE_PORT
+from aqi_dagster.commands.web import has_extra
 from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.feeds.producer import create_topic
@@ -22,24 +24,36 @@ KEPT_DAYS = 3
 
 @click.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=3000, show_default=True, help="TCP port on 127.0.0.1.")
-def dev(port: int) -> None:
-    """Serve Dagster's pages on 127.0.0.1.
+@click.option(
+    "--page-port",
+    type=click.IntRange(0, 65535),
+    default=PAGE_PORT,
+    show_default=True,
+    help="TCP port of the page for people; 0 leaves it out.",
+)
+def dev(port: int, page_port: int) -> None:
+    """Serve Dagster's pages, and the page for people, on 127.0.0.1.
 
     With KAFKA_BOOTSTRAP_SERVERS or AQI_FEED set it serves your own settings, with the feeds that AQI_FEED names, and
     without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import require_free, serve
+    from aqi_dagster.runs import page_beside, require_free, serve
 
     require_free(port)
+    if page_port and not has_extra():
+        click.echo("The page for people is left out: it needs the extra `web`, as in pip install 'aqi_dagster[web]'.")
+        page_port = 0
+    if page_port:
+        require_free(page_port, "--page-port")
     settings = load_settings()
     feeds = feeds_of(settings.feed)
     if not feeds and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
-        serve_demo(port)
+        serve_demo(port, page_port)
         return
     with kafka_of_feeds(settings, feeds) as kept:
         use_dagster_home()
-        with fed(kept):
+        with fed(kept), page_beside(page_port, port):
             serve(port)
 
 

@@ -88,7 +88,8 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
             _print_windows()
         _print_messages(slack)
     click.echo(
-        f"\nSee it in the Dagster UI:  {own_command()} dev   (then http://127.0.0.1:3000)\n"
+        f"\nSee where, and since when: {own_command()} dev   (then http://127.0.0.1:8050)\n"
+        f"See it in the Dagster UI:  the same   (then http://127.0.0.1:3000)\n"
         f"Ask it in SQL:             {_sql_hint()}\n"
         f"Load your own readings:    {own_command()} demo folder-or-file"
     )
@@ -96,22 +97,26 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
         raise RunFailedError(f"The rules that judge missed what they can tell: {'; '.join(missed)}.")
 
 
-def serve_demo(port: int) -> None:
-    """Serve the demo's data with ``dagster dev``, the broker beside it, and the sensors going on to send."""
+def serve_demo(port: int, page_port: int = 0) -> None:
+    """Serve the demo's data with ``dagster dev``, the broker beside it, and the sensors going on to send.
+
+    The page for people is served on ``page_port``, unless that is 0.
+    """
     if not (FOLDER / "demo.json").exists():
         run_demo([])
     plan = Plan.load(FOLDER / "demo.json")
     stop = threading.Event()
     with EmbeddedBroker() as broker, WebhookReceiver() as slack:
         _configure(plan, broker.bootstrap_servers, slack.url)
-        from aqi_dagster.runs import serve
+        from aqi_dagster.runs import page_beside, serve
 
         use_dagster_home()
         settings = load_settings()
         config = librdkafka_settings(settings)
         create_topic(config, settings.kafka_topic, PARTITIONS)
         click.echo(
-            f"Broker at {broker.bootstrap_servers}; Dagster at http://127.0.0.1:{port} in a moment. Ctrl-C ends all."
+            f"Broker at {broker.bootstrap_servers}; Dagster at http://127.0.0.1:{port} in a moment"
+            f"{f', the page for people at http://127.0.0.1:{page_port}' if page_port else ''}. Ctrl-C ends all."
         )
 
         def send() -> None:
@@ -124,7 +129,8 @@ def serve_demo(port: int) -> None:
         sensors = threading.Thread(target=send, name="simulated-sensors")
         sensors.start()
         try:
-            serve(port, FOLDER)
+            with page_beside(page_port, port):
+                serve(port, FOLDER)
         finally:
             stop.set()
             sensors.join()

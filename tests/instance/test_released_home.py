@@ -8,6 +8,7 @@ import dagster as dg
 import duckdb
 import pytest
 
+from aqi_dagster.dagster_home import SETTINGS, shipped_settings
 from aqi_dagster.instance.event_log import BatchingInstance
 from aqi_dagster.pipeline.store.migration import SCHEMA_VERSION
 from aqi_dagster.pipeline.store.sql import scalar
@@ -95,3 +96,20 @@ def test_the_next_window_is_run_and_joins_the_old_ones_in_records_and_status(sit
     status = site.run("status").stdout
     assert "windows scored          7, newest 2022-07-21 00:00 UTC" in status
     assert "2 pending, 2 sent" in status
+
+
+def test_the_home_keeps_its_settings_and_is_told_what_is_new_in_them(site: Site) -> None:
+    settings = site.folder / "dagster" / SETTINGS
+    old = settings.read_text()
+    told = site.run("home").stdout
+    assert settings.read_text() == old
+    assert "is not that of this release" in told
+    assert "+      - key: aqi_dagster/series" in told.splitlines()
+    # What the operator is told to do: the records are still there, and runs join them.
+    settings.write_text(shipped_settings())
+    assert "is that of this release" in site.run("home").stdout
+    site.run("materialize", "--from", OLDEST, "--to", NEWEST)
+    with dg.DagsterInstance.from_config(str(site.folder / "dagster")) as instance:
+        assert not instance.telemetry_enabled
+        assert succeeded(instance) == ["micro_batch", "tell_slack", "micro_batch", "micro_batch"]
+        assert materialized(instance) == [OLD_KEYS | {NEWEST}] * len(BY_WINDOW)

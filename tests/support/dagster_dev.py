@@ -111,7 +111,7 @@ def dagster_dev(folder: Path, settings: Mapping[str, str], port: int) -> Iterato
     environment = {"DAGSTER_HOME": str(home), "AQI_DATA_DIR": str(folder / "data"), **quiet, **settings}
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [COMMAND, "dev", "--port", str(port)],
+            [COMMAND, "dev", "--port", str(port), "--page-port", "0"],
             env=os.environ | environment,
             cwd=folder,
             stdout=log,

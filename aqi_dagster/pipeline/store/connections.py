@@ -118,6 +118,10 @@ class Store:
             self._publish()
             return True
 
+    def is_readable(self) -> bool:
+        """Whether there is a private store that this user may read."""
+        return os.access(self.private, os.R_OK)
+
     @contextmanager
     def publish_and_open(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection]]:
         """Replace the published copy; then read-only connections to store and copy, while writers queue.
@@ -167,6 +171,12 @@ class Store:
         Raises :class:`StoreError` if there is no copy yet, if another release published it, or if it cannot be read.
         """
         if not self.published.exists():
+            if self.is_readable():
+                raise StoreError(
+                    f"The store {self.private} is there, but no copy of it is published at {self.published}: it was "
+                    "restored from a backup, or its first run has not ended. The next run publishes it; `aqi-dagster "
+                    "status` reads the store itself."
+                )
             raise StoreError(
                 f"There is no published copy at {self.published} yet: run `aqi-dagster materialize` or a backfill "
                 "first, or point AQI_DATA_DIR at the folder that holds it."
