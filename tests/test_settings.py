@@ -13,12 +13,11 @@ from aqi_dagster.pipeline.readings.pull import PullPolicy
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.setting_names import strange_names
-from aqi_dagster.settings import Settings, librdkafka_settings, librdkafka_variables, load_settings
+from aqi_dagster.settings import SECRETS, Settings, librdkafka_settings, librdkafka_variables, load_settings
 from tests.support.messages import at
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
-SECRETS = ["SLACK_WEBHOOK_URL", "PURPLEAIR_API_KEY", "AQI_HEARTBEAT_URL", "AQI_WEB_PASSWORD"]
 
 VARIABLES = [str(field.alias) for field in Settings.model_fields.values()]
 
