@@ -18,7 +18,7 @@ from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.errors import StoreError
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
 from aqi_dagster.instance.old_looks import remove_old_runs
-from aqi_dagster.instance.troubles import SETTLED_SECONDS, failed_runs, failing_checks, missed_ticks
+from aqi_dagster.instance.troubles import SETTLED_SECONDS, recorded_troubles
 from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_tags, requested_range
 from aqi_dagster.pipeline.alerts.channels import Message
 from aqi_dagster.pipeline.alerts.heartbeat import beat
@@ -246,16 +246,8 @@ def trouble_sensor(silent_after: timedelta) -> dg.SensorDefinition:
         now = time.time()
         memory = Memory.read(context.cursor, now, FIRST_LOOK_BACK_SECONDS)
         seen = max(memory.seen, now - SETTLED_SECONDS)
-        location = context.repository_def
-        schedules = location.schedule_defs if location else []
-        checks = location.asset_graph.asset_check_keys if location else ()
-        found = (
-            failed_runs(context.instance, memory.seen, seen)
-            + failing_checks(context.instance, sorted(checks))
-            + missed_ticks(context.instance, schedules, now)
-            + silent_feed(warehouse.store, silent_after)
-        )
-        told = news(memory, found, seen)
+        recorded = recorded_troubles(context.instance, context.repository_def, memory.seen, seen, now)
+        told = news(memory, recorded + silent_feed(warehouse.store, silent_after), seen)
         trouble = tell(Message([], trouble_message(told, slack.dagster_url))) if told else None
         if trouble is not None:
             # The cursor stays: the next tick finds the same.

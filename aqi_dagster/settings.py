@@ -6,6 +6,7 @@ Dagster's ``EnvVar`` reads those for the resources when a run starts.
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -327,6 +328,12 @@ def load_settings() -> Settings:
             "AQI_REGION_METHOD=nominatim needs AQI_NOMINATIM_USER_AGENT: a name of this installation and an address "
             "at which the server's owners can reach you."
         )
+    _require_mail_server(settings, variables)
+    return settings
+
+
+def _require_mail_server(settings: Settings, variables: Mapping[str, str]) -> None:
+    """Raise :class:`ConfigurationError` if somebody is to get mail and what it takes is not set."""
     lacking = [
         name
         for name, value in (("ALERT_EMAIL_FROM", settings.alert_email_from), (SMTP_URL, variables.get(SMTP_URL)))
@@ -337,7 +344,6 @@ def load_settings() -> Settings:
             f"ALERT_EMAIL_TO needs {' and '.join(lacking)}: SMTP_URL is the mail server, "
             "smtp://user:password@host:587 or smtps://...:465, and ALERT_EMAIL_FROM whom mails come from."
         )
-    return settings
 
 
 def librdkafka_variables() -> dict[str, str]:

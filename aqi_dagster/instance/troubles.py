@@ -30,6 +30,20 @@ _OF_ASSETS = "__ASSET_JOB"
 """Dagster's own job, by which assets are materialized from their pages."""
 
 
+def recorded_troubles(
+    instance: dg.DagsterInstance, location: dg.RepositoryDefinition | None, after: float, until: float, now: float
+) -> Findings:
+    """All that is found here: of runs that ended between two moments, and of the checks and schedules of ``location``.
+
+    Moments are in seconds since 1970.
+    """
+    found = failed_runs(instance, after, until)
+    if location is None:
+        return found
+    checks = failing_checks(instance, sorted(location.asset_graph.asset_check_keys))
+    return found + checks + missed_ticks(instance, location.schedule_defs, now)
+
+
 def failed_runs(instance: dg.DagsterInstance, after: float, until: float) -> Findings:
     """The runs that ended in that time (seconds since 1970), by job: it is well if its last one succeeded.
 

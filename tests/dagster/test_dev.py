@@ -61,7 +61,7 @@ def server(
 
 
 def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
-    server: DagsterDev, slack: WebhookReceiver, ops: WebhookReceiver, tmp_path: Path
+    server: DagsterDev, slack: WebhookReceiver, tmp_path: Path
 ) -> None:
     backfill = server.launch_backfill(KEYS)
     assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
@@ -75,10 +75,6 @@ def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
     assert payload["text"].startswith("1 older window classified")
     (run,) = server.query(RUNS)["runsOrError"]["results"]
     assert {"key": "dagster/sensor_name", "value": "classified_windows"} in run["tags"]
-
-    # The readings end long before the present: a check warns of it, and whoever looks after the pipeline is told.
-    assert wait_for("word of the check", lambda: ops.messages)
-    assert "The check" in str(ops.messages)
 
     output = (tmp_path / "log").read_text()
     assert "Launching Dagster services" in output

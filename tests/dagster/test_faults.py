@@ -163,9 +163,6 @@ def test_cancelled_and_killed_runs_and_servers_leave_no_slot_taken_and_the_next_
         next_one = launch(server, "micro_batch")
         wait_for("failure", lambda: server.status(dead) == "FAILURE")
         wait_for("success", lambda: server.status(next_one) == "SUCCESS")
-        # Whoever looks after the pipeline is told of the run that died, and not of the one that was tried again.
-        wait_for("word of the dead run", lambda: any("A run of micro" in text for text in services.ops.texts))
-        assert not any("tell" in text for text in services.ops.texts)
         wait_for("free slots", lambda: not any(slots(server).values()))
     assert places_of(TOKEN, services.folder) == []
 

@@ -102,19 +102,13 @@ def store_status(
     choices: Choices,
     recent: timedelta = timedelta(hours=defaults.DIGEST_AFTER_HOURS),
 ) -> StoreStatus:
-    """Numbers of the tables behind ``connection``, and the results that ``choices`` would change.
-
-    Of alerts that wait those are looked at whose windows ended within ``recent``.
-    """
+    """Numbers of the tables behind ``connection``, and what ``choices`` would change; alerts are those of recent windows."""
     regions = choices.regions.regions(connection)
     selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions, choices.rules)
     ended = window_start(utc_now()) - WINDOW_LENGTH
 
     def one(query: str) -> Any:
         return connection.execute(query).fetchall()[0]
-
-    def counts(query: str) -> dict[str, int]:
-        return dict(connection.execute(query).fetchall())
 
     newest_reading, readings = one("SELECT max(last_reading), sum(readings) FROM sensors")
     windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
@@ -127,8 +121,8 @@ def store_status(
         first_window=choices.first_window,
         windows_scored=windows_scored,
         newest_window=newest_window,
-        verdicts=counts("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
-        alerts=counts("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1"),
+        verdicts=_counts(connection, "SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
+        alerts=_counts(connection, "SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1"),
         deliveries=_deliveries(connection),
         untold=untold_alerts(connection, utc_now(), recent),
         unscored=(
@@ -141,6 +135,10 @@ def store_status(
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )
+
+
+def _counts(connection: DuckDBPyConnection, query: str) -> dict[str, int]:
+    return dict(connection.execute(query).fetchall())
 
 
 def _deliveries(connection: DuckDBPyConnection) -> dict[str, dict[str, int]]:
