@@ -102,7 +102,7 @@ def store_status(
     choices: Choices,
     recent: timedelta = timedelta(hours=defaults.DIGEST_AFTER_HOURS),
 ) -> StoreStatus:
-    """Numbers of the tables behind ``connection``, and what ``choices`` would change; alerts are those of recent windows."""
+    """Numbers of the tables behind ``connection``, and what ``choices`` would change; alerts of ``recent`` windows."""
     regions = choices.regions.regions(connection)
     selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions, choices.rules)
     ended = window_start(utc_now()) - WINDOW_LENGTH
