@@ -18,6 +18,7 @@ COMMANDS = {
     "feed": "run_feed",
     "home": "home",
     "label": "label",
+    "look": "look",
     "materialize": "materialize",
     "mute": "mute",
     "produce": "produce_files",

@@ -10,6 +10,8 @@ import os
 from importlib.resources import files
 from pathlib import Path
 
+from aqi_dagster.errors import ConfigurationError
+
 DAGSTER_HOME = "DAGSTER_HOME"
 
 SETTINGS = "dagster.yaml"
@@ -26,15 +28,21 @@ def shipped_settings() -> str:
 def use_dagster_home() -> Path:
     """Have Dagster keep its records in DAGSTER_HOME, or in .dagster if that is not set; returns the folder.
 
-    A home without settings gets those of this release.
+    A home without settings gets those of this release. Raises :class:`ConfigurationError` if it cannot be made.
     """
     home = Path(os.environ.get(DAGSTER_HOME) or ".dagster").absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    if not (home / SETTINGS).exists():
-        # Named like the process, since several may begin at once; a reader never sees half of the file.
-        new = home / f"{SETTINGS}.{os.getpid()}"
-        new.write_text(shipped_settings(), encoding="utf-8")
-        new.replace(home / SETTINGS)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / SETTINGS).exists():
+            # Named like the process, since several may begin at once; a reader never sees half of the file.
+            new = home / f"{SETTINGS}.{os.getpid()}"
+            new.write_text(shipped_settings(), encoding="utf-8")
+            new.replace(home / SETTINGS)
+    except OSError as error:
+        raise ConfigurationError(
+            f"DAGSTER_HOME={home}, the folder of Dagster's records, cannot be made or written ({error.strerror}): give "
+            "this user the right to, or set it to another folder."
+        ) from error
     os.environ[DAGSTER_HOME] = str(home)
     return home
 

@@ -29,6 +29,7 @@ from aqi_dagster.automation import (
     watched_feeds,
 )
 from aqi_dagster.dagster_home import warn_without_settings
+from aqi_dagster.instance.batches import store_events_in_batches
 from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.polling.supervisor import feeds_of
 from aqi_dagster.resources.channels import ChannelsResource
@@ -123,6 +124,8 @@ def _regions(settings: Settings) -> RegionsResource:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Everything of this code location, with resources as the environment describes them."""
+    # Whatever executes runs loads this first: a code server, a run's own process, a command.
+    store_events_in_batches()
     settings = load_settings()
     warn_without_settings()
     keep_machine_code(settings.data_dir)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tabulate import tabulate
 
 from aqi_dagster.feeds.feed import opened_feed
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.decoding.definition import TIME_FORMAT
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
-from benchmarks import decoding, generator, polling, scoring
+from benchmarks import decoding, generator, page, polling, scoring
 from benchmarks.expected import expected_windows
 from benchmarks.measuring import Figures, filled_topic, in_turn, measure, median, set_range, show
 
@@ -32,7 +33,7 @@ CONTESTANTS = {
 
 OURS = ["pipeline", "pipeline_plain"]
 
-TABLES = ["contestants", "history", "backfill", "sensors", "decoding", "scoring", "polling"]
+TABLES = ["contestants", "history", "backfill", "sensors", "decoding", "scoring", "polling", "page"]
 
 BACKFILL_WINDOWS = 120
 
@@ -73,6 +74,14 @@ def main(
         _scoring(messages, sensors, repeat)
     if "polling" in wanted:
         _polling()
+    if "page" in wanted:
+        _page(repeat)
+
+
+def _page(repeat: int) -> None:
+    click.echo(f"\nThe page for people: {page.SENSORS:,} sensors, {page.SENSORS * page.DAYS * 144:,} readings")
+    headers = ["page", "answered, s", "kB", "first paint, ms", "drawn, ms"]
+    click.echo(tabulate(page.figures(repeat), headers))
 
 
 def _contestants(messages: Callable[[], Iterator[Message]], repeat: int, chosen: tuple[str, ...]) -> None:

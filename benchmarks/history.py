@@ -82,7 +82,7 @@ def _look(servers: str, topic: str, store: Store, begin: datetime, repeat: int) 
     seconds, cpu = [], []
     for number in range(1, repeat + 2):
         started, worked = time.monotonic(), time.process_time()
-        with store.exclusive() as writer:
+        with store.exclusive(tracked=True) as writer:
             pull(writer, reader, PullPolicy())
             look(writer, newest + WINDOW_LENGTH + number * timedelta(minutes=15), judging)
         store.publish()

@@ -16,7 +16,8 @@ from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
 from aqi_dagster.feeds.messages import Message
-from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.producer import create_topic, produce
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.windows import window_key, window_start
 
 TOPIC = "bench"
@@ -30,8 +31,8 @@ def filled_topic(source: Iterator[Message]) -> Iterator[tuple[str, int]]:
     with EmbeddedBroker() as broker:
         config = {"bootstrap.servers": broker.bootstrap_servers}
         create_topic(config, TOPIC, 4)
-        with delivery_bar("messages") as delivered:
-            count = produce(config, TOPIC, source, delivered)
+        with on_terminal() as progress:
+            count = produce(config, TOPIC, source, progress)
         yield broker.bootstrap_servers, count
 
 

@@ -1,6 +1,7 @@
 """The folder of Dagster's records gets the settings that this release brings, and keeps its own."""
 
 import logging
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -8,6 +9,7 @@ import pytest
 
 from aqi_dagster.dagster_home import SETTINGS, differences, shipped_settings, use_dagster_home
 from aqi_dagster.definitions import defs
+from aqi_dagster.errors import ConfigurationError
 from tests.support.command_line import Site
 
 
@@ -38,6 +40,12 @@ def test_a_home_keeps_its_own_settings_and_is_told_what_is_new(home: Path) -> No
     assert (home / SETTINGS).read_text() == own
     changed = [line for line in differences(home).splitlines() if not line.startswith(("---", "+++", "@@"))]
     assert changed == ["-    max_concurrent_runs: 2", "+    max_concurrent_runs: 4"]
+
+
+def test_a_home_that_cannot_be_made_is_told(home: Path) -> None:
+    home.parent.write_text("no folder")
+    with pytest.raises(ConfigurationError, match=re.escape(f"DAGSTER_HOME={home}")):
+        use_dagster_home()
 
 
 def test_without_a_variable_it_lies_in_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

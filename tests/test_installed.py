@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.confined import bound_by_modes
 from tests.support.messages import FIRST_WINDOW
 from tests.support.package import build, install
+from tests.support.ports import free_port
 from tests.support.summer_file import DAYS
 from tests.support.topics import Topic
 from tests.support.waiting import LIMIT_SECONDS, wait_for
@@ -62,7 +64,7 @@ def installed(tmp_path: Path) -> Iterator[Installation]:
     """The wheel in an environment whose files are read-only."""
     folder = tmp_path / "new machine"
     wheel, _ = build(folder)
-    programs = install(wheel, folder / "read only")
+    programs = install(wheel, "web", folder / "read only")
     here = folder / "some where else"
     here.mkdir()
     subprocess.run(["chmod", "-R", "a-w", folder / "read only"], check=True)
@@ -109,39 +111,54 @@ def run_windows(installed: Installation, topic: Topic) -> None:
     assert site.run("export", "sensors") == "sensors.parquet: 25 rows\n"
 
 
-def serve_pages(installed: Installation, port: int) -> None:
-    """Dagster's pages on the demo's data, and the settings that Dagster runs by."""
+@contextmanager
+def running(installed: Installation, *arguments: str, **settings: str) -> Iterator[None]:
+    """A command that runs until the block ends."""
     with (installed.folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            installed.command("dev", "--port", str(port)),
+            installed.command(*arguments),
             cwd=installed.folder,
-            env=installed.environment,
+            env=installed.environment | settings,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
         try:
-            graphql = f"http://127.0.0.1:{port}/graphql"
-
-            def instance() -> dict[str, object]:
-                answer = requests.post(graphql, json={"query": INSTANCE}, timeout=LIMIT_SECONDS)
-                found: dict[str, object] = answer.json()["data"]["instance"]
-                return found
-
-            settings = yaml.safe_load(str(wait_for("instance", instance)["info"]))
+            yield
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(LIMIT_SECONDS)
             print((installed.folder / "log").read_text())
+
+
+def serve_pages(installed: Installation, port: int, page_port: int) -> None:
+    """Dagster's pages on the demo's data, and the settings that Dagster runs by."""
+    graphql = f"http://127.0.0.1:{port}/graphql"
+
+    def instance() -> dict[str, object]:
+        answer = requests.post(graphql, json={"query": INSTANCE}, timeout=LIMIT_SECONDS)
+        found: dict[str, object] = answer.json()["data"]["instance"]
+        return found
+
+    with running(installed, "dev", "--port", str(port), "--page-port", str(page_port)):
+        settings = yaml.safe_load(str(wait_for("instance", instance)["info"]))
     assert settings["telemetry"] == {"enabled": False}
     assert settings["run_retries"] == {"enabled": True}
     assert settings["run_monitoring"]["enabled"] is True
     assert settings["concurrency"]["pools"] == {"default_limit": 1, "granularity": "op"}
 
 
-def test_the_wheel_alone_gives_demo_pages_runs_and_status(
-    installed: Installation, summer_topic: Topic, unused_port: int
-) -> None:
+def serve_page(installed: Installation, port: int) -> None:
+    """The page for people on the demo's data, with the files that it consists of."""
+    with running(installed, "web", "--port", str(port), AQI_DATA_DIR=".demo/data"):
+        page = wait_for("page", lambda: requests.get(f"http://127.0.0.1:{port}/", timeout=LIMIT_SECONDS))
+        style = requests.get(f"http://127.0.0.1:{port}/static/page.css", timeout=LIMIT_SECONDS)
+    assert (page.status_code, style.status_code) == (200, 200)
+    assert "Lake Tahoe" in page.text
+
+
+def test_the_wheel_alone_gives_demo_pages_runs_and_status(installed: Installation, summer_topic: Topic) -> None:
     run_demo(installed)
     ask_status(installed)
-    serve_pages(installed, unused_port)
+    serve_pages(installed, free_port(), free_port())
+    serve_page(installed, free_port())
     run_windows(installed, summer_topic)

@@ -53,8 +53,8 @@ def test_the_source_archive_has_what_operators_read(archives: tuple[Path, Path])
 
 def test_the_metadata_claims_what_is_tested(metadata: Message) -> None:
     assert metadata["Version"] == PROJECT["version"]
-    assert metadata["License-Expression"] == "Apache-2.0"
-    assert metadata.get_all("License-File") == ["LICENSE"]
+    assert metadata["License-Expression"] == "Apache-2.0 AND ISC"
+    assert metadata.get_all("License-File") == ["LICENSE", "aqi_dagster/web/data/NOTICE"]
     languages = [name for name in metadata.get_all("Classifier", []) if name.startswith("Programming Language ::")]
     assert languages == ["Programming Language :: Python :: 3.11"]
     assert "3.11" in metadata["Requires-Python"]

@@ -15,6 +15,7 @@ from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.pipeline.readings.accounting import PulledMessages, pulled_messages
 from aqi_dagster.pipeline.verdicts.conditions import Condition
 from aqi_dagster.pipeline.verdicts.look import Judging, look
+from aqi_dagster.progress import Lines
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.regions import RegionsResource
@@ -56,10 +57,10 @@ def conditions(
     store = warehouse.store.with_patience(defaults.LOOK_PATIENCE_SECONDS)
     stages = Stages()
     try:
-        with store.exclusive() as writer:
+        with store.exclusive(tracked=True) as writer:
             since = utc_now()
             with stages.stage("pull"):
-                report = kafka.pull(writer)
+                report = kafka.pull(writer, Lines(context.log.info))
             pulled = pulled_messages(writer, since)
             with stages.stage("look"):
                 known = regions.choice.regions(writer)

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 import dagster as dg
-from dagster._core.execution.context.metadata_logging import AssetMetadataHandle, OutputMetadataAccumulator
 
+from aqi_dagster.instance.window_metadata import add_window_metadata
 from aqi_dagster.message_fields import OPTIONAL_NUMBERS, PM25_FIELD
 from aqi_dagster.pipeline.store.columns import stored_columns
 from aqi_dagster.polling.liveness import Source
@@ -110,14 +110,10 @@ def describe_windows(
     So the plots of a run's metadata have one point a run; attached to every window they would have one a window.
     """
     newest = max(windows)
-    # Not by context.add_asset_metadata: for each window it searches a list of all windows of the run, which in a
-    # backfill of years takes longer than all the rest.
-    step = context.get_step_execution_context()
-    metadata_of_outputs = dict(step._metadata_accumulator.per_output_metadata)
-    for start, metadata in windows.items():
-        handle = AssetMetadataHandle(asset_key=context.asset_key, partition_key=window_key(start))
-        metadata_of_outputs[handle] = {**metadata, **(of_run if start == newest else {})}
-    step._metadata_accumulator = OutputMetadataAccumulator(per_output_metadata=metadata_of_outputs)
+    add_window_metadata(
+        context,
+        {window_key(start): {**metadata, **(of_run if start == newest else {})} for start, metadata in windows.items()},
+    )
 
 
 def credited(windows: Mapping[datetime, Mapping[str, Any]], source: Source | None) -> dict[datetime, dict[str, Any]]:

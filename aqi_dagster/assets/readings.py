@@ -26,6 +26,7 @@ from aqi_dagster.pipeline.readings.accounting import pulled_messages, readings_b
 from aqi_dagster.pipeline.readings.pull import PullReport
 from aqi_dagster.pipeline.reporting.pull_words import PullNumbers
 from aqi_dagster.pipeline.reporting.window_numbers import reading_numbers
+from aqi_dagster.progress import Lines
 from aqi_dagster.resources.kafka import KafkaResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import utc_now
@@ -55,7 +56,7 @@ def readings(
     with warehouse.exclusive() as writer:
         since = utc_now()
         with stages.stage("pull"):
-            report = kafka.pull(writer)
+            report = kafka.pull(writer, Lines(context.log.info))
         with stages.stage("check"):
             pulled = pulled_messages(writer, since)
             of_pull = PullNumbers(

@@ -18,6 +18,7 @@ from aqi_dagster.partitions import ALL_AT_ONCE, WINDOWS, requested_windows
 from aqi_dagster.pipeline.reporting.window_numbers import alert_numbers
 from aqi_dagster.pipeline.store.comparing import differences
 from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
+from aqi_dagster.progress import Lines, Progress
 from aqi_dagster.resources.detectors import ThresholdsResource
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
@@ -56,13 +57,13 @@ def regional_windows(
     """
     windows = requested_windows(context)
     limits = thresholds.thresholds
-    stages = Stages()
+    stages, progress = Stages(), Lines(context.log.info)
     with stages.stage("regions"):
-        _look_up_anomalous(regions, rules, warehouse, windows)
+        _look_up_anomalous(regions, rules, warehouse, windows, progress)
     with warehouse.exclusive() as writer:
         known = regions.choice.regions(writer)
         with stages.stage("classify"):
-            classified = classify_windows(writer, windows, known, limits, rules.rules)
+            classified = classify_windows(writer, windows, known, limits, rules.rules, progress=progress)
         up_to_date = verdicts_up_to_date(writer, limits, known, rules.rules)
         alerts = alert_numbers(writer, windows)
     newest = [*chain.from_iterable(classified.values())][-NEWEST_SHOWN:]
@@ -89,8 +90,12 @@ def _with_plots(
 
 
 def _look_up_anomalous(
-    regions: RegionsResource, rules: RulesResource, warehouse: WarehouseResource, windows: WindowRange
+    regions: RegionsResource,
+    rules: RulesResource,
+    warehouse: WarehouseResource,
+    windows: WindowRange,
+    progress: Progress,
 ) -> None:
     """Look up the regions of sensors with anomalies, unless those of all were before their health was judged."""
     if not rules.rules.judges_all_sensors:
-        regions.look_up(warehouse.store, windows)
+        regions.look_up(warehouse.store, windows, progress=progress)

@@ -1,7 +1,7 @@
 """An anomaly score for every reading, by the detector of its sensor."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -27,6 +27,7 @@ from aqi_dagster.pipeline.reporting.series import (
     scored_series,
 )
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, score_numbers
+from aqi_dagster.progress import Lines, watched
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.windows import WindowRange, window_key
@@ -67,7 +68,8 @@ def scored_readings(
     limits = thresholds.thresholds
     stages = Stages()
     with stages.stage("score"):
-        scored_windows = _score(warehouse, windows, detector.parameters)
+        scored = _score(warehouse, windows, detector.parameters)
+        scored_windows = [*watched(scored, "windows scored", len(windows), Lines(context.log.info))]
     with warehouse.exclusive() as writer:
         dropped = thin_states(writer, windows.first, detector.states_kept)
         with stages.stage("check"):
@@ -86,15 +88,15 @@ def scored_readings(
     return dg.MaterializeResult(check_results=[score_check])
 
 
-def _score(warehouse: WarehouseResource, windows: WindowRange, parameters: DetectorParameters) -> list[ScoredWindow]:
+def _score(
+    warehouse: WarehouseResource, windows: WindowRange, parameters: DetectorParameters
+) -> Iterator[ScoredWindow]:
     """Score part by part, and leave the store to others in between: a look at the open window may wait for it."""
-    scored: list[ScoredWindow] = []
     for part in windows.parts(WINDOWS_AT_ONCE):
         with warehouse.exclusive() as writer:
-            scored += score_windows(writer, part, FIRST_WINDOW, parameters)
+            yield from score_windows(writer, part, FIRST_WINDOW, parameters)
         if part.last < windows.last:
             time.sleep(PAUSE_SECONDS)
-    return scored
 
 
 def _describe_scores(

@@ -21,6 +21,7 @@ from aqi_dagster.pipeline.health.judge_windows import judge_windows
 from aqi_dagster.pipeline.health.sensors_to_judge import regions_hash, sensors_to_judge
 from aqi_dagster.pipeline.reporting.health_plot import health_history, plot_health
 from aqi_dagster.pipeline.reporting.window_numbers import Numbers, health_numbers
+from aqi_dagster.progress import Lines
 from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.warehouse import WarehouseResource
@@ -49,13 +50,14 @@ def sensor_health(
     its healthy neighbours. One that is new, was broken lately or has long been unlike its neighbours has no vote.
     """
     windows = requested_windows(context)
-    stages = Stages()
+    stages, progress = Stages(), Lines(context.log.info)
     with stages.stage("regions"):
-        regions.look_up(warehouse.store, windows, of_all=rules.rules.judges_all_sensors)
+        regions.look_up(warehouse.store, windows, rules.rules.judges_all_sensors, progress)
     with warehouse.exclusive() as writer:
         known = regions.choice.regions(writer)
         with stages.stage("judge"):
-            judge_windows(writer, windows, FIRST_WINDOW, sensors_to_judge(writer, known), regions_hash(known))
+            sensors, settings = sensors_to_judge(writer, known), regions_hash(known)
+            judge_windows(writer, windows, FIRST_WINDOW, sensors, settings, progress)
         with stages.stage("check"):
             numbers = health_numbers(writer, windows)
             checks = [health_up_to_date(writer, known), values_plausible(writer, windows.last)]

@@ -3,7 +3,7 @@
 import click
 from tabulate import tabulate
 
-from aqi_dagster.commands.options import own_store
+from aqi_dagster.commands.options import own_store, say
 from aqi_dagster.dagster_home import use_dagster_home
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
@@ -27,7 +27,7 @@ def alert(again: bool) -> None:
         with own_store().exclusive() as writer, transaction(writer):
             number = send_again(writer)
         click.echo(f"{number} unknown or refused {'alert is' if number == 1 else 'alerts are'} sent again.")
-    run_alerts()
+    run_alerts(say)
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
         others = connection.execute(

@@ -6,6 +6,7 @@ import click
 
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline_settings import region_choice
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.settings import load_settings
 
 
@@ -28,4 +29,6 @@ def evaluate(folder: Path | None, by_labels: bool) -> None:
         with Store(settings.data_dir).reader() as connection:
             click.echo(evaluate_labels(connection, region_choice(settings).regions(connection)))
         return
-    click.echo(evaluate_summer() if folder is None else evaluate_folder(folder))
+    with on_terminal() as progress:
+        found = evaluate_summer(progress) if folder is None else evaluate_folder(folder, progress)
+    click.echo(found)

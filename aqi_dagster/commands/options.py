@@ -38,6 +38,11 @@ class Window(click.ParamType[datetime]):
 WINDOW = Window()
 
 
+def say(line: str) -> None:
+    """Print a line that tells how a command goes on; what it comes to is printed elsewhere."""
+    click.echo(line, err=True)
+
+
 def own_store() -> Store:
     """The store of the settings; :class:`StoreError` if there is none yet."""
     settings = load_settings()

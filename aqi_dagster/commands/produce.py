@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from aqi_dagster.commands.options import FILES, SENSOR_LISTS
-from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.producer import create_topic, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.pipeline.numbers import counted
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.settings import librdkafka_settings, load_settings
 
 
@@ -30,6 +31,6 @@ def produce_files(files: Sequence[Path], sensor_lists: Sequence[Path], partition
     with summarized_feed(files, sensor_lists, settings.future_allowance, settings.field_names) as feed:
         if create_topic(config, topic, partitions):
             click.echo(f"Created topic {topic} with {partitions} partitions.")
-        with delivery_bar("sending") as delivered:
-            sent = produce(config, topic, feed.messages(), delivered)
+        with on_terminal() as progress:
+            sent = produce(config, topic, feed.messages(), progress, feed.counts.messages)
         click.echo(f"Sent {counted(sent, 'message')} to topic {topic}.")

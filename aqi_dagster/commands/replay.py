@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from aqi_dagster.progress import on_terminal
+
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
@@ -22,7 +24,8 @@ def replay(files: Sequence[Path], rules: str, region: str, minutes: int) -> None
     from aqi_dagster.demo import replay as past
 
     headings: Counter[str] = Counter()
-    for told in past.replay(files, rules, region, timedelta(minutes=minutes)):
-        click.echo(str(told))
-        headings[told.payload["text"].split(" in ")[0]] += 1
+    with on_terminal() as progress:
+        for told in past.replay(files, rules, region, timedelta(minutes=minutes), progress):
+            click.echo(str(told))
+            headings[told.payload["text"].split(" in ")[0]] += 1
     click.echo("Told: " + (", ".join(f"{heading} {number}" for heading, number in headings.most_common()) or "nothing"))

@@ -6,6 +6,7 @@ from tabulate import tabulate
 from aqi_dagster.commands.options import own_store
 from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.pipeline.readings.retake import retake_all
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import utc_now
 
@@ -19,8 +20,8 @@ def retry_rejected() -> None:
     """
     settings, store = load_settings(), own_store()
     keep_machine_code(settings.data_dir)
-    with store.exclusive() as writer:
-        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names)
+    with store.exclusive() as writer, on_terminal() as progress:
+        retaken = retake_all(writer, utc_now(), settings.future_allowance, settings.field_names, progress)
     store.publish()
     numbers = {
         "decoded again": retaken.messages,

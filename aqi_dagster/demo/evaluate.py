@@ -38,6 +38,7 @@ from aqi_dagster.pipeline.verdicts.label_files import read_label_file
 from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow, Rules
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+from aqi_dagster.progress import Progress, unwatched, watched
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import WindowRange, utc_now, window_key, window_start
 
@@ -94,7 +95,7 @@ class Result:
                 yield f"{self.name}, {self.rules} rules, {title}: {'; '.join(names)}"
 
 
-def evaluate_folder(folder: Path) -> str:
+def evaluate_folder(folder: Path, progress: Progress = unwatched) -> str:
     """The table and the details of all readings in ``folder`` of which there is a truth.
 
     The truth of ``NAME.ndjson.gz`` is ``NAME.json``, or a file whose name is the beginning of that name up to a ``_``:
@@ -110,35 +111,45 @@ def evaluate_folder(folder: Path) -> str:
         if (truth := _truth_of(name, folder)) is None:
             without.append(file.name)
         else:
-            with opened_feed([file], utc_now(), names=names) as feed:
-                results += _evaluate(name, feed.messages(), truth, names)
+            with opened_feed([file], utc_now(), names=names, progress=_of_set(name, progress)) as feed:
+                results += _evaluate(name, feed.messages(), truth, names, progress)
     if not results:
         raise InputFileError(f"{folder}: no file of truth beside {', '.join(without)}; docs/verdicts.md has the form.")
     passed_over = [f"Passed over, as there is no truth of them: {', '.join(without)}"] if without else []
     return "\n".join([text_of(results), *passed_over])
 
 
-def evaluate_summer() -> str:
+def evaluate_summer(progress: Progress = unwatched) -> str:
     """The table and the details of the demo's summer."""
     end = window_start(utc_now())
     begin = end - timedelta(days=DAYS)
     summer = Summer(begin)
-    return text_of(_evaluate("summer", summer.messages(begin, end), Truth.of_summer(summer, end)))
+    truth = Truth.of_summer(summer, end)
+    return text_of(_evaluate("summer", summer.messages(begin, end), truth, OWN_NAMES, progress))
 
 
-def _evaluate(name: str, messages: Iterable[Message], truth: Truth, names: FieldNames = OWN_NAMES) -> list[Result]:
+def _of_set(name: str, progress: Progress) -> Progress:
+    """``progress`` whose stages are named with the set of readings."""
+    return lambda stage, done, total=None, /: progress(f"{name}, {stage}", done, total)
+
+
+def _evaluate(
+    name: str, messages: Iterable[Message], truth: Truth, names: FieldNames, progress: Progress
+) -> list[Result]:
     """What each rule set finds in ``messages``, whose fields have these ``names``."""
+    progress = _of_set(name, progress)
     with TemporaryDirectory() as folder, EmbeddedBroker() as broker, Store(Path(folder)).exclusive() as writer:
         config = {"bootstrap.servers": broker.bootstrap_servers}
         create_topic(config, TOPIC, 1)
-        produce(config, TOPIC, messages)
-        pull(writer, TopicReader(config, TOPIC), PullPolicy(field_names=names))
+        produce(config, TOPIC, messages, progress)
+        pull(writer, TopicReader(config, TOPIC), PullPolicy(field_names=names), progress)
         ((first, last),) = writer.execute("SELECT min(window_start), max(window_start) FROM windows").fetchall()
         if first is None:
             raise InputFileError(f"{name}: no line is a reading")
         windows = WindowRange(first, last)
-        judge_windows(writer, windows, first, sensors_to_judge(writer, _REGION), regions_hash(_REGION))
-        list(score_windows(writer, windows, first, DetectorParameters()))
+        judge_windows(writer, windows, first, sensors_to_judge(writer, _REGION), regions_hash(_REGION), progress)
+        scored = score_windows(writer, windows, first, DetectorParameters())
+        list(watched(scored, "windows scored", len(windows), progress))
         select_anomalies(writer, windows, Thresholds())
         return [_result(writer, name, rules, windows, truth) for rules in RULE_SETS]
 

@@ -38,6 +38,7 @@ from aqi_dagster.pipeline.verdicts.classify_windows import classify_windows
 from aqi_dagster.pipeline.verdicts.look import Judging, look
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
 from aqi_dagster.pipeline.verdicts.rule_sets import RULE_SETS
+from aqi_dagster.progress import Progress, unwatched, watched
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
 
 TOPIC = "replay"
@@ -119,14 +120,28 @@ class _Past:
         yield from (Told(self.now, payload) for payload in self.slack.messages[before:])
 
 
-def replay(files: Sequence[Path], rules: str, region: str, step: timedelta) -> Iterator[Told]:
-    """What Slack would have been told of the readings in ``files``, by ``rules``, with a look every ``step``."""
-    with opened_feed(files, utc_now(), names=OWN_NAMES) as feed:
-        yield from replay_messages(feed.messages(), rules, region, step)
+def replay(
+    files: Sequence[Path], rules: str, region: str, step: timedelta, progress: Progress = unwatched
+) -> Iterator[Told]:
+    """What Slack would have been told of the readings in ``files``, by ``rules``, with a look every ``step``.
+
+    ``progress`` is in messages read, and then in looks.
+    """
+    with opened_feed(files, utc_now(), names=OWN_NAMES, progress=progress) as feed:
+        counts = feed.counts
+        looks = (counts.last - counts.first) // step + 1 if counts.first and counts.last else 0
+        yield from replay_messages(feed.messages(), rules, region, step, progress, looks)
 
 
-def replay_messages(messages: Iterable[Message], rules: str, region: str, step: timedelta) -> Iterator[Told]:
-    """The same of ``messages`` in order of time."""
+def replay_messages(
+    messages: Iterable[Message],
+    rules: str,
+    region: str,
+    step: timedelta,
+    progress: Progress = unwatched,
+    looks: int | None = None,
+) -> Iterator[Told]:
+    """The same of ``messages`` in order of time, which call for so many ``looks``, about."""
     with ExitStack() as opened:
         folder = opened.enter_context(TemporaryDirectory())
         broker = opened.enter_context(EmbeddedBroker())
@@ -136,7 +151,7 @@ def replay_messages(messages: Iterable[Message], rules: str, region: str, step: 
         topic = TopicWriter(config, TOPIC)
         store = Store(Path(folder))
         past = None
-        for moment, sent in _by_moment(messages, step):
+        for moment, sent in watched(_by_moment(messages, step), "looks made", looks, progress):
             if past is None:
                 judging = _judging(window_start(moment - step), rules, region)
                 past = _Past(store, broker.bootstrap_servers, slack, judging, moment - step)

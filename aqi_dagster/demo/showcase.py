@@ -25,10 +25,11 @@ from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.errors import RunFailedError
 from aqi_dagster.feeds.messages import Message
-from aqi_dagster.feeds.producer import create_topic, delivery_bar, produce
+from aqi_dagster.feeds.producer import create_topic, produce
 from aqi_dagster.feeds.summary import summarized_feed
 from aqi_dagster.installation import own_command, shell_path
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.settings import librdkafka_settings, load_settings
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 
@@ -74,11 +75,11 @@ def _show(plan: Plan, messages: Iterator[Message]) -> None:
         config = librdkafka_settings(settings)
         create_topic(config, settings.kafka_topic, PARTITIONS)
         click.echo(f"Sending readings to topic {settings.kafka_topic} at {servers} ...")
-        with delivery_bar("readings") as delivered:
-            produce(config, settings.kafka_topic, messages, delivered)
+        with on_terminal() as progress:
+            produce(config, settings.kafka_topic, messages, progress)
         first, last = window_key(plan.first), window_key(plan.last)
         click.echo(f"Running the windows {first} to {last} through Dagster ...")
-        run_windows(first, last)
+        run_windows(first, last, say=click.echo)
         click.echo("Telling Slack (a local stand-in) ...")
         run_alerts()
         missed = []

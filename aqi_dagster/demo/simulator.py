@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from aqi_dagster.demo.summer import Summer
-from aqi_dagster.feeds.producer import Progress, TopicWriter
+from aqi_dagster.feeds.producer import TopicWriter
 from aqi_dagster.windows import utc_now
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def simulate(
     topic: str,
     begin: datetime,
     stop: threading.Event,
-    on_delivered: Progress | None = None,
+    on_delivered: Callable[[int], None] | None = None,
 ) -> int:
     """Send all messages from ``begin`` (naive UTC) to now at once, then each at its own time, until ``stop`` is set.
 

@@ -1,7 +1,7 @@
 """Files of readings, read and checked as a whole before anything is sent."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from aqi_dagster.feeds.sorting import SortedMessages
 from aqi_dagster.feeds.sources import Report, Source
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.numbers import counted
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.sensors import coordinates
 
 
@@ -146,12 +147,12 @@ def opened_feed(
     newest: datetime,
     sensor_lists: Iterable[Path] = (),
     names: FieldNames = OWN_NAMES,
-    on_read: Callable[[int], None] | None = None,
+    progress: Progress = unwatched,
 ) -> Iterator[Feed]:
     """What the files ``paths``, and those below folders among them, hold, read and checked.
 
-    A reading may be as late as ``newest`` (naive UTC); ``names`` are what the topic calls the fields. ``on_read`` is
-    called now and then with the number of messages that were read. Raises ``InputFileError`` if a list of sensors
+    A reading may be as late as ``newest`` (naive UTC); ``names`` are what the topic calls the fields; ``progress`` is
+    in messages. Raises ``InputFileError`` if a list of sensors
     cannot be read; what is wrong with other files is in the feed's report.
     """
     context = Context(SensorList(), names)
@@ -166,8 +167,7 @@ def opened_feed(
         for table in checker.check(read_files(files, context)):
             sorted_messages.add(table)
             read += len(table)
-            if on_read is not None:
-                on_read(read)
+            progress("messages read from files", read)
         yield Feed(context.report, checker, sorted_messages)
 
 

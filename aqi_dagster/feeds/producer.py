@@ -1,17 +1,16 @@
 """Sending messages to the topic: for the demo, for replays of files, for tests. The pipeline itself only reads it."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import confluent_kafka
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # not in its __all__
-from tqdm import tqdm
 
 from aqi_dagster.errors import ConfigurationError, KafkaError, KafkaUnavailableError, TopicMissingError
 from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.topic.admin import REFUSALS, await_answer, refusal
+from aqi_dagster.progress import Progress, unwatched
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +28,6 @@ DELIVERY_SETTINGS: dict[str, Any] = {
 
 Client = TypeVar("Client")
 
-Progress = Callable[[int], None]
-"""Called now and then with the number of messages delivered so far."""
-
 _POLL_EVERY = 1000
 _UNAVAILABLE = {
     confluent_kafka.KafkaError._ALL_BROKERS_DOWN,
@@ -40,17 +36,6 @@ _UNAVAILABLE = {
     confluent_kafka.KafkaError._TIMED_OUT,
     confluent_kafka.KafkaError._TRANSPORT,
 }
-
-
-@contextmanager
-def delivery_bar(label: str) -> Iterator[Progress]:
-    """A progress bar on stderr that counts delivered messages; the block gets what ``produce`` reports to."""
-    with tqdm(desc=label, unit=" messages", unit_scale=True) as bar:
-
-        def show(delivered: int) -> None:
-            bar.update(delivered - bar.n)
-
-        yield show
 
 
 def create_topic(
@@ -79,10 +64,17 @@ def create_topic(
 
 
 def produce(
-    config: Mapping[str, str], topic: str, messages: Iterable[Message], on_delivered: Progress | None = None
+    config: Mapping[str, str],
+    topic: str,
+    messages: Iterable[Message],
+    progress: Progress = unwatched,
+    total: int | None = None,
 ) -> int:
-    """Send all ``messages``, wait until the brokers have them, and return their number; see ``TopicWriter``."""
-    writer = TopicWriter(config, topic, on_delivered)
+    """Send all ``messages``, wait until the brokers have them, and return their number; see ``TopicWriter``.
+
+    ``progress`` is in messages that were delivered, of ``total`` if that is known.
+    """
+    writer = TopicWriter(config, topic, lambda delivered: progress("messages sent", delivered, total))
     try:
         writer.send(messages)
     finally:
@@ -108,7 +100,7 @@ class TopicWriter:
         self,
         config: Mapping[str, str],
         topic: str,
-        on_delivered: Progress | None = None,
+        on_delivered: Callable[[int], None] | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         self._config = config

@@ -10,10 +10,10 @@ import click
 
 from aqi_dagster.errors import InputFileError
 from aqi_dagster.feeds.feed import Counts, Feed, opened_feed
-from aqi_dagster.feeds.producer import delivery_bar
 from aqi_dagster.feeds.sources import Source
 from aqi_dagster.message_fields import OWN_NAMES, FieldNames
 from aqi_dagster.pipeline.numbers import counted
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.windows import utc_now
 
 FILES_NAMED = 20
@@ -32,9 +32,9 @@ def summarized_feed(
     or a line of it, one that lists all that.
     """
     with ExitStack() as stack:
-        with delivery_bar("reading") as on_read:
+        with on_terminal() as progress:
             newest = utc_now() + future_allowance
-            feed = stack.enter_context(opened_feed(files, newest, sensor_lists, names, on_read))
+            feed = stack.enter_context(opened_feed(files, newest, sensor_lists, names, progress))
         for line in summary_lines(feed):
             click.echo(line)
         wrong = faults(feed)

@@ -1,5 +1,8 @@
-"""``python -m aqi_dagster.instance`` is ``python -m dagster`` without the log lines that this room leaves out."""
+"""``python -m aqi_dagster.instance`` is ``python -m dagster`` without log lines that nobody can act on."""
 
-from dagster._cli import cli
+import runpy
 
-cli(prog_name="dagster", auto_envvar_prefix="DAGSTER_CLI")
+from aqi_dagster.foreign_warnings import leave_out_log_lines
+
+leave_out_log_lines()
+runpy.run_module("dagster", run_name="__main__", alter_sys=True)

@@ -4,12 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from typing import Any
 
 import dagster as dg
-from dagster._core.definitions.run_request import InstigatorType
-from dagster._core.scheduler.instigation import InstigatorState, ScheduleInstigatorData, TickStatus
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
-from dagster._utils.schedules import reverse_cron_string_iterator
 from dagster_shared.error import SerializableErrorInfo
 
 from aqi_dagster import errors
@@ -115,7 +112,7 @@ def failing_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
     troubles, well = [], set()
     for key in keys:
         record = instance.get_latest_asset_check_evaluation_record(key)
-        if record is None or record.event is None or record.status == AssetCheckExecutionRecordStatus.PLANNED:
+        if record is None or record.event is None or record.status.value == "PLANNED":
             continue
         name = f"check {key.name} of {key.asset_key.to_user_string()}"
         evaluation = record.event.get_dagster_event().asset_check_evaluation_data
@@ -138,8 +135,9 @@ def failing_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey
 def missed_ticks(instance: dg.DagsterInstance, schedules: Iterable[dg.ScheduleDefinition], now: float) -> Findings:
     """The schedules that are on and whose last tick is missing, or could not be evaluated."""
     states = defaultdict(list)
-    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
-        states[state.name].append(state)
+    for state in instance.all_instigator_state():
+        if state.instigator_type.value == "SCHEDULE":
+            states[state.name].append(state)
     troubles, well = [], set()
     for schedule in schedules:
         running = [state for state in states[schedule.name] if state.is_running]
@@ -156,14 +154,14 @@ def missed_ticks(instance: dg.DagsterInstance, schedules: Iterable[dg.ScheduleDe
 
 
 def _trouble_of_ticks(
-    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, state: InstigatorState, now: float
+    instance: dg.DagsterInstance, schedule: dg.ScheduleDefinition, state: Any, now: float
 ) -> Trouble | None:
     due = _last_due(schedule, now - TICK_PATIENCE_SECONDS)
     key, path = f"schedule {schedule.name}", f"/automation?search={schedule.name}"
-    began = state.instigator_data.start_timestamp if isinstance(state.instigator_data, ScheduleInstigatorData) else None
+    began: float | None = getattr(state.instigator_data, "start_timestamp", None)
     ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
     newest = ticks[0] if ticks else None
-    if newest is not None and newest.status == TickStatus.FAILURE:
+    if newest is not None and newest.status.value == "FAILURE":
         detail = cause_of(newest.error)
         return Trouble(key, f"A tick of the schedule {schedule.name} failed", detail, newest.timestamp, path)
     known_since = began if newest is None else newest.timestamp
@@ -185,6 +183,9 @@ def _trouble_of_ticks(
 
 
 def _last_due(schedule: dg.ScheduleDefinition, before: float) -> float:
+    # No public function tells when a schedule was due; loading the definitions shall not depend on this one.
+    from dagster._utils.schedules import reverse_cron_string_iterator
+
     crons = [schedule.cron_schedule] if isinstance(schedule.cron_schedule, str) else [*schedule.cron_schedule]
     times = (islice(reverse_cron_string_iterator(before, cron, schedule.execution_timezone), 1) for cron in crons)
     return max(time.timestamp() for found in times for time in found)

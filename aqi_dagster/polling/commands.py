@@ -24,6 +24,7 @@ from aqi_dagster.polling.selections import chosen
 from aqi_dagster.polling.summary import history_end, history_line, list_of_sensors, local_lines, purpleair_lines
 from aqi_dagster.polling.supervisor import feeds_of, run_feeds
 from aqi_dagster.polling.told_once import ToldOnce
+from aqi_dagster.progress import on_terminal
 from aqi_dagster.settings import PURPLEAIR_API_KEY, Settings, librdkafka_settings, load_settings
 
 ANY_POINTS = 10**12
@@ -211,7 +212,9 @@ def history(
         if missing and not yes:
             click.confirm("Shall it be asked for?", abort=True)
         delivery = _delivery(settings, memory, finder.told, partitions, 0)
-        click.echo(f"Sent {filler.fill_all(missing, delivery):,} readings to topic {settings.kafka_topic}.")
+        with on_terminal() as progress:
+            count = filler.fill_all(missing, delivery, progress)
+        click.echo(f"Sent {count:,} readings to topic {settings.kafka_topic}.")
         for line in history_end(filler.problems, span):
             click.echo(line)
 

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
-from tqdm import tqdm
 
 from aqi_dagster.errors import FeedError
 from aqi_dagster.feeds.api_csv import read_history
@@ -26,6 +25,7 @@ from aqi_dagster.polling.memory import Memory
 from aqi_dagster.polling.prices import BASE_POINTS, request_points
 from aqi_dagster.polling.questions import retry_after
 from aqi_dagster.polling.rows import READING_FIELDS
+from aqi_dagster.progress import Progress, unwatched, watched
 
 DAY = 86_400
 
@@ -158,14 +158,14 @@ class History:
         self._clock.clock.sleep(BETWEEN_REQUESTS)
         return len(messages)
 
-    def fill_all(self, wanted: Sequence[Piece], delivery: Delivery) -> int:
-        """Fill all ``wanted`` pieces, and send each; returns how many readings they hold.
+    def fill_all(self, wanted: Sequence[Piece], delivery: Delivery, progress: Progress = unwatched) -> int:
+        """Fill all ``wanted`` pieces, and send each; returns how many readings they hold. ``progress`` is in requests.
 
         Raises ``KafkaError`` if the brokers do not take the last of it; it waits then, and goes out the next time.
         """
         count = 0
         delivery.deliver(self._clock.now())
-        for piece in tqdm(wanted, desc="filling", unit=" requests"):
+        for piece in watched(wanted, "requests answered", len(wanted), progress):
             count += self.fill(piece)
             delivery.deliver(self._clock.now())
         if delivery.failure is not None:

@@ -10,6 +10,7 @@ from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.pipeline.readings.pull import PullPolicy, PullReport, pull
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.topic.reader import TopicReader
+from aqi_dagster.progress import Progress, unwatched
 
 
 class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -55,12 +56,12 @@ class KafkaResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             chunk_messages=self.chunk_messages,
         )
 
-    def pull(self, writer: Writer) -> PullReport:
-        """Pull all messages up to the present end of the topic into the store."""
+    def pull(self, writer: Writer, progress: Progress = unwatched) -> PullReport:
+        """Pull all messages up to the present end of the topic into the store; ``progress`` is in messages."""
         policy = PullPolicy(
             future_allowance=timedelta(minutes=self.future_allowance_minutes),
             field_names=FieldNames(self.field_names),
             reread_recreated_topic=self.reread_recreated_topic,
             skip_expired_offsets=self.skip_expired_offsets,
         )
-        return pull(writer, self.reader, policy)
+        return pull(writer, self.reader, policy, progress)

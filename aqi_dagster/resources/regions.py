@@ -9,6 +9,7 @@ from aqi_dagster import defaults
 from aqi_dagster.pipeline.regions.choice import RegionChoice
 from aqi_dagster.pipeline.regions.counties import look_up_counties
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.windows import WindowRange
 
 
@@ -36,11 +37,11 @@ class RegionsResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self.elsewhere,
         )
 
-    def look_up(self, store: Store, windows: WindowRange, of_all: bool = False) -> None:
+    def look_up(self, store: Store, windows: WindowRange, of_all: bool = False, progress: Progress = unwatched) -> None:
         """Have counties looked up: of the sensors with anomalies in ``windows``, or ``of_all`` that reported in them.
 
-        ``store`` is free meanwhile.
+        ``store`` is free meanwhile; ``progress`` is in sensors.
         """
         geocoder = self.choice.geocoder()
         if geocoder is not None:
-            look_up_counties(store, geocoder, windows, self.elsewhere, of_all)
+            look_up_counties(store, geocoder, windows, self.elsewhere, of_all, progress)

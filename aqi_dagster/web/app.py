@@ -236,7 +236,7 @@ def _compress(app: Flask) -> None:
 def _add_words(app: Flask, choices: Choices) -> None:
     """What templates can say."""
 
-    def link(page: str, **asked: Any) -> str:
+    def link(page: str, /, **asked: Any) -> str:
         """The address of a page, with what is asked of it in the query."""
         query = {name: value for name, value in asked.items() if value is not None}
         return url_for(page) + (f"?{urlencode(query)}" if query else "")
@@ -252,7 +252,7 @@ def _add_words(app: Flask, choices: Choices) -> None:
         aqi=aqi,
         index=lambda number: "over 500" if number > 500 else str(number),
         embedded=embedded,
-        asked=lambda: dict(request.args.items()),
+        asked=lambda: {name: value for name, value in request.args.items() if name != "table"},
         plotly_release=version("plotly"),
         choices=choices,
         swatch=lambda index: f"aqi-{aqi.CATEGORIES.index(aqi.category(index))}",

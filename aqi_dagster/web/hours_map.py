@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from aqi_dagster.pipeline import aqi
-from aqi_dagster.web.map_figure import Figure, map_figure
+from aqi_dagster.web.map_figure import Figure, map_figure, marker_colour, notes_on, reading_in_words, title_of
 from aqi_dagster.web.shown import Look, Row
 from aqi_dagster.windows import WINDOW_LENGTH
 
@@ -14,18 +14,45 @@ _HOUR = timedelta(hours=1)
 def hours_map(look: Look, sensors: Sequence[Row], series: Mapping[str, Sequence[Row]], start: datetime) -> Figure:
     """A map whose colours change with the hour of the window that a slider chooses.
 
-    ``hours`` has a text for each hour; ``steps`` for each trace and hour the colours and texts of its sensors.
+    ``hours`` has a text for each hour; ``steps`` for each hour and trace the colours of its sensors, as numbers of
+    ``palette``, and what they read; ``titles`` and ``notes`` what stands above and below that, whatever the hour.
     """
     hours = [start + _HOUR * number for number in range(WINDOW_LENGTH // _HOUR)]
     means = {one["identity"]: _hour_means(series.get(one["identity"], []), start) for one in sensors}
-    rows = [[_at(one, means[one["identity"]][number]) for one in sensors] for number in range(len(hours))]
-    figure = map_figure(rows[0], "")
-    by_hour = [_colours_and_texts(map_figure(those, "")) for those in rows]
+    shown = [_shown(one) for one in sensors]
+    figure = map_figure(shown, "")
+    by_state: dict[str, list[Row]] = {}
+    for one in shown:
+        if one["latitude"] is not None:
+            by_state.setdefault(one["state"], []).append(one)
+    groups = [by_state[trace["name"]] for trace in figure["data"] if trace["mode"] == "markers"]
+    figure["titles"] = [[title_of(one) for one in group] for group in groups]
+    figure["notes"] = [["<br>".join(notes_on(one)) for one in group] for group in groups]
+    figure["palette"] = [category.hex_colour for category in aqi.CATEGORIES] + [marker_colour(None)]
+    figure["steps"] = [
+        [_step([means[one["identity"]][number] for one in group]) for group in groups] for number in range(len(hours))
+    ]
     figure["hours"] = [look.times.span(hour, hour + _HOUR) for hour in hours]
     figure["hours_utc"] = [f"{hour:%Y-%m-%d %H:%M} UTC" for hour in hours]
-    figure["steps"] = by_hour
     figure["first"] = _worst_hour(means)
     return figure
+
+
+def _shown(one: Row) -> Row:
+    """A sensor with a state that the map knows, and no reading yet."""
+    state = one["state"] if one["state"] in ("broken", "no vote") else "healthy"
+    return {**one, "state": state, "pm25": None, "pm25_corrected": None, "aqi": None}
+
+
+def _step(means: Sequence[tuple[float | None, float | None]]) -> Figure:
+    """What sensors show in an hour in which they read ``means``."""
+    return {
+        "colour": [
+            len(aqi.CATEGORIES) if corrected is None else aqi.CATEGORIES.index(aqi.category(aqi.aqi(corrected)))
+            for _, corrected in means
+        ],
+        "text": [reading_in_words(corrected, pm25) for pm25, corrected in means],
+    }
 
 
 def _hour_means(rows: Sequence[Row], start: datetime) -> list[tuple[float | None, float | None]]:
@@ -45,23 +72,6 @@ def _hour_means(rows: Sequence[Row], start: datetime) -> list[tuple[float | None
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
-
-
-def _at(one: Row, mean: tuple[float | None, float | None]) -> Row:
-    pm25, corrected = mean
-    state = one["state"] if one["state"] in ("broken", "no vote") else "healthy"
-    return {
-        **one,
-        "state": state,
-        "pm25": pm25,
-        "pm25_corrected": corrected,
-        "aqi": None if corrected is None else aqi.aqi(corrected),
-    }
-
-
-def _colours_and_texts(figure: Figure) -> list[Figure]:
-    markers = [trace for trace in figure["data"] if trace["mode"] == "markers"]
-    return [{"color": trace["marker"]["color"], "text": trace["text"]} for trace in markers]
 
 
 def _worst_hour(means: Mapping[str, Sequence[tuple[float | None, float | None]]]) -> int:

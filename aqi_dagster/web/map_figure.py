@@ -8,7 +8,7 @@ import numpy as np
 from aqi_dagster.pipeline import aqi
 from aqi_dagster.pipeline.numbers import rounded
 from aqi_dagster.web.lines import COUNTY, SHORE, STATE, Frame, lines_within
-from aqi_dagster.web.mercator import northing
+from aqi_dagster.web.mercator import northing, northings
 from aqi_dagster.web.shown import Row
 
 Figure = dict[str, Any]
@@ -110,18 +110,24 @@ def _trace(state: str, sensors: Sequence[Row], when: str) -> Figure:
 
 def _hover(one: Row, when: str) -> str:
     """Lines that Plotly reads as markup, so what is of others is made harmless."""
+    reading = "" if one["state"] == "silent" else f"{reading_in_words(one['pm25_corrected'], one['pm25'])}, {when}"
+    return "<br>".join(line for line in (title_of(one), reading, *notes_on(one)) if line)
+
+
+def title_of(one: Row) -> str:
+    """The first line of what a map says of a sensor."""
+    return f"<b>{harmless(one['name'])}</b>"
+
+
+def notes_on(one: Row) -> list[str]:
+    """The last lines: its state, unless it is healthy, and why."""
     state = {
         "broken": "Broken, not counted",
         "silent": "Silent",
         "inside": "Inside a building, not counted",
         "no vote": "Has no vote now",
-        "healthy": "",
-    }
-    lines = [f"<b>{harmless(one['name'])}</b>"]
-    if one["state"] != "silent":
-        lines.append(f"{reading_in_words(one['pm25_corrected'], one['pm25'])}, {when}")
-    lines += [state[one["state"]], *_wrapped(one["reason"] or "")]
-    return "<br>".join(line for line in lines if line)
+    }.get(one["state"], "")
+    return [line for line in (state, *_wrapped(one["reason"] or "")) if line]
 
 
 _HARMLESS = str.maketrans(
@@ -160,7 +166,7 @@ def _line_traces(frame: Frame) -> list[Figure]:
             "type": "scatter",
             "mode": "lines",
             "x": [x for line in lines for x in (*np.round(line[:, 0], 4).tolist(), None)],
-            "y": [y for line in lines for y in (*np.round(northing(line[:, 1]), 4).tolist(), None)],
+            "y": [y for line in lines for y in (*np.round(northings(line[:, 1]), 4).tolist(), None)],
             "line": {"width": _LINE_WIDTHS[kind], "color": "var:land"},
             "hoverinfo": "skip",
         }

@@ -1,6 +1,6 @@
 """Places on a flat map: the projection of web maps, in degrees, so that tiles of any map server fit."""
 
-from typing import TypeVar
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 HIGHEST_LATITUDE = 85.0
 """Beyond it the projection has no end, and no map server has tiles."""
 
-Number = TypeVar("Number", float, NDArray[np.float64])
 
-
-def northing(latitude: Number) -> Number:
+def northing(latitude: float) -> float:
     """How far north ``latitude`` lies on the map, in degrees of longitude at the equator.
 
     >>> round(northing(45.0), 4)
     50.499
     """
-    clipped = np.clip(latitude, -HIGHEST_LATITUDE, HIGHEST_LATITUDE)
-    projected = np.degrees(np.arcsinh(np.tan(np.radians(clipped))))
-    return projected if isinstance(latitude, np.ndarray) else float(projected)
+    clipped = min(max(latitude, -HIGHEST_LATITUDE), HIGHEST_LATITUDE)
+    return math.degrees(math.asinh(math.tan(math.radians(clipped))))
+
+
+def northings(latitudes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """:func:`northing` of each of ``latitudes``."""
+    clipped = np.clip(latitudes, -HIGHEST_LATITUDE, HIGHEST_LATITUDE)
+    return np.degrees(np.arcsinh(np.tan(np.radians(clipped))))

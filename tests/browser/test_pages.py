@@ -59,6 +59,13 @@ def test_partitions_and_their_metadata(page: "Page", installation: Installation)
     assert row.get_by_text("1", exact=True).is_visible()
 
 
+def test_every_window_of_a_run_is_among_the_events(page: "Page", installation: Installation) -> None:
+    show(page, installation, "/assets/regional_windows?view=events", SMOKE)
+    shown = {key for key in KEYS if page.get_by_text(key, exact=True).filter(visible=True).count()}
+    # All but the newest two, in one run, whose events were stored in one batch.
+    assert shown == set(KEYS) - set(MISSING)
+
+
 def test_checks(page: "Page", installation: Installation) -> None:
     show(page, installation, "/assets/readings?view=checks", "every_message_accounted_for", "Rows and offsets agree.")
 

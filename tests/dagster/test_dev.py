@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import dagster as dg
 import pytest
 import requests
 
@@ -12,17 +13,26 @@ from aqi_dagster.demo.summer import Summer
 from aqi_dagster.demo.webhook import WebhookReceiver
 from aqi_dagster.feeds.producer import produce
 from aqi_dagster.foreign_warnings import NO_CURSOR, PYTHON_WARNINGS, SETTINGS_IN_TWO_PLACES
+from aqi_dagster.instance.event_log import BEFORE_ITS_FIRST_STEP, BatchingSqliteEventLog
 from aqi_dagster.partitions import FIRST_WINDOW
 from aqi_dagster.windows import WINDOW_LENGTH, window_key
 from tests.support.dagster_dev import DagsterDev, dagster_dev
 from tests.support.places import TOP
 from tests.support.topics import Topic
 from tests.support.waiting import LIMIT_SECONDS, wait_for
+from tests.support.write_ahead_log import commits, log_kept
 
-KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(4)]
+# The readings of four windows, and many windows without any.
+KEYS = [window_key(FIRST_WINDOW + number * WINDOW_LENGTH) for number in range(40)]
+
+ASSETS = ["readings", "sensor_health", "scored_readings", "anomalies", "regional_windows"]
 
 RUNS = """
-{ runsOrError(filter: {pipelineName: "tell_slack"}) { ... on Runs { results { status tags { key value } } } } }
+{ runsOrError(filter: {pipelineName: "tell_slack"}) { ... on Runs { results { runId status tags { key value } } } } }
+"""
+
+MESSAGES = """
+query ($id: ID!) { logsForRun(runId: $id) { ... on EventConnection { events { ... on MessageEvent { message } } } } }
 """
 
 
@@ -61,20 +71,29 @@ def server(
 
 
 def test_a_backfill_from_the_ui_materializes_its_partitions_and_slack_is_told(
-    server: DagsterDev, slack: WebhookReceiver, tmp_path: Path
+    server: DagsterDev, slack: WebhookReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backfill = server.launch_backfill(KEYS)
-    assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "dagster"))
+    events = tmp_path / "dagster" / "history" / "runs" / "index.db"
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster")) as instance:
+        assert isinstance(instance.event_log_storage, BatchingSqliteEventLog)
+    with log_kept(events):
+        before = commits(events)
+        backfill = server.launch_backfill(KEYS)
+        assert wait_for("end of the backfill", lambda: server.end_of_backfill(backfill)) == "COMPLETED_SUCCESS"
+        # The daemon planned its run, which a process of the code server executed; each would be 200 one by one.
+        assert commits(events) - before < len(ASSETS) * len(KEYS) / 2
     expected = {"numMaterialized": len(KEYS), "numFailed": 0}
-    assert server.partitions() == dict.fromkeys(
-        ["readings", "sensor_health", "scored_readings", "anomalies", "regional_windows"], expected
-    )
+    assert server.partitions() == dict.fromkeys(ASSETS, expected)
 
     assert wait_for("message to Slack", lambda: slack.messages)
     (payload,) = slack.messages
     assert payload["text"].startswith("1 older window classified")
     (run,) = server.query(RUNS)["runsOrError"]["results"]
     assert {"key": "dagster/sensor_name", "value": "classified_windows"} in run["tags"]
+    # Until its first step nothing else says what a run does.
+    told = [event["message"] for event in server.query(MESSAGES, id=run["runId"])["logsForRun"]["events"]]
+    assert told.index(BEFORE_ITS_FIRST_STEP) < told.index('Started execution of step "slack_alerts".')
 
     output = (tmp_path / "log").read_text()
     assert "Launching Dagster services" in output

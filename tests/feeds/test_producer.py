@@ -55,7 +55,12 @@ def test_what_is_produced_can_be_read_back(config: dict[str, str]) -> None:
     messages = [Message(b'"%d, 2"' % (number % 25), b'{"entry_id":"%d"}' % number) for number in range(5000)]
     create_topic(config, "round_trip", 4)
     progress: list[int] = []
-    assert produce(config, "round_trip", messages, progress.append) == 5000
+
+    def note(stage: str, done: int, total: int | None = None, /) -> None:
+        assert (stage, total) == ("messages sent", 5000)
+        progress.append(done)
+
+    assert produce(config, "round_trip", messages, note, total=5000) == 5000
     received = read_topic(config, "round_trip")
     assert sorted((m.key(), m.value()) for m in received) == sorted(messages)
     assert len({(m.key(), m.partition()) for m in received}) == 25

@@ -1,7 +1,10 @@
 """Events that belong together are stored together, and are the same as if each had been stored by itself."""
 
+import os
 import queue
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -15,7 +18,7 @@ from dagster._core.storage.event_log.base import EventLogCursor
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventLogStorage
 from sqlalchemy import text
 
-from aqi_dagster.instance.event_log import FILES_OPEN, BatchingInstance, BatchingSqliteEventLog
+from aqi_dagster.instance.event_log import FILES_OPEN, BatchingSqliteEventLog
 from aqi_dagster.partitions import ALL_AT_ONCE, range_tags
 from tests.support.lacking import lacking
 from tests.support.places import TOP
@@ -46,8 +49,9 @@ def run(instance: dg.DagsterInstance) -> str:
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
     """An instance with the shipped settings."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     (tmp_path / "dagster.yaml").write_text((TOP / "dagster.yaml").read_text())
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
         yield instance
@@ -95,7 +99,7 @@ def expected(tmp_path: Path) -> dict[str, Any]:
 def test_events_in_batches_are_those_that_dagster_stores_one_by_one(
     instance: dg.DagsterInstance, expected: dict[str, Any]
 ) -> None:
-    assert isinstance(instance, BatchingInstance)
+    assert isinstance(instance.event_log_storage, BatchingSqliteEventLog)
     assert Counter(expected["order"])["ASSET_MATERIALIZATION"] == 2 * COUNT
     assert told(instance, run(instance)) == expected
 
@@ -117,16 +121,13 @@ def test_materializations_are_not_stored_one_by_one(instance: dg.DagsterInstance
 def test_a_batch_that_cannot_be_stored_is_stored_one_by_one(
     instance: dg.DagsterInstance, expected: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    store_tags = BatchingSqliteEventLog._store_asset_event_tags
     batches = []
 
-    def fail_once_each(self: BatchingSqliteEventLog, connection: Any, events: Any, ids: Any) -> None:
-        if len(events) > 1:
-            batches.append(len(events))
-            raise OSError("no room")
-        store_tags(self, connection, events, ids)
+    def fail(self: BatchingSqliteEventLog, events: Any, ids: Any) -> None:
+        batches.append(len(events))
+        raise OSError("no room")
 
-    with patch.object(BatchingSqliteEventLog, "_store_asset_event_tags", fail_once_each):
+    with patch.object(BatchingSqliteEventLog, "store_asset_event_tags", fail):
         run_id = run(instance)
     assert batches == [2 * COUNT, COUNT, COUNT]
     assert told(instance, run_id) == expected
@@ -196,9 +197,25 @@ def test_after_wiping_nothing_is_left(instance: dg.DagsterInstance) -> None:
     assert [entry.message for entry in instance.all_logs(run_id)] == ["new"]
 
 
-def test_another_storage_may_be_configured(tmp_path: Path) -> None:
-    settings = (TOP / "dagster.yaml").read_text()
-    (tmp_path / "dagster.yaml").write_text(f"{settings}\nstorage:\n  sqlite:\n    base_dir: {tmp_path}/elsewhere\n")
-    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
-        assert not isinstance(instance.event_log_storage, BatchingSqliteEventLog)
-        run(instance)
+def test_all_files_lie_where_dagster_has_them_by_default(
+    instance: dg.DagsterInstance, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    run_id = run(instance)
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}")
+    with dg.DagsterInstance.from_config(str(tmp_path)) as plain:
+        assert not isinstance(plain.event_log_storage, BatchingSqliteEventLog)
+        assert told(plain, run_id) == expected
+        assert plain.get_run_by_id(run_id) is not None
+
+
+def test_without_a_home_events_go_with_the_command(tmp_path: Path) -> None:
+    (tmp_path / "dagster.yaml").write_text((TOP / "dagster.yaml").read_text())
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    command = [sys.executable, "-m", "dagster", "definitions", "validate", "-m", "aqi_dagster.definitions"]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    told = subprocess.run(
+        command, cwd=tmp_path, env=environment | {"TMPDIR": str(temporary)}, capture_output=True, text=True
+    )
+    assert told.returncode == 0, told.stderr
+    assert list(temporary.iterdir()) == []

@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 from aqi_dagster.dagster_home import SETTINGS, shipped_settings
-from aqi_dagster.instance.event_log import BatchingInstance
+from aqi_dagster.instance.event_log import BatchingSqliteEventLog
+from aqi_dagster.instance.former_class import NEW_LINES, BatchingInstance
 from aqi_dagster.pipeline.store.migration import SCHEMA_VERSION
 from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.windows import window_key
@@ -44,7 +45,7 @@ def site(tmp_path: Path, topic: Topic) -> Site:
 def records(site: Site) -> Iterator[dg.DagsterInstance]:
     """Dagster's records, as the home's own dagster.yaml has them opened."""
     with dg.DagsterInstance.from_config(str(site.folder / "dagster")) as instance:
-        assert isinstance(instance, BatchingInstance)
+        assert isinstance(instance.event_log_storage, BatchingSqliteEventLog)
         yield instance
 
 
@@ -67,6 +68,28 @@ def test_the_records_of_the_last_release_are_read(site: Site) -> None:
         for run in instance.get_runs():
             kinds = {log.dagster_event_type for log in instance.all_logs(run.run_id)}
             assert {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.RUN_SUCCESS} <= kinds
+
+
+def test_the_instance_of_the_last_release_is_known_and_its_new_lines_are_told(
+    site: Site, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = site.folder / "dagster" / "dagster.yaml"
+    with records(site) as instance:
+        assert isinstance(instance, BatchingInstance)
+        runs = [run.run_id for run in instance.get_runs()]
+    (warning,) = [record.getMessage() for record in caplog.records if "instance_class" in record.getMessage()]
+    assert NEW_LINES in warning
+    # As the warning says: from `instance_class:` four lines.
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.parent))
+    lines = settings.read_text().splitlines(keepends=True)
+    start = lines.index("instance_class:\n")
+    settings.write_text("".join([*lines[:start], NEW_LINES, *lines[start + 4 :]]))
+    caplog.clear()
+    with records(site) as instance:
+        assert type(instance) is dg.DagsterInstance
+        assert [run.run_id for run in instance.get_runs()] == runs
+        assert materialized(instance) == [OLD_KEYS] * len(BY_WINDOW)
+    assert not caplog.records
 
 
 def test_status_tells_of_the_store_or_how_it_is_brought_up_to_date(site: Site) -> None:
@@ -98,7 +121,10 @@ def test_the_next_window_is_run_and_joins_the_old_ones_in_records_and_status(sit
     assert "2 pending, 2 sent" in status
 
 
-def test_the_home_keeps_its_settings_and_is_told_what_is_new_in_them(site: Site) -> None:
+def test_the_home_keeps_its_settings_and_is_told_what_is_new_in_them(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(site.folder / "dagster"))
     settings = site.folder / "dagster" / SETTINGS
     old = settings.read_text()
     told = site.run("home").stdout

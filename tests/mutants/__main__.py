@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random, SystemRandom
@@ -15,6 +16,7 @@ import click
 from tabulate import tabulate
 
 from tests.mutants.bench import Bench, Trial, copy_checkout
+from tests.mutants.choice import WatchedTest, read_watched
 from tests.mutants.mutant import ROOMS, Mutant, files_of
 from tests.mutants.python_mutants import draw_python_mutants
 from tests.mutants.sql_mutants import draw_sql_mutants, sql_mutants
@@ -65,24 +67,32 @@ class Benches:
             return list(threads.map(on_a_free_one, things))
 
 
-def try_all(benches: Benches, mutants: Sequence[Mutant]) -> list[tuple[Mutant, Trial]]:
-    """What came of each of ``mutants``, said as it comes; an error if a room's tests fail without any change."""
+def note_calls(benches: Benches, rooms: Sequence[str], notes: Path) -> dict[str, list[WatchedTest]]:
+    """By room, its tests and what they call, of ``notes`` if it was noted there; an error if a test fails as it is."""
 
     def unchanged(bench: Bench, room: str) -> Trial:
-        trial = bench.unchanged(room)
+        trial = bench.unchanged(room, notes / f"{room}.json")
         click.echo(f"{room}: its tests {trial.outcome} without any change, in {trial.seconds:.0f} s. {trial.told}")
         return trial
 
+    usual = benches.each(unchanged, [room for room in rooms if not (notes / f"{room}.json").exists()])
+    if any(trial.outcome != "passed" for trial in usual):
+        raise click.ClickException("Nothing can be said of changes before all tests pass.")
+    return {room: read_watched(notes / f"{room}.json") for room in rooms}
+
+
+def try_all(
+    benches: Benches, mutants: Sequence[Mutant], notes: Path, most_seconds: float
+) -> list[tuple[Mutant, Trial]]:
+    """What came of each of ``mutants``, said as it comes."""
+    tests_of = note_calls(benches, sorted({mutant.room for mutant in mutants}), notes)
+
     def changed(bench: Bench, mutant: Mutant) -> tuple[Mutant, Trial]:
-        trial = bench.changed(mutant, usual[mutant.room].seconds)
+        trial = bench.changed(mutant, tests_of[mutant.room], most_seconds)
         said = "SURVIVED" if trial.outcome == "passed" else trial.outcome
         click.echo(f"{said}  {mutant}  [{trial.told or 'no test failed'}, {trial.seconds:.0f} s]")
         return mutant, trial
 
-    rooms = sorted({mutant.room for mutant in mutants})
-    usual: dict[str, Trial] = dict(zip(rooms, benches.each(unchanged, rooms), strict=True))
-    if any(trial.outcome != "passed" for trial in usual.values()):
-        raise click.ClickException("Nothing can be said of changes before all tests pass.")
     return benches.each(changed, mutants)
 
 
@@ -110,7 +120,15 @@ def report(tried: Sequence[tuple[Mutant, Trial]]) -> None:
 @click.option("--sql", "sql_count", default=100, show_default=True, help="Changes of SQL.")
 @click.option("--seed", type=int, help="Of the sample; chosen if not given.")
 @click.option("--workers", default=2, show_default=True, help="Changes that are tried at once.")
-def main(python_count: int, sql_count: int, seed: int | None, workers: int) -> None:
+@click.option(
+    "--notes",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to keep what tests call, room by room, and to take it from if an earlier run kept it there.",
+)
+@click.option("--most-seconds", default=inf, help="Of the tests of a change, run the quickest that take this long.")
+def main(
+    python_count: int, sql_count: int, seed: int | None, workers: int, notes: Path | None, most_seconds: float
+) -> None:
     """Change the code, a place at a time, run the tests of its room, and name the changes that no test noticed."""
     seed = SystemRandom().randrange(2**32) if seed is None else seed
     state = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=TOP, capture_output=True, text=True)
@@ -128,7 +146,9 @@ def main(python_count: int, sql_count: int, seed: int | None, workers: int) -> N
         for checkout in checkouts:
             copy_checkout(checkout)
         benches = Benches([Bench(checkout) for checkout in checkouts])
-        tried = try_all(benches, mutants)
+        notes = notes or Path(folder)
+        notes.mkdir(exist_ok=True)
+        tried = try_all(benches, mutants, notes, most_seconds)
     report(tried)
     click.echo(f"\n{(time.monotonic() - started) / 60:.0f} minutes.")
 

@@ -6,6 +6,7 @@ import pytest
 
 from tests.mutants.__main__ import shares
 from tests.mutants.bench import Bench
+from tests.mutants.choice import WatchedTest, choose, read_watched
 from tests.mutants.mutant import ROOMS, Mutant, changed_lines, files_of
 from tests.mutants.sql_mutants import changes, constants, sql_mutants
 from tests.support.places import TOP
@@ -66,6 +67,51 @@ def test_a_sample_is_shared_out_in_proportion(count: int) -> None:
     assert found["none"] == 0
 
 
+MODULE = """
+_SQL = "SELECT 1"
+_PARTS = (_SQL, "SELECT 2")
+
+
+def one():
+    return _PARTS
+
+
+class Two:
+    @property
+    def two(self):
+        return _SQL
+
+
+def three():
+    return 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("return 3", ["three"]),
+        ("return _SQL", ["two"]),
+        ("@property", ["two"]),
+        ("SELECT 1", ["two", "one"]),
+        ("SELECT 2", ["one"]),
+        ("class Two", ["two", "three", "one"]),
+    ],
+)
+def test_those_tests_are_run_that_call_what_is_changed_and_the_quickest_first(
+    tmp_path: Path, before: str, expected: list[str]
+) -> None:
+    file = Path("aqi_dagster", "pipeline", "store", "module.py")
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).write_text(MODULE)
+    watched = [
+        WatchedTest(name, seconds, frozenset({(str(file), called)}))
+        for name, seconds, called in [("one", 5.0, "one"), ("three", 0.5, "three"), ("two", 0.1, "Two.two")]
+    ]
+    mutant = Mutant("Python", file, *changed_lines(MODULE, MODULE.replace(before, "something else")), "")
+    assert [test.name for test in choose(mutant, watched, tmp_path)] == expected
+
+
 def test_a_change_is_judged_by_what_it_does(tmp_path: Path) -> None:
     """By a room of one small module: changed to be wrong, to be as right as before, to hang, and to be no module."""
     bench = Bench(tmp_path)
@@ -80,9 +126,18 @@ def test_a_change_is_judged_by_what_it_does(tmp_path: Path) -> None:
         "from aqi_dagster.pipeline.store.module import two\ndef test_two(): assert two() == 2\n"
     )
 
+    assert bench.unchanged("store", tmp_path / "notes.json").outcome == "passed"
+    watched = read_watched(tmp_path / "notes.json")
+    assert [(test.name, set(test.functions)) for test in watched] == [
+        (
+            "tests/store/test_sql.py::test_two",
+            {("aqi_dagster/pipeline/store/module.py", "two"), ("tests/store/test_sql.py", "test_two")},
+        )
+    ]
+
     def judge(text: str) -> str:
         file = Path("aqi_dagster", "pipeline", "store", "module.py")
-        return bench.changed(Mutant("Python", file, *changed_lines(code, text), text), usual_seconds=0).outcome
+        return bench.changed(Mutant("Python", file, *changed_lines(code, text), text), watched).outcome
 
     assert judge(code.replace("+", "-")) == "failed"
     assert judge(code.replace("+ 1", "* 2")) == "passed"

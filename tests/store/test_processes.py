@@ -1,5 +1,6 @@
 """Several at one store: real processes, and threads, that read, write, wait for each other and die."""
 
+import logging
 import signal
 import threading
 from pathlib import Path
@@ -7,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.pipeline.store import connections
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import scalar
 from tests.support.store_processes import WRITES_UNTIL_TOLD, add, hear, process, sensors, tell
 from tests.support.tables import rows
-from tests.support.waiting import LIMIT_SECONDS
+from tests.support.waiting import LIMIT_SECONDS, wait_for
 
 READS_TWICE = """
 import duckdb
@@ -134,6 +136,23 @@ def test_threads_of_one_process_queue_too(store: Store, tmp_path: Path) -> None:
     add(store, "a")
     holder.join()
     assert sensors(store) == ["a"]
+
+
+def test_a_long_wait_for_the_store_is_told_when_it_begins_and_ends(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "WAIT_SAID_AFTER", 0.05)
+    caplog.set_level(logging.INFO, logger=connections.__name__)
+    with process(WRITES_UNTIL_TOLD, store.published.parent) as writer:
+        assert hear(writer) == "in transaction"
+        waiting = threading.Thread(target=add, args=(store, "a"))
+        waiting.start()
+        assert wait_for("line about the wait", lambda: caplog.messages)
+        assert caplog.messages[0].startswith(f"Another run or command has {store.private.with_name('store.lock')}: ")
+        tell(writer)
+        waiting.join(LIMIT_SECONDS)
+    assert caplog.messages[1].startswith("waited ")
+    assert sensors(store) == ["a", "committed"]
 
 
 def test_lock_files_that_nobody_holds_are_no_hindrance(store: Store) -> None:

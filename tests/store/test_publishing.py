@@ -10,7 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from aqi_dagster.pipeline.store.publishing import BLOCK_SIZE, publish
+from aqi_dagster.pipeline.store.publishing import publish
+from aqi_dagster.pipeline.store.written_blocks import BLOCK_SIZE
 from tests.support.tables import rows
 
 

@@ -13,9 +13,18 @@ from tabulate import tabulate
 
 from aqi_dagster.demo.broker import EmbeddedBroker
 from tests.stress.crashes import INSTALLATIONS, KILLS, compare, lived_through
-from tests.stress.figures import fuzz_figures, happened_figures, kill_figures, life_figures, outcome_figures
+from tests.stress.figures import (
+    fuzz_figures,
+    happened_figures,
+    kill_figures,
+    life_figures,
+    outcome_figures,
+    watched_figures,
+)
 from tests.stress.fuzz import MESSAGES, fuzz
 from tests.stress.living import LIVES, live
+from tests.stress.looks import KILLS as LOOK_KILLS
+from tests.stress.looks import WATCHED, watch
 from tests.support.environment import forget_settings
 
 
@@ -40,9 +49,10 @@ class BrokerFaults:
 @click.option("--installations", default=INSTALLATIONS, show_default=True, help="Each lives through 30 kills.")
 @click.option("--messages", default=MESSAGES, show_default=True, help="Spoilt messages to send.")
 @click.option("--lives", default=LIVES, show_default=True, help="Installations to which anything happens.")
+@click.option("--watched", default=WATCHED, show_default=True, help="Installations that are killed while they look.")
 @click.option("--faults/--no-faults", default=True, show_default=True, help="Break Apache Kafka, too.")
 @click.option("--seed", type=int, help="Of messages, kills and lives; chosen if not given.")
-def main(installations: int, messages: int, lives: int, faults: bool, seed: int | None) -> None:
+def main(installations: int, messages: int, lives: int, watched: int, faults: bool, seed: int | None) -> None:
     """Kill the pipeline, send it spoilt messages, break its Kafka: an error if any promise does not hold."""
     seed = SystemRandom().randrange(2**32) if seed is None else seed
     click.echo(f"Seed {seed}.")
@@ -67,6 +77,11 @@ def main(installations: int, messages: int, lives: int, faults: bool, seed: int 
             harmed.append(not all(outcome.unharmed for outcome in outcomes))
             echo_table(kill_figures(others), ["kills survived", "at a random moment", "at a named place"])
             echo_table(outcome_figures(others, outcomes))
+        for number in range(watched):
+            found = watch(place / f"watched-{number}", broker, LOOK_KILLS, seed + number)
+            harmed.append(not found.unharmed)
+            click.echo(f"Watched by seed {seed + number}.")
+            echo_table(watched_figures(found), ["kills survived, and what Slack was told", "number"])
     if faults:
         broken = BrokerFaults()
         harmed.append(pytest.main(["tests/kafka", "-m", "fault", "-p", "no:cacheprovider"], plugins=[broken]))

@@ -41,6 +41,8 @@ PUBLISHING = "while publishing"
 ASKING = "while Slack is asked"
 ANSWERED = "between Slack's answer and its record"
 PUBLISHED = "after publishing"
+JUDGED = "between judging the air and storing it"
+QUEUING = "while what is to be told is queued"
 
 DAGSTER_ASSET = ("dagster", "asset")
 
@@ -53,6 +55,9 @@ WITH_THE_FIRST_WINDOW = tuple(
 """Modules that know the first window from when they were imported."""
 
 PLACES = [BEFORE, CONSUMING, TRANSACTION, COMMITTED, PUBLISHING, ASKING, ANSWERED, PUBLISHED]
+
+STATEMENTS = {"DELETE FROM conditions": JUDGED, "INSERT INTO slack_alerts": QUEUING}
+"""Statements of which some are places of their own, and by what text they are known."""
 
 
 class Doom(NamedTuple):
@@ -174,7 +179,11 @@ def _watch_duckdb(reaper: _Reaper, state: State) -> None:
         def execute(self, query: Any, *arguments: Any) -> Any:
             if state.in_transaction:
                 reaper.pass_by(TRANSACTION)
+            said = getattr(query, "query", query)
+            place = next((place for text, place in STATEMENTS.items() if text in said), "")
+            reaper.pass_by(place)
             result = self._connection.execute(query, *arguments)
+            reaper.pass_by(place)
             if query in ("BEGIN", "ROLLBACK"):
                 state.in_transaction = query == "BEGIN"
             elif query == "COMMIT":

@@ -9,6 +9,7 @@ from tests.stress.fuzz import Fuzzed
 from tests.stress.happenings import HAPPENINGS
 from tests.stress.lives import WORDS
 from tests.stress.living import Lived
+from tests.stress.looks import Watched
 
 Line = tuple[object, ...]
 
@@ -39,6 +40,22 @@ def outcome_figures(installations: Sequence[Installation], outcomes: Sequence[Ou
         ("alerts lost", sum(outcome.alerts_lost for outcome in outcomes)),
         ("alerts repeated, the kill between Slack's answer and its record", sum(o.alerts_repeated for o in outcomes)),
         ("alerts repeated otherwise", sum(o.repeated_without_cause for o in outcomes)),
+    ]
+
+
+def watched_figures(watched: Watched) -> list[Line]:
+    """What an installation came to that was killed while it looked."""
+    kills = [(f"{command}, {place}", number) for (command, place), number in sorted(watched.kills.items())]
+    return [
+        *kills,
+        ("kills in all", watched.kills.total()),
+        ("alerts told", watched.told),
+        ("- of the same one at most", watched.most_of_one),
+        ("- repeated, the kill between Slack's answer and its record", watched.of_looks.alerts_repeated),
+        ("- repeated otherwise", watched.of_looks.repeated_without_cause),
+        ("alerts lost, or left without an outcome", watched.of_looks.alerts_lost + watched.left_open),
+        ("rows that differ from an installation left in peace", watched.of_looks.rows_that_differ),
+        ("rows of closed windows that differ from one that never looked", watched.closed_rows_that_differ),
     ]
 
 

@@ -11,6 +11,7 @@ from aqi_dagster.demo.broker import EmbeddedBroker
 from tests.stress.crashes import KILLS, compare, lived_through
 from tests.stress.fuzz import fuzz
 from tests.stress.living import live
+from tests.stress.looks import FEW_KILLS, watch
 
 MESSAGES = 100_000
 SEEDS = [1, 2, 3, 4]
@@ -36,6 +37,15 @@ def test_an_installation_that_is_killed_thirty_times_comes_to_what_an_undisturbe
         outcome = compare(peaceful, other)
     assert outcome.unharmed, outcome
     assert len(other.kills) >= 2 * sum(KILLS.values())
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3000)  # three minutes on an idle machine
+def test_what_is_told_of_the_air_now_is_told_whoever_dies(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    watched = watch(tmp_path, broker, FEW_KILLS, SEEDS[0])
+    assert watched.unharmed, watched
+    assert watched.kills.total() >= 20
+    assert watched.most_of_one <= 2
 
 
 @pytest.mark.long

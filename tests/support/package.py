@@ -32,8 +32,8 @@ def build(folder: Path) -> tuple[Path, Path]:
     return wheel, source
 
 
-def install(package: Path, folder: Path) -> Path:
-    """Install ``package`` and what it needs into a new environment in ``folder``; returns the folder of its programs.
+def install(package: Path, extra: str, folder: Path) -> Path:
+    """Install ``package`` with an extra, and what they need, into a new environment; returns where its programs are.
 
     Skips the test where what it needs cannot be had: no network, and nothing of it kept by pip.
     """
@@ -42,6 +42,6 @@ def install(package: Path, folder: Path) -> Path:
     if subprocess.run([*command, "--dry-run", "--no-deps", "tabulate"], capture_output=True).returncode != 0:
         pytest.skip(lacking("packages for a new environment"))
     tested = ["--constraint", TOP / "constraints.txt"]
-    finished = subprocess.run([*command, *tested, package], capture_output=True, text=True)
+    finished = subprocess.run([*command, *tested, f"{package}[{extra}]"], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return folder / "bin"

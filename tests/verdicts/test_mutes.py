@@ -15,6 +15,9 @@ from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.pipeline.verdicts.conditions import Condition
 from aqi_dagster.pipeline.verdicts.early_warning import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import Mute, muted_regions, record_mute
+from aqi_dagster.pipeline.verdicts.outbox.attempts import due_again, give_up
+from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
+from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, queue_mute
 from aqi_dagster.windows import utc_now
 from tests.support.messages import at
 from tests.support.outbox import DIGEST_AFTER, classify, outbox
@@ -55,6 +58,15 @@ def test_smoke_that_outlasts_a_mute_is_warned_of_then(connection: Writer) -> Non
         muted = muted_regions(connection, one.as_of)
         assert [moment.kind for moment in moments_of([one], {}, muted)] == kinds
     assert muted_regions(connection, SMOKY.as_of) == {"Lake Tahoe": SMOKY.as_of + DAY}
+
+
+def test_a_mute_is_told_however_long_slack_was_away(connection: Writer) -> None:
+    muted_at = SMOKY.as_of
+    queue_mute(connection, Mute("Lake Tahoe", muted_at, muted_at + DAY, "burn"))
+    later = muted_at + 3 * MOMENT
+    give_up(connection, later)
+    assert [alert.kind for alert in due_alerts(connection)] == ["muted"]
+    assert due_again(connection, later, DIGEST_AFTER) == muted_at
 
 
 def test_the_command_mutes_once_and_tells_the_channel(

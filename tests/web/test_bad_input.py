@@ -69,6 +69,13 @@ SELECT
 """
 
 
+def test_what_an_address_asks_besides_changes_nothing(page: Page) -> None:
+    asked = {"table": "sensors", "page": "1", "name": "x", "self": "y", "form": "csv", "a b": "<i>"}
+    answer = requests.get(f"{page.url}/network", asked, timeout=60)
+    assert answer.status_code == 200
+    assert "i" not in Html(answer.text).tags
+
+
 @pytest.fixture(scope="module")
 def renamed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Store, Page]]:
     """A store of one window whose region and sensor get other names, and its page."""

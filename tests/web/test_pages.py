@@ -32,11 +32,11 @@ def path(page: str, form: str = "") -> str:
     return "/" if page == "now" and not form else f"/{page}{form}"
 
 
-def get(page: Page, address: str, **asked: str) -> requests.Response:
+def get(page: Page, address: str, /, **asked: str) -> requests.Response:
     return requests.get(page.url + address, params=asked, timeout=60)
 
 
-def json_of(page: Page, name: str, **asked: str) -> dict[str, Any]:
+def json_of(page: Page, name: str, /, **asked: str) -> dict[str, Any]:
     answer = get(page, path(name, ".json"), **(asked or ASKED[name]))
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
@@ -141,6 +141,15 @@ def test_the_network_counts_sensors_and_rejected_messages(page: Page) -> None:
     assert shown["by_state"] == {"broken": 1, "silent": 1, "inside": 1, "no vote": 0, "healthy": 25}
     assert sum(one["messages"] for one in shown["rejected_messages"]) == 2
     assert len(json_of(page, "network", state="silent")["sensors"]) == 1
+
+
+def test_sensors_that_fill_several_pages_are_shown_page_by_page(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aqi_dagster.web.network.PAGE_LENGTH", 10)
+    texts = [get(page, "/network", page=str(number)) for number in (1, 2, 3)]
+    sensors = [{link for link in Html(one.text).links if link.startswith("/sensor")} for one in texts]
+    assert [len(those) for those in sensors] == [10, 10, 8]
+    assert len(set.union(*sensors)) == 28
+    assert [link for link in Html(texts[0].text).links if link.startswith("/network?page=")] == ["/network?page=2"]
 
 
 def test_no_cell_of_a_csv_is_a_formula(page: Page) -> None:

@@ -64,7 +64,8 @@ class Manner:
 
     dagster_url: str | None = None
     zone: str | None = None
-    clock: Callable[[], datetime] = utc_now
+    # Looked up when it is made, so that it is whatever clock the process goes by.
+    clock: Callable[[], datetime] = field(default_factory=lambda: utc_now)
     web_url: str | None = None
     source: tuple[str, str] | None = None
 

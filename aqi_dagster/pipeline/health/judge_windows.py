@@ -27,6 +27,7 @@ from aqi_dagster.pipeline.health.progress import HealthProgress
 from aqi_dagster.pipeline.health.regional_hours import drop_hours_before, overwrite_regional_hours
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK, forget_health_before, record_health
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.windows import WindowRange, window_key
 
 EDITION = 1
@@ -38,12 +39,19 @@ The ledger notes it, so that what an earlier edition judged is named as outdated
 WINDOWS_AT_ONCE = 8
 """Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
 
+WINDOWS_JUDGED = "windows whose sensors were judged"
+
 RegionOf = Callable[[str], str | None]
 """Returns the region of a sensor; None where it is not known, or where the sensor is not to be judged."""
 
 
 def judge_windows(
-    writer: Writer, windows: WindowRange, first_window: datetime, region_of: RegionOf, regions_hash: str
+    writer: Writer,
+    windows: WindowRange,
+    first_window: datetime,
+    region_of: RegionOf,
+    regions_hash: str,
+    progress: Progress = unwatched,
 ) -> None:
     """Judge and store the health of the sensors in ``windows``, some windows to a transaction.
 
@@ -56,9 +64,10 @@ def judge_windows(
     if windows.first == first_window:
         _drop_health_before(writer, first_window)
     has_history = _require_history(writer, windows, first_window)
-    progress = HealthProgress(writer, windows, first_window, regions_hash, has_history)
+    ledger = HealthProgress(writer, windows, first_window, regions_hash, has_history)
     trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
+    progress(WINDOWS_JUDGED, 0, len(windows))
     for group in windows.parts(WINDOWS_AT_ONCE):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
@@ -66,12 +75,13 @@ def judge_windows(
             health = judge_health(window, hours, history, region_of, trouble)
             tables.append(health)
             history = _remember(history, health, window)
-            progress.add(window, otherwise=not as_judged(health).equals(_of_window(before, window)))
+            ledger.add(window, otherwise=not as_judged(health).equals(_of_window(before, window)))
         judged = pa.concat_tables(tables)
         with transaction(writer):
             overwrite_health(writer, group, judged)
             overwrite_regional_hours(writer, group, hours, judged)
-            record_health(writer, progress.take_added(), regions_hash)
+            record_health(writer, ledger.take_added(), regions_hash)
+        progress(WINDOWS_JUDGED, len(WindowRange(windows.first, group.last)), len(windows))
 
 
 def _drop_health_before(writer: Writer, first_window: datetime) -> None:

@@ -6,7 +6,7 @@ that dies leaves whole chunks; the next one goes on behind them.
 
 import logging
 from collections import Counter
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -30,10 +30,14 @@ from aqi_dagster.pipeline.readings.retake import Retaken, retake_due
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.topic.batches import Batch
 from aqi_dagster.pipeline.topic.reader import Topic, TopicReader
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.windows import utc_now
 
 _BATCHES_AHEAD, _DECODED_AHEAD = 1, 6
 """Batches that wait to be decoded, and decoded ones that wait for the chunk before them to be written."""
+
+MESSAGES_READ = "messages read"
+"""The stage of a pull that is reported, in offsets: of what a topic compacted away there are none, but they count."""
 
 _log = logging.getLogger(__name__)
 
@@ -76,8 +80,8 @@ class PullReport:
         self.emptied += chunk.emptied
 
 
-def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
-    """Bring the store up to the present end of the topic, chunk by chunk.
+def pull(writer: Writer, reader: TopicReader, policy: PullPolicy, progress: Progress = unwatched) -> PullReport:
+    """Bring the store up to the present end of the topic, chunk by chunk; ``progress`` is in messages read.
 
     Messages that only lay in the future before are taken again first. Raises the Kafka errors of
     :mod:`aqi_dagster.errors`, and :class:`ClockError` if our clock cannot be right; chunks committed before the error
@@ -97,7 +101,8 @@ def pull(writer: Writer, reader: TopicReader, policy: PullPolicy) -> PullReport:
         # One thread reads, another decodes, and this one writes.
         batches = read_ahead(reader.batches(consumer, starts), ahead=_BATCHES_AHEAD)
         with closing(read_ahead(_decoded(batches, now, policy), ahead=_DECODED_AHEAD)) as decoded:
-            for chunk in gather(decoded, reader.chunk_messages, reader.chunk_bytes):
+            counted = _counted(decoded, starts, progress)
+            for chunk in gather(counted, reader.chunk_messages, reader.chunk_bytes):
                 require_same_generation(topic, reader.describe())
                 report.add(_ingest_chunk(writer, topic, generation, offsets, chunk, policy), chunk)
                 offsets |= chunk.next_offsets
@@ -117,8 +122,26 @@ def _ingest_chunk(
     with transaction(writer):
         advance_offsets(writer, topic, generation, offsets, chunk, now)
         ingested = ingest(writer, decoded, generation, now)
-    _log.info("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
+    _log.debug("took in %d readings and %d rejected messages", ingested.accepted, ingested.rejected)
     return ingested
+
+
+def _counted(
+    decoded: Iterable[tuple[Batch, Decoded]], starts: Mapping[int, int | None], progress: Progress
+) -> Iterator[tuple[Batch, Decoded]]:
+    """Yield what was ``decoded``, and report how much of what lies between ``starts`` and the ends was read by then."""
+    begins = {partition: offset for partition, offset in starts.items() if offset is not None}
+    positions = dict(begins)
+    progress(MESSAGES_READ, 0)
+    for batch, of_batch in decoded:
+        begins = {partition: first for partition, (first, _) in batch.unread.items()} | batch.first_offsets() | begins
+        positions |= batch.next_offsets
+        read = {partition: positions.get(partition, begin) - begin for partition, begin in begins.items()}
+        ends = {partition: end for partition, (_, end) in batch.unread.items()} | dict(batch.ends)
+        # Messages that came meanwhile may be read, too.
+        there = sum(max(read[partition], ends.get(partition, 0) - begin) for partition, begin in begins.items())
+        progress(MESSAGES_READ, sum(read.values()), there if ends.keys() >= starts.keys() else None)
+        yield batch, of_batch
 
 
 def _decoded(batches: Generator[Batch], now: datetime, policy: PullPolicy) -> Generator[tuple[Batch, Decoded]]:

@@ -18,6 +18,7 @@ from aqi_dagster.pipeline.decoding.decode import Decoded, decode
 from aqi_dagster.pipeline.readings.insert import drop_rejected, ingest
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.topic.batches import MESSAGES_SCHEMA
+from aqi_dagster.progress import Progress, unwatched
 
 MOST_BYTES = 16 << 20
 """Bytes of keys and values that one transaction takes again."""
@@ -79,15 +80,31 @@ class _Group:
 
 def retake_due(writer: Writer, now: datetime, future_allowance: timedelta, names: FieldNames = OWN_NAMES) -> Retaken:
     """Take again what was rejected only for lying in the future and does not any more; ``now`` is naive UTC."""
-    return _retake(writer, now, future_allowance, names, everything=False)
+    return _retake(writer, now, future_allowance, names, unwatched, everything=False)
 
 
-def retake_all(writer: Writer, now: datetime, future_allowance: timedelta, names: FieldNames = OWN_NAMES) -> Retaken:
-    """Take again all rejected messages; those that are still no readings get the reason of today's definition."""
-    return _retake(writer, now, future_allowance, names, everything=True)
+def retake_all(
+    writer: Writer,
+    now: datetime,
+    future_allowance: timedelta,
+    names: FieldNames = OWN_NAMES,
+    progress: Progress = unwatched,
+) -> Retaken:
+    """Take again all rejected messages; those that are still no readings get the reason of today's definition.
+
+    ``progress`` is in messages.
+    """
+    return _retake(writer, now, future_allowance, names, progress, everything=True)
 
 
-def _retake(writer: Writer, now: datetime, future_allowance: timedelta, names: FieldNames, everything: bool) -> Retaken:
+def _retake(
+    writer: Writer,
+    now: datetime,
+    future_allowance: timedelta,
+    names: FieldNames,
+    progress: Progress,
+    everything: bool,
+) -> Retaken:
     which = {"due": now + future_allowance, "all": everything}
     retaken = Retaken()
     for group in _groups(writer, which):
@@ -100,6 +117,7 @@ def _retake(writer: Writer, now: datetime, future_allowance: timedelta, names: F
                 drop_rejected(writer, _places(decoded), group.generation)
                 ingested = ingest(writer, decoded, group.generation, group.ingested_at)
             retaken += Retaken(0, ingested.accepted, ingested.repeated)
+        progress("rejected messages decoded again", retaken.messages)
     return retaken
 
 

@@ -16,6 +16,7 @@ from aqi_dagster.pipeline.regions import geocoding
 from aqi_dagster.pipeline.regions.base import CountyRegions, Geocoder
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import transaction
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.sensors import coordinates
 from aqi_dagster.windows import WindowRange, utc_now
 
@@ -53,7 +54,12 @@ SELECT $sensor AS sensor, $method AS method, $region AS region, $looked_up_at AS
 
 
 def look_up_counties(
-    store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str, of_all: bool = False
+    store: Store,
+    geocoder: Geocoder,
+    windows: WindowRange,
+    elsewhere: str,
+    of_all: bool = False,
+    progress: Progress = unwatched,
 ) -> None:
     """Have ``geocoder`` name the counties of the sensors with anomalies in ``windows``, or ``of_all`` that reported.
 
@@ -63,7 +69,7 @@ def look_up_counties(
     geocoder fails is in the region ``elsewhere`` until the next run asks again, and the log says so.
     """
     with store.looking_up():
-        _Lookups(store, geocoder, windows, elsewhere, of_all).run()
+        _Lookups(store, geocoder, windows, elsewhere, of_all, progress).run()
 
 
 def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere: str) -> CountyRegions:
@@ -77,13 +83,23 @@ def county_regions(connection: DuckDBPyConnection, geocoder: Geocoder, elsewhere
 class _Lookups:
     """The lookups of one run."""
 
-    def __init__(self, store: Store, geocoder: Geocoder, windows: WindowRange, elsewhere: str, of_all: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        geocoder: Geocoder,
+        windows: WindowRange,
+        elsewhere: str,
+        of_all: bool,
+        progress: Progress,
+    ) -> None:
         self._store = store
         self._geocoder = geocoder
         self._windows = windows
         self._elsewhere = elsewhere
         self._of_all = of_all
+        self._progress = progress
         self._failures = 0
+        self._asked = 0
 
     def run(self) -> None:
         with self._store.exclusive() as connection:
@@ -93,7 +109,7 @@ class _Lookups:
         for first in range(0, len(sensors), size):
             if self._failures >= MAX_FAILURES:
                 break
-            answers = self._ask(sensors[first : first + size])
+            answers = self._ask(sensors[first : first + size], len(sensors))
             if answers:
                 with self._store.exclusive() as connection, transaction(connection):
                     for sensor, county in answers.items():
@@ -124,10 +140,12 @@ class _Lookups:
         sensors = [(sensor, place) for (sensor,) in rows if (place := coordinates(sensor)) is not None]
         return sensors[:MOST_ASKED] if self._geocoder.remote else sensors
 
-    def _ask(self, sensors: Sequence[tuple[str, tuple[float, float]]]) -> dict[str, str | None]:
-        """The counties of those ``sensors`` for which the geocoder answers; None is an answer, too."""
+    def _ask(self, sensors: Sequence[tuple[str, tuple[float, float]]], of: int) -> dict[str, str | None]:
+        """The counties of those ``sensors``, of so many, for which the geocoder answers; None is an answer, too."""
         answers = {}
         for sensor, place in sensors:
+            self._progress("sensors looked up", self._asked, of)
+            self._asked += 1
             if self._failures >= MAX_FAILURES:
                 break
             try:

@@ -21,12 +21,16 @@ from aqi_dagster.pipeline.store.file_faults import explain_faults, is_full, log_
 from aqi_dagster.pipeline.store.migration import migrate, require_version
 from aqi_dagster.pipeline.store.publishing import publish
 from aqi_dagster.pipeline.store.sql import Writer
+from aqi_dagster.pipeline.store.written_blocks import Notes, attach_logged, identity, logged_blocks
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
 
 _HEADERS_BYTES = 12_288
 """Size of a DuckDB file that holds its headers and nothing else."""
+
+WAIT_SAID_AFTER = 2.0
+"""Seconds of waiting for a lock after which the log says so."""
 
 _log = logging.getLogger(__name__)
 
@@ -55,22 +59,32 @@ class Store:
         return Store(self.published.parent, min(self._lock_timeout, seconds), self._memory_limit)
 
     @contextmanager
-    def exclusive(self) -> Iterator[Writer]:
+    def exclusive(self, tracked: bool = False) -> Iterator[Writer]:
         """The only open connection to the private store, whose schema is that of this release.
 
+        What a ``tracked`` one writes is noted, so that :meth:`publish` need not compare the whole store with a copy.
         Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
         is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
         """
         with self._lock(), explain_faults(self.private, self._memory_limit):
             self._make_if_missing()
-            writer = Writer(self._connect())
+            notes = Notes(self.private)
+            copies = notes.read() if tracked else {}
+            notes.forget()
+            writer = Writer(self._connect(tracked=tracked))
             try:
                 migrate(writer, self.private)
                 self._copy_is_old = True
                 yield writer
+                if copies:
+                    writer.execute("CHECKPOINT")
+                    written = logged_blocks(writer, self.private)
+                    state = identity(self.private)
             finally:
                 writer.close()
             self._merge_log()
+            if copies and identity(self.private) == state:
+                notes.write({copy: blocks | written for copy, blocks in copies.items()})
 
     def _make_if_missing(self) -> None:
         """Make the store under another name first: so a full disk leaves none that is half made."""
@@ -110,12 +124,14 @@ class Store:
     def publish(self) -> bool:
         """Replace the published copy if this object has opened the store since the last time; returns whether it did.
 
+        It compares no more of them than it must, if the store was opened by tracked sessions alone.
+
         Raises :class:`StoreError` if the disk is full.
         """
         if not self._copy_is_old:
             return False
         with self._lock(), explain_faults(self.private, self._memory_limit):
-            self._publish()
+            self._publish(compare_all=False)
             return True
 
     def is_readable(self) -> bool:
@@ -129,7 +145,7 @@ class Store:
         Raises what :meth:`exclusive` raises.
         """
         with self._lock(), explain_faults(self.private, self._memory_limit):
-            self._publish()
+            self._publish(compare_all=True)
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
                 # The copy is read once, from end to end, which needs little memory.
                 copy.execute(f"SET memory_limit = '{self._memory_limit // 4}MB'")
@@ -150,11 +166,11 @@ class Store:
                 "whether the disk is full, and run again."
             )
 
-    def _publish(self) -> None:
+    def _publish(self, compare_all: bool) -> None:
         """Replace the published copy. The caller holds the lock and has closed the store."""
         started = time.monotonic()
         self._merge_log()
-        publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"))
+        publication = publish(self.private, self.published, self.private.with_name("spare.duckdb"), compare_all)
         self._copy_is_old = False
         _log.info(
             "published %s: %.1f of %.1f MB written, in %.2f s",
@@ -225,7 +241,7 @@ class Store:
         lock = FileLock(path, timeout=self._lock_timeout, mode=0o600)
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock.acquire()
+            self._acquire(lock)
         except Timeout:
             raise StoreBusyError(
                 f"Another run held the lock {path} for more than {self._lock_timeout:g} s. Wait for that run or "
@@ -242,6 +258,22 @@ class Store:
         finally:
             lock.release()
 
+    def _acquire(self, lock: FileLock) -> None:
+        """Acquire ``lock``; a wait that others may wonder at is logged when it begins to be one, and at its end."""
+        quiet = min(WAIT_SAID_AFTER, self._lock_timeout)
+        started = time.monotonic()
+        try:
+            lock.acquire(timeout=quiet)
+            return
+        except Timeout:
+            if quiet == self._lock_timeout:
+                raise
+        _log.warning(
+            "Another run or command has %s: waiting for it, %g s at most.", lock.lock_file, self._lock_timeout - quiet
+        )
+        lock.acquire(timeout=self._lock_timeout - quiet)
+        _log.info("waited %.0f s for %s", time.monotonic() - started, lock.lock_file)
+
     @property
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:
         return {
@@ -250,8 +282,19 @@ class Store:
             "memory_limit": f"{self._memory_limit}MB",
         }
 
-    def _connect(self, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    def _connect_logged(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(config=self._config)
         try:
+            attach_logged(connection, self.private)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _connect(self, read_only: bool = False, tracked: bool = False) -> duckdb.DuckDBPyConnection:
+        try:
+            if tracked:
+                return self._connect_logged()
             return duckdb.connect(str(self.private), read_only, config=self._config)
         except duckdb.IOException as error:
             if is_full(error):

@@ -14,16 +14,15 @@ from aqi_dagster.pipeline.store.sql import scalar
 from aqi_dagster.pipeline.store.window_ledger import newest_scored
 from aqi_dagster.windows import WindowRange
 
+# What is NULL was not recorded, and counts as nothing here and below: FILTER and WHERE pass only what is true.
 _OUTDATED_SCORES = """
 WITH judged AS (
     SELECT
         window_start,
         CASE WHEN coalesce(scored, 0) = 0 THEN readings ELSE 0 END AS unscored,
         CASE WHEN scored > 0 THEN greatest(readings - scored, 0) ELSE 0 END AS late,
-        coalesce(revision < max(revision) OVER (ORDER BY window_start), false) AS stale,
-        coalesce(
-            scored > 0 AND (chain_start < $first_window OR parameters_hash <> $parameters_hash), false
-        ) AS of_other_settings
+        revision < max(revision) OVER (ORDER BY window_start) AS stale,
+        scored > 0 AND (chain_start < $first_window OR parameters_hash <> $parameters_hash) AS of_other_settings
     FROM windows
     WHERE window_start BETWEEN $first_window AND $last_scored
 )
@@ -41,15 +40,12 @@ WITH judged AS (
     SELECT
         window_start,
         health_readings IS NULL AS unjudged,
-        coalesce(health_readings <> readings, false) AS late,
-        coalesce(
-            health_revision < max(health_revision) OVER (
-                ORDER BY window_start RANGE BETWEEN INTERVAL 21 DAYS PRECEDING AND CURRENT ROW
-            ),
-            false
+        health_readings <> readings AS late,
+        health_revision < max(health_revision) OVER (
+            ORDER BY window_start RANGE BETWEEN INTERVAL 21 DAYS PRECEDING AND CURRENT ROW
         ) AS stale,
-        coalesce(health_hash <> $regions_hash, false) AS of_other_settings,
-        coalesce(health_since <> greatest($first_window, window_start - INTERVAL 21 DAYS), false) AS without_history
+        health_hash <> $regions_hash AS of_other_settings,
+        health_since <> greatest($first_window, window_start - INTERVAL 21 DAYS) AS without_history
     FROM windows
     WHERE readings > 0 AND window_start BETWEEN $first_window AND $last_judged
 )
@@ -94,8 +90,8 @@ WHERE
     AND (
         classified IS DISTINCT FROM revision
         OR classified_health IS DISTINCT FROM health_revision
-        OR coalesce(selection_hash <> $selection_hash, false)
-        OR coalesce(verdicts_hash <> $verdicts_hash, false)
+        OR selection_hash <> $selection_hash
+        OR verdicts_hash <> $verdicts_hash
     )
 """
 

@@ -9,14 +9,15 @@ import fcntl
 import os
 import shutil
 import struct
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
-BLOCK_SIZE = 1 << 19
-"""Bytes that are compared, and written if they differ, at once: two blocks of DuckDB."""
+from aqi_dagster.pipeline.store.written_blocks import BLOCK_SIZE, Notes, identity
 
 _COPY_BUFFER = 16 << 20
 
@@ -35,11 +36,14 @@ class Publication:
     size: int
 
 
-def publish(private: Path, published: Path, spare: Path) -> Publication:
+def publish(private: Path, published: Path, spare: Path, compare_all: bool = True) -> Publication:
     """Atomically replace ``published`` by a copy of ``private``, which nobody may write to meanwhile.
 
-    ``spare`` names the file that keeps the previous copy, in a folder that only the pipeline uses.
+    ``spare`` names the file that keeps the previous copy, in a folder that only the pipeline uses. Unless
+    ``compare_all``, only those of its blocks are compared that may differ, if they are known.
     """
+    notes = Notes(private)
+    known = notes.read()
     draft = published.with_name(f".{published.name}.draft")
     # A process that was killed leaves an unfinished draft, or a spare that still is the published copy.
     draft.unlink(missing_ok=True)
@@ -47,7 +51,8 @@ def publish(private: Path, published: Path, spare: Path) -> Publication:
         spare.unlink()
     size = private.stat().st_size
     try:
-        written = _make_draft(private, draft, spare)
+        behind = None if compare_all or not spare.exists() else known.get(identity(spare))
+        written = _make_draft(private, draft, spare, behind)
     except OSError:
         # On a full disk it would stand in the way of the next run.
         draft.unlink(missing_ok=True)
@@ -56,17 +61,22 @@ def publish(private: Path, published: Path, spare: Path) -> Publication:
     # Not every file system has hard links: then every copy is a whole one.
     with suppress(OSError):
         spare.hardlink_to(published)
+    kept = {identity(published): known[identity(published)]} if spare.exists() and identity(spare) in known else {}
     draft.replace(published)
     _fsync_folder(published.parent)
+    notes.write({**kept, identity(published): set()})
     return Publication(written, size)
 
 
-def _make_draft(private: Path, draft: Path, spare: Path) -> int:
-    """Make ``draft`` equal to ``private``, out of ``spare`` if nobody has that open; how many bytes were written."""
+def _make_draft(private: Path, draft: Path, spare: Path, behind: set[int] | None) -> int:
+    """Make ``draft`` equal to ``private``, out of ``spare`` if nobody has that open; how many bytes were written.
+
+    ``behind`` are the blocks of ``spare`` that may differ, None if nobody knows.
+    """
     written = None
     if spare.exists():
         spare.replace(draft)
-        written = _update(private, draft)
+        written = _update(private, draft, behind)
     if written is None:
         draft.unlink(missing_ok=True)
         written = _copy(private, draft)
@@ -81,32 +91,36 @@ def _copy(private: Path, draft: Path) -> int:
         return target.tell()
 
 
-def _update(private: Path, draft: Path) -> int | None:
-    """Make ``draft`` equal to ``private``; returns the bytes written, or None if a reader has it open."""
+def _update(private: Path, draft: Path, behind: set[int] | None) -> int | None:
+    """Make ``draft`` equal to ``private``; returns the bytes written, or None if a reader has it open.
+
+    All is compared, or the blocks ``behind``.
+    """
     draft.chmod(0o600)
     with private.open("rb", buffering=0) as source, draft.open("r+b", buffering=0) as target:
         if not _out_of_use(target.fileno()):
             return None
         size = os.fstat(source.fileno()).st_size
         blocks = -(-size // BLOCK_SIZE)
-        bounds = [min(size, part * blocks // _THREADS * BLOCK_SIZE) for part in range(_THREADS)] + [size]
+        bounds = [part * blocks // _THREADS for part in range(_THREADS + 1)]
+        parts = [range(*pair) for pair in pairwise(bounds)] if behind is None else [sorted(behind & {*range(blocks)})]
         with ThreadPoolExecutor(_THREADS) as threads:
-            update = partial(_update_part, source.fileno(), target.fileno())
-            written = sum(threads.map(update, bounds[:-1], bounds[1:]))
+            written = sum(threads.map(partial(_update_blocks, source.fileno(), target.fileno(), size), parts))
         target.truncate(size)
         os.fsync(target.fileno())
         return written
 
 
-def _update_part(source: int, target: int, begin: int, end: int) -> int:
-    """Make ``target`` equal to ``source`` from ``begin`` to ``end``, block by block; returns the bytes written."""
+def _update_blocks(source: int, target: int, size: int, blocks: Iterable[int]) -> int:
+    """Make ``blocks`` of ``target`` equal to those of ``source``, which has that ``size``; returns bytes written."""
     written = 0
     block, old_block = bytearray(BLOCK_SIZE), bytearray(BLOCK_SIZE)
-    for place in range(begin, end, BLOCK_SIZE):
-        count = os.preadv(source, [block], place)
-        if count < BLOCK_SIZE:
+    for number in blocks:
+        place = number * BLOCK_SIZE
+        if size - place < BLOCK_SIZE:
             # The last block.
-            block, old_block = block[:count], old_block[:count]
+            block, old_block = block[: size - place], old_block[: size - place]
+        count = os.preadv(source, [block], place)
         if os.preadv(target, [old_block], place) != count or old_block != block:
             written += os.pwrite(target, block, place)
     return written

@@ -6,13 +6,14 @@ from aqi_dagster.errors import OutdatedAnomaliesError, UnjudgedWindowsError, Uns
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.windows import WindowRange
 
+# A hash that was not recorded is NULL, and differs from none.
 _UNSELECTED = """
 SELECT min(window_start), max(window_start)
 FROM windows
 WHERE
     window_start BETWEEN $first AND $last
     AND scored > 0
-    AND (selected IS DISTINCT FROM revision OR coalesce(selection_hash <> $selection_hash, false))
+    AND (selected IS DISTINCT FROM revision OR selection_hash <> $selection_hash)
 """
 
 _UNJUDGED = """

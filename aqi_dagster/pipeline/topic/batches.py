@@ -1,6 +1,8 @@
 """Batches: what the polls of a topic returned, as columns."""
 
-from dataclasses import dataclass
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
@@ -20,12 +22,22 @@ MEMORY = pa.system_memory_pool()
 """Arrow's pool for large arrays. Its default pool asks for huge pages, which a virtual machine provides slowly."""
 
 
+LONGEST_SECONDS = 2.0
+"""How long a batch is built: from a slow broker it is handed on before it is full, so that people see it go on."""
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Messages in order of arrival (:data:`MESSAGES_SCHEMA`), and by partition the offset after the last one read."""
+    """Messages in order of arrival (:data:`MESSAGES_SCHEMA`), and by partition the offset after the last one read.
+
+    ``ends`` are the offsets at which the partitions end that were fetched so far, as far as the reader goes. ``unread``
+    has first offset and end of others, if reading takes so long that the broker was asked: about, and only to be shown.
+    """
 
     messages: pa.Table
     next_offsets: dict[int, int]
+    ends: Mapping[int, int] = field(default_factory=dict)
+    unread: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def messages_by_partition(self) -> dict[int, int]:
         """Number of messages of each partition that has any."""
@@ -42,9 +54,15 @@ class Batch:
 
 
 class BatchBuilder:
-    """Gathers messages column by column until a batch is full."""
+    """Gathers messages column by column until a batch is full.
+
+    ``ends`` and ``unread`` are those of batches, as far as whoever builds them knows.
+    """
 
     def __init__(self) -> None:
+        self.ends: dict[int, int] = {}
+        self.unread: dict[int, tuple[int, int]] = {}
+        self._first_began = time.monotonic()
         self._start()
 
     def _start(self) -> None:
@@ -52,6 +70,7 @@ class BatchBuilder:
         self.next_offsets: dict[int, int] = {}
         self.size = 0
         self.bytes = 0
+        self._began = time.monotonic()
 
     def add(self, messages: list[Message]) -> dict[int, int]:
         """Append ``messages``; returns the offset after the last of each partition among them."""
@@ -77,8 +96,20 @@ class BatchBuilder:
         self.next_offsets.update(next_offsets)
         return next_offsets
 
+    @property
+    def takes_long(self) -> bool:
+        """Whether people may want to know how much there is to read."""
+        return time.monotonic() - self._first_began > LONGEST_SECONDS
+
+    def is_full(self, messages: int, size: int) -> bool:
+        """Whether the batch has so many ``messages``, that ``size`` in bytes, or has been built for long enough."""
+        is_old = self.size > 0 and time.monotonic() - self._began > LONGEST_SECONDS
+        return is_old or self.size >= messages or self.bytes >= size
+
     def take(self) -> Batch:
         """Return the batch built so far and start the next one."""
-        batch = Batch(pa.Table.from_batches(self._parts, MESSAGES_SCHEMA), self.next_offsets)
+        batch = Batch(
+            pa.Table.from_batches(self._parts, MESSAGES_SCHEMA), self.next_offsets, dict(self.ends), dict(self.unread)
+        )
         self._start()
         return batch

@@ -7,8 +7,8 @@ so (``_PARTITION_EOF``), because not every broker answers ListOffsets correctly.
 import logging
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -171,7 +171,7 @@ class TopicReader:
         most, most_bytes = min(BATCH_MESSAGES, self.chunk_messages), min(BATCH_BYTES, self.chunk_bytes)
         positions = {p: OFFSET_BEGINNING if offset is None else offset for p, offset in starts.items()}
         unfinished = set(positions)
-        ends: dict[int, int] = {}
+        ends = builder.ends
         self._learn_leaders(consumer)
         consumer.assign([TopicPartition(self.topic, p, offset) for p, offset in positions.items()])
         progress = time.monotonic()
@@ -196,12 +196,22 @@ class TopicReader:
                 at_end.add(partition)
                 # The same poll may hold messages that were written after the broker reported this end.
                 positions[partition] = max(positions[partition], cast("int", message.offset()))
+                ends.setdefault(partition, positions[partition])
                 builder.next_offsets[partition] = positions[partition]
             for partition in at_end & unfinished:
                 unfinished.discard(partition)
                 consumer.incremental_unassign([TopicPartition(self.topic, partition)])
-            if builder.size >= most or builder.bytes >= most_bytes:
+            if builder.is_full(most, most_bytes):
+                self._ask_of_unread(consumer, unfinished, builder)
                 yield builder.take()
+
+    def _ask_of_unread(self, consumer: Consumer, unfinished: Set[int], builder: BatchBuilder) -> None:
+        """Ask, once reading takes long, how much partitions hold of which nothing came yet: for progress alone."""
+        if builder.takes_long:
+            for partition in unfinished - builder.ends.keys() - builder.unread.keys():
+                with suppress(KafkaException):
+                    place = TopicPartition(self.topic, partition)
+                    builder.unread[partition] = consumer.get_watermark_offsets(place, timeout=POLL_SECONDS)
 
     def _learn_leaders(self, consumer: Consumer) -> None:
         """Learn the leaders of the partitions before they are assigned: without, the client idles for half a second."""

@@ -32,6 +32,7 @@ from aqi_dagster.pipeline.verdicts.regional_window import (
     overwrite_regional_windows,
 )
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
+from aqi_dagster.progress import Progress, unwatched, watched
 from aqi_dagster.windows import WindowRange, utc_now
 
 NOTEBOOK_RULES = NotebookRules()
@@ -82,6 +83,7 @@ def classify_windows(
     thresholds: Thresholds = NOTEBOOK_THRESHOLDS,
     rules: Rules = NOTEBOOK_RULES,
     now: datetime | None = None,
+    progress: Progress = unwatched,
 ) -> dict[datetime, list[RegionalWindow]]:
     """Overwrite the regional windows of ``windows`` and return them by window (start).
 
@@ -96,7 +98,7 @@ def classify_windows(
     require_selected(writer, windows, thresholds.hash())
     if rules.judges_all_sensors:
         require_judged(writer, windows)
-    judged, health = judge_stored(writer, windows, regions, rules)
+    judged, health = judge_stored(writer, windows, regions, rules, progress)
     judged = _with_neighbours(writer, judged, health)
     with transaction(writer):
         record_rules(writer, rules.name, now)
@@ -118,11 +120,18 @@ def _queue(writer: Writer, windows: WindowRange, rules: Rules, now: datetime) ->
 
 
 def judge_stored(
-    connection: DuckDBPyConnection, windows: WindowRange, regions: Regions, rules: Rules
+    connection: DuckDBPyConnection,
+    windows: WindowRange,
+    regions: Regions,
+    rules: Rules,
+    progress: Progress = unwatched,
 ) -> tuple[dict[datetime, list[RegionalWindow]], dict[datetime, list[SensorHealth]]]:
     """What ``rules`` say of ``windows`` by what is stored, and the health it follows from, both by window (start)."""
     anomalies, health = _anomalies(connection, windows), health_by_window(connection, windows)
-    judged = {start: judge_regions(start, anomalies[start], regions, rules, health[start]) for start in windows}
+    judged = {
+        start: judge_regions(start, anomalies[start], regions, rules, health[start])
+        for start in watched(windows, "windows classified", len(windows), progress)
+    }
     return judged, health
 
 

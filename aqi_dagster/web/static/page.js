@@ -94,7 +94,10 @@ function choosable(place, figure) {
     text.textContent = figure.hours[slider.value];
     text.title = figure.hours_utc[slider.value];
     slider.setAttribute("aria-valuetext", figure.hours[slider.value]);
-    Plotly.restyle(place, { "marker.color": step.map((one) => coloured(one.color)), text: step.map((one) => one.text) }, traces);
+    const colours = step.map((one) => one.colour.map((number) => figure.palette[number]));
+    const texts = step.map((one, group) => one.text.map((text, number) =>
+      [figure.titles[group][number], text, figure.notes[group][number]].filter(Boolean).join("<br>")));
+    Plotly.restyle(place, { "marker.color": colours, text: texts }, traces);
   };
   slider.addEventListener("input", show);
   show();

@@ -66,7 +66,7 @@ FROM channel_alerts SEMI JOIN told_channels USING (channel)
 WHERE
     status = 'pending'
     AND CASE
-        WHEN as_of IS NOT NULL THEN created_at >= $now - $moment
+        WHEN as_of IS NOT NULL AND kind <> 'muted' THEN created_at >= $now - $moment
         ELSE window_start + INTERVAL 12 HOURS >= $now - $recent
     END
 """

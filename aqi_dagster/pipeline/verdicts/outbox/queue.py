@@ -65,7 +65,7 @@ WHERE
 _SUPERSEDE_STALE = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'its moment was over before it was sent', next_attempt_at = NULL
-WHERE as_of IS NOT NULL AND status = 'pending' AND created_at < $oldest
+WHERE as_of IS NOT NULL AND kind <> 'muted' AND status = 'pending' AND created_at < $oldest
 """
 
 _SUPERSEDE_STALE_DELIVERIES = """
@@ -147,6 +147,9 @@ def supersede_sensor_alerts(writer: Writer) -> None:
 
 
 def supersede_stale(writer: Writer, now: datetime) -> None:
-    """Let go of what told of a moment that is over by ``now`` (naive UTC) and was not sent: nobody was told."""
+    """Let go of what told of a moment that is over by ``now`` (naive UTC) and was not sent: nobody was told.
+
+    That a region is muted holds for longer, and is told however late.
+    """
     writer.execute(_SUPERSEDE_STALE, {"oldest": now - MOMENT})
     writer.execute(_SUPERSEDE_STALE_DELIVERIES, {"oldest": now - MOMENT})
