@@ -9,9 +9,8 @@ from aqi_dagster.feeds.messages import Message
 from aqi_dagster.pipeline.decoding.definition import decode_key, decode_value
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters, new_detector, score_and_learn
-from aqi_dagster.pipeline.regions.base import OneRegion
+from aqi_dagster.pipeline.verdicts.anomaly_summary import Anomaly, AnomalySummary
 from aqi_dagster.pipeline.verdicts.classify_windows import judge_regions
-from aqi_dagster.pipeline.verdicts.regional_window import Anomaly
 from aqi_dagster.settings import load_settings
 from aqi_dagster.windows import utc_now, window_start
 
@@ -31,9 +30,8 @@ def expected_windows(messages: Iterable[Message]) -> list[list[Any]]:
         for (moment, pm25), score in zip(in_order, scores, strict=True):
             if score > limits.score and pm25 > limits.pm25:
                 anomalies[window_start(moment)].append(Anomaly(sensor, moment, pm25))
-    region = OneRegion(settings.region)
     return [
         [str(start), window.sensors, window.count_anomalies, window.max_pm25, window.verdict]
         for start, found in sorted(anomalies.items())
-        for window in judge_regions(start, found, region)
+        for window in judge_regions(start, {settings.region: AnomalySummary.of(found)})
     ]

@@ -43,10 +43,14 @@ def messages(
         if slot % 576 >= 564:
             background[slot // 576 % 10 :: 10] += 450 + 200 * random.random(len(background[slot // 576 % 10 :: 10]))
         for number in range(min(sensors, count - slot * sensors)):
-            pm25 = background[number]
-            numbers = (pm25 * 0.7, pm25, pm25 * 1.2, slot * 10, -60 - number % 20, 70.0, 35.0, pm25 * 0.95)
-            offset = number * 3 % cadence.total_seconds()
-            created_at = (moment + timedelta(seconds=int(offset))).strftime("%Y-%m-%d %H:%M:%S UTC")
-            value = {"created_at": created_at, "entry_id": str(slot * sensors + number)}
-            value.update({name: f"{figure:.2f}" for name, figure in zip(_FIELDS, numbers, strict=True)})
-            yield encode_message(names[number], value)
+            offset = timedelta(seconds=int(number * 3 % cadence.total_seconds()))
+            entry = slot * sensors + number
+            yield reading(names[number], moment + offset, background[number], entry, uptime=slot * 10)
+
+
+def reading(sensor: str, created_at: datetime, pm25: float, entry: int, uptime: int) -> Message:
+    """The message of a ``sensor`` that read ``pm25`` (ug/m3), the one of that number, after ``uptime`` minutes."""
+    numbers = (pm25 * 0.7, pm25, pm25 * 1.2, uptime, -60 - entry % 20, 70.0, 35.0, pm25 * 0.95)
+    value = {"created_at": created_at.strftime("%Y-%m-%d %H:%M:%S UTC"), "entry_id": str(entry)}
+    value.update({name: f"{figure:.2f}" for name, figure in zip(_FIELDS, numbers, strict=True)})
+    return encode_message(sensor, value)

@@ -1,15 +1,14 @@
 """Smoke or malfunction: the rules at their borders, and what a regional window tells."""
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 from scipy.stats import variation
 
-from aqi_dagster.pipeline.regions.base import OneRegion
+from aqi_dagster.pipeline.verdicts.anomaly_summary import NO_ANOMALIES, Anomaly, AnomalySummary
 from aqi_dagster.pipeline.verdicts.classify_windows import judge_regions
 from aqi_dagster.pipeline.verdicts.notebook_rules import smoke_or_malfunction
-from aqi_dagster.pipeline.verdicts.regional_window import Anomaly, RegionalWindow
+from aqi_dagster.pipeline.verdicts.regional_window import RegionalWindow
 from tests.support.messages import at
 
 WINDOW = at("2022-07-18 12:00")
@@ -66,30 +65,22 @@ def test_a_regional_window_tells_its_sensors_its_earliest_event_and_its_greatest
         verdict="smoke",
         broken_sensors=[],
     )
-    assert judge_regions(WINDOW, found, OneRegion("Lake Tahoe")) == [expected]
-    assert judge_regions(WINDOW, reversed(found), OneRegion("Lake Tahoe")) == [expected]
+    assert judge_regions(WINDOW, {"Lake Tahoe": AnomalySummary.of(found)}) == [expected]
+    assert judge_regions(WINDOW, {"Lake Tahoe": AnomalySummary.of(found[::-1])}) == [expected]
 
 
 def test_the_order_of_the_anomalies_does_not_change_the_variation_by_a_bit() -> None:
     found = [Anomaly("a", WINDOW + timedelta(minutes=n), 300 + 0.1 * n**2) for n in range(40)]
-    (forwards,) = judge_regions(WINDOW, found, OneRegion("x"))
-    (backwards,) = judge_regions(WINDOW, reversed(found), OneRegion("x"))
+    (forwards,) = judge_regions(WINDOW, {"x": AnomalySummary.of(found)})
+    (backwards,) = judge_regions(WINDOW, {"x": AnomalySummary.of(found[::-1])})
     assert forwards.variation is not None
     assert forwards == backwards
 
 
-class ByFirstLetter:
-    """Regions of the test's own."""
-
-    settings: Sequence[str] = ["by first letter"]
-
-    def region_of(self, sensor: str) -> str:
-        return sensor[0].upper()
-
-
 def test_each_region_is_judged_by_its_own_sensors() -> None:
-    found = [*anomalies("south1", [1]), *anomalies("south2", [2]), *anomalies("north1", list(range(9)))]
-    windows = judge_regions(WINDOW, found, ByFirstLetter())
+    south = [*anomalies("south1", [1]), *anomalies("south2", [2])]
+    north = anomalies("north1", list(range(9)))
+    windows = judge_regions(WINDOW, {"S": AnomalySummary.of(south), "N": AnomalySummary.of(north)})
     assert [(w.region, w.sensors, w.verdict) for w in windows] == [
         ("N", ["north1"], "malfunction"),
         ("S", ["south1", "south2"], "smoke"),
@@ -98,4 +89,4 @@ def test_each_region_is_judged_by_its_own_sensors() -> None:
 
 @pytest.mark.parametrize("window", [WINDOW, at("2022-07-19")])
 def test_a_window_without_anomalies_has_no_regional_window(window: datetime) -> None:
-    assert judge_regions(window, [], OneRegion("Lake Tahoe")) == []
+    assert judge_regions(window, {"Lake Tahoe": NO_ANOMALIES}) == judge_regions(window, {}) == []

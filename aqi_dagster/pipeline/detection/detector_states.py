@@ -3,16 +3,18 @@
 This module alone writes the table ``detector_states``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.errors import DetectorStateError
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
-from aqi_dagster.pipeline.store.sql import Writer, registered
+from aqi_dagster.pipeline.store.sql import Writer, append, registered
 from aqi_dagster.windows import WindowRange, window_key
 
 FORMAT_VERSION = 2
@@ -50,8 +52,9 @@ def state_title(row: StoredState) -> str:
     return f"The detector state of sensor {row.sensor!r} after window {window_key(row.window_start)}"
 
 
+# By row id, because the states are large: DuckDB then reads one state a sensor instead of all history.
 _NEWEST = """
-SELECT sensor, window_start, state, format_version, river_version, parameters_hash
+SELECT sensor, window_start, format_version, river_version, parameters_hash
 FROM detector_states
 WHERE rowid IN (
     SELECT arg_max(rowid, window_start)
@@ -61,14 +64,18 @@ WHERE rowid IN (
 )
 """
 
-_INSERT = """
-INSERT INTO detector_states BY NAME
-SELECT
-    *,
-    $format_version AS format_version,
-    $river_version AS river_version,
-    $parameters_hash AS parameters_hash
-FROM states
+_PROVENANCE = ["format_version", "river_version", "parameters_hash"]
+
+# Not by the row ids of before: these change when DuckDB merges what a transaction left.
+_STATES = """
+SELECT sensor, window_start, state, format_version, river_version, parameters_hash
+FROM detector_states
+WHERE rowid IN (
+    SELECT detector_states.rowid
+    FROM detector_states
+    SEMI JOIN wanted USING (sensor, window_start)
+    WHERE detector_states.window_start BETWEEN $first AND $last
+)
 """
 
 _DROP_ALL_BUT_WEEKLY = """
@@ -82,28 +89,47 @@ WHERE window_start >= $begin AND window_start < $end AND rowid NOT IN (
 """
 
 
-def newest_states(connection: DuckDBPyConnection, before: datetime, first_window: datetime) -> dict[str, StoredState]:
-    """The newest state of each sensor, by sensor, among those of the windows from ``first_window`` up to ``before``.
+class NewestStates:
+    """The newest state of each sensor among those of the windows from ``first_window`` up to ``before``, excluded.
 
-    States of earlier windows come from another AQI_FIRST_WINDOW and are not continued.
+    States of earlier windows come from another AQI_FIRST_WINDOW and are not continued. In memory is only which window
+    each sensor's newest state is of; the states themselves are read when they are wanted.
     """
-    # By row id, because the states are large: DuckDB then reads one state a sensor instead of all history.
-    rows = connection.execute(_NEWEST, {"before": before, "first_window": first_window}).fetchall()
-    return {row[0]: StoredState(*row) for row in rows}
+
+    def __init__(
+        self, connection: DuckDBPyConnection, before: datetime, first_window: datetime, parameters: DetectorParameters
+    ) -> None:
+        """Raise :class:`DetectorStateError` unless all have the present format, River release and ``parameters``."""
+        bounds = {"before": before, "first_window": first_window}
+        newest = connection.sql(_NEWEST, params=bounds).to_arrow_table()
+        present = (FORMAT_VERSION, RIVER_VERSION, parameters.hash())
+        for column, value in zip(_PROVENANCE, present, strict=True):
+            for row in newest.filter(pc.not_equal(newest[column], value)).slice(0, 1).to_pylist():
+                require_same_parameters(StoredState(state=b"", **row), parameters)
+        self._newest = newest.select(["sensor", "window_start"])
+
+    def of(self, connection: DuckDBPyConnection, sensors: Sequence[str]) -> dict[str, StoredState]:
+        """The states of those of ``sensors`` that have one, by sensor."""
+        is_wanted = pc.is_in(self._newest["sensor"], value_set=pa.array(sensors, pa.string()))
+        wanted = self._newest.filter(is_wanted)
+        if not len(wanted):
+            return {}
+        windows = pc.min_max(wanted["window_start"]).as_py()
+        with registered(connection, "wanted", wanted):
+            rows = connection.execute(_STATES, {"first": windows["min"], "last": windows["max"]}).fetchall()
+        return {row[0]: StoredState(*row) for row in rows}
 
 
-def write_states(writer: Writer, windows: WindowRange, states: pa.Table, parameters: DetectorParameters) -> None:
-    """Overwrite the states of ``windows``: ``states`` has the columns ``sensor``, ``window_start`` and ``state``."""
+def drop_states(writer: Writer, windows: WindowRange) -> None:
+    """Drop the states of ``windows``."""
     writer.execute("DELETE FROM detector_states WHERE window_start BETWEEN $first AND $last", windows.bounds)
-    with registered(writer, "states", states):
-        writer.execute(
-            _INSERT,
-            {
-                "format_version": FORMAT_VERSION,
-                "river_version": RIVER_VERSION,
-                "parameters_hash": parameters.hash(),
-            },
-        )
+
+
+def append_states(writer: Writer, states: pa.Table, parameters: DetectorParameters) -> None:
+    """Append ``states``, which has the columns ``sensor``, ``window_start`` and ``state``."""
+    for column, value in zip(_PROVENANCE, (FORMAT_VERSION, RIVER_VERSION, parameters.hash()), strict=True):
+        states = states.append_column(column, pa.repeat(value, len(states)))
+    append(writer, "detector_states", states)
 
 
 def drop_states_before(writer: Writer, first_window: datetime) -> None:

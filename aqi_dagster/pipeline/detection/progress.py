@@ -7,6 +7,7 @@ from datetime import datetime
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.portions import parts_of
 from aqi_dagster.pipeline.store.window_ledger import LedgerRow, ledger_rows
 from aqi_dagster.windows import WindowRange
 
@@ -53,16 +54,11 @@ class ScoringProgress:
 
     def groups(self, windows: WindowRange) -> Iterator[WindowRange]:
         """``windows`` in groups that hold at most :data:`READINGS_AT_ONCE` readings, or one window each."""
-        first = last = windows.first
-        sum_of_readings = 0
-        for start in windows:
-            readings = self._row(start).readings
-            if start > first and sum_of_readings + readings > READINGS_AT_ONCE:
-                yield WindowRange(first, last)
-                first, sum_of_readings = start, 0
-            last = start
-            sum_of_readings += readings
-        yield WindowRange(first, last)
+        return parts_of(windows, {start: row.readings for start, row in self._rows.items()}, READINGS_AT_ONCE)
+
+    def readings(self, windows: WindowRange) -> int:
+        """The number of readings in ``windows``, repeated ones left out."""
+        return sum(self._row(start).readings for start in windows)
 
     def add(self, start: datetime, readings: int, sensors: int) -> ScoredWindow:
         """Record that all ``readings`` of a window were scored, after all windows before it.

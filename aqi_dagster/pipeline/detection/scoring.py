@@ -2,14 +2,16 @@
 
 Detector states form a chain: a window starts from each sensor's newest state of an earlier window. A run over several
 windows keeps the detectors in memory between them. It commits whole windows, in order, and small ones together,
-because a commit costs as much as scoring thousands of readings. This module alone writes the table ``scored_readings``.
+because a commit costs as much as scoring thousands of readings. A window of very many readings is scored in portions,
+a group of its sensors after the other, and committed as a whole all the same. This module alone writes the table
+``scored_readings``.
 """
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -19,21 +21,25 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import ChangedFirstWindowError, UnscoredWindowsError
 from aqi_dagster.pipeline.detection.detector_banks import detector_bank
 from aqi_dagster.pipeline.detection.detector_states import (
+    NewestStates,
+    append_states,
+    drop_states,
     drop_states_before,
-    newest_states,
-    require_same_parameters,
-    write_states,
 )
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
 from aqi_dagster.pipeline.detection.progress import ScoredWindow, ScoringProgress
 from aqi_dagster.pipeline.detection.retention import require_states
-from aqi_dagster.pipeline.detection.score_tables import Floats
+from aqi_dagster.pipeline.detection.score_tables import Floats, Ints
 from aqi_dagster.pipeline.read_ahead import read_ahead
 from aqi_dagster.pipeline.store.outdated import unscored_readings
+from aqi_dagster.pipeline.store.portions import SensorSpan, parts_of, readings_of, sensor_spans
 from aqi_dagster.pipeline.store.restart import first_window_to_run
-from aqi_dagster.pipeline.store.sql import Writer, registered, transaction
+from aqi_dagster.pipeline.store.sql import Writer, append, registered, transaction
 from aqi_dagster.pipeline.store.window_ledger import forget_scores_before, record_scores
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_key
+
+READINGS_HELD = 1_000_000
+"""Readings that are scored at once, about 100 MB; one sensor's in one window may be more."""
 
 _Series = dict[str, np.ndarray[Any, Any]]
 
@@ -43,7 +49,6 @@ _SENSORS = """
 SELECT DISTINCT sensor
 FROM readings
 WHERE window_start BETWEEN $first AND $last
-ORDER BY sensor
 """
 
 _READINGS = """
@@ -51,6 +56,10 @@ SELECT number, created_at, window_start, pm25_cf1
 FROM readings JOIN numbered USING (sensor)
 WHERE window_start BETWEEN $first AND $last AND NOT repeated
 """
+
+_OF_SPAN = "AND sensor BETWEEN $first_sensor AND $last_sensor "
+
+_IN_ORDER = "ORDER BY sensor"
 
 
 def score_windows(
@@ -71,30 +80,35 @@ def score_windows(
     detectors = _Detectors(writer, windows.first, first_window, parameters)
     if windows.first == first_window:
         _drop_scores_before(writer, first_window)
-    groups = _scored_groups(writer.cursor(), progress.groups(windows), detectors, progress)
+    portions = _scored_portions(writer.cursor(), progress.groups(windows), detectors, progress)
     # A second thread reads and scores, this one writes.
-    with closing(read_ahead(groups, ahead=1)) as scored_groups:
-        for group in scored_groups:
+    with closing(read_ahead(portions, ahead=1)) as scored_portions:
+        for first_portion in scored_portions:
             with transaction(writer):
-                _write(writer, group, parameters)
-            yield from group.windows
+                last_portion = _overwrite(writer, chain([first_portion], scored_portions), parameters)
+            yield from last_portion.windows
 
 
 def score_in_memory(
     connection: DuckDBPyConnection, windows: WindowRange, first_window: datetime, parameters: DetectorParameters
-) -> pa.Table:
-    """The scores that the readings of ``windows`` would get now, with nothing written.
+) -> Iterator[pa.Table]:
+    """The scores that the readings of ``windows`` would get now, with nothing written: a portion after the other.
 
     Columns ``sensor``, ``created_at``, ``pm25_cf1`` and ``score``. The detectors go on from their newest stored states.
     """
     detectors = _Detectors(connection, windows.first, first_window, parameters)
-    names, series = _readings(connection, windows)
-    scores = [
-        _score_window(detectors, names, series, begin, end)[2] for begin, end in pairwise(_bounds(windows, series))
-    ]
-    columns = {name: series[name] for name in ("created_at", "pm25_cf1")}
-    sensors = pa.DictionaryArray.from_arrays(series["number"], names)
-    return pa.table({"sensor": sensors, **columns, "score": np.concatenate(scores)})
+    readings = readings_of(connection, windows)
+    for part in parts_of(windows, readings, READINGS_HELD):
+        of_part = sum(readings.get(start, 0) for start in part)
+        for span in sensor_spans(connection, part, of_part, READINGS_HELD):
+            names, series = _readings(connection, part, span)
+            scores = [
+                _score_window(connection, detectors, names, series, begin, end)[2]
+                for begin, end in pairwise(_bounds(part, series))
+            ]
+            columns = {name: series[name] for name in ("created_at", "pm25_cf1")}
+            sensors = pa.DictionaryArray.from_arrays(series["number"], names)
+            yield pa.table({"sensor": sensors, **columns, "score": np.concatenate(scores)})
 
 
 class _Detectors:
@@ -105,52 +119,65 @@ class _Detectors:
     ) -> None:
         self.bank = detector_bank(parameters)
         self._numbers: dict[str, int] = {}
-        self._states = newest_states(connection, first, first_window)
-        for row in self._states.values():
-            require_same_parameters(row, parameters)
+        self._states = NewestStates(connection, first, first_window, parameters)
 
-    def of(self, sensors: Sequence[str]) -> list[int]:
+    def of(self, connection: DuckDBPyConnection, sensors: Sequence[str]) -> list[int]:
         """The numbers of the sensors' detectors in the bank."""
         new = [sensor for sensor in sensors if sensor not in self._numbers]
-        self.bank.add([self._states.get(sensor) for sensor in new])
-        self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
+        if new:
+            states = self._states.of(connection, new)
+            self.bank.add([states.get(sensor) for sensor in new])
+            self._numbers.update(zip(new, range(len(self._numbers), len(self._numbers) + len(new)), strict=True))
         return [self._numbers[sensor] for sensor in sensors]
 
 
 @dataclass(frozen=True)
-class _ScoredGroup:
-    """Consecutive windows that one transaction commits, with their rows of three tables."""
+class _ScoredPortion:
+    """Rows of two tables that belong to ``group``, consecutive windows that one transaction commits.
 
-    span: WindowRange
-    windows: list[ScoredWindow]
+    The last portion of a group has the ``windows`` that are complete by it, and their rows in the ledger.
+    """
+
+    group: WindowRange
     readings: pa.Table
     states: pa.Table
-    ledger: pa.Table
+    counts: Ints
+    windows: Sequence[ScoredWindow] = ()
+    ledger: pa.Table | None = None
 
 
-def _scored_groups(
+def _scored_portions(
     connection: DuckDBPyConnection, groups: Iterator[WindowRange], detectors: _Detectors, progress: ScoringProgress
-) -> Generator[_ScoredGroup]:
+) -> Generator[_ScoredPortion]:
     with closing(connection):
         for group in groups:
-            yield _score_group(connection, group, detectors, progress)
+            counts = np.zeros((len(group), 2), np.intp)
+            *spans, last = sensor_spans(connection, group, progress.readings(group), READINGS_HELD)
+            for span in spans:
+                portion = _score_portion(connection, group, span, detectors)
+                counts += portion.counts
+                yield portion
+            portion = _score_portion(connection, group, last, detectors)
+            counts += portion.counts
+            windows = [progress.add(start, *count) for start, count in zip(group, counts.tolist(), strict=True)]
+            yield replace(portion, windows=windows, ledger=progress.take_additions())
 
 
-def _score_group(
-    connection: DuckDBPyConnection, group: WindowRange, detectors: _Detectors, progress: ScoringProgress
-) -> _ScoredGroup:
-    names, series = _readings(connection, group)
-    scores, states, windows = [], [], []
+def _score_portion(
+    connection: DuckDBPyConnection, group: WindowRange, span: SensorSpan | None, detectors: _Detectors
+) -> _ScoredPortion:
+    names, series = _readings(connection, group, span)
+    scores, states, counts = [], [], []
     for start, (begin, end) in zip(group, pairwise(_bounds(group, series)), strict=True):
-        sensors, numbers, scores_of_window = _score_window(detectors, names, series, begin, end)
+        sensors, numbers, scores_of_window = _score_window(connection, detectors, names, series, begin, end)
         scores.append(scores_of_window)
         starts_of_states = pa.repeat(pa.scalar(start, pa.timestamp("us")), len(sensors))
         states.append(pa.table([sensors, starts_of_states, detectors.bank.states(numbers)], _STATES))
-        windows.append(progress.add(start, end - begin, len(sensors)))
+        counts.append([end - begin, len(sensors)])
     columns = {name: series[name] for name in ("created_at", "window_start", "pm25_cf1")}
     sensors_of_readings = pa.DictionaryArray.from_arrays(series["number"], names)
     readings = pa.table({"sensor": sensors_of_readings, **columns, "score": np.concatenate(scores)})
-    return _ScoredGroup(group, windows, readings, pa.concat_tables(states), progress.take_additions())
+    return _ScoredPortion(group, readings, pa.concat_tables(states), np.array(counts))
 
 
 def _bounds(windows: WindowRange, series: _Series) -> list[int]:
@@ -161,33 +188,47 @@ def _bounds(windows: WindowRange, series: _Series) -> list[int]:
 
 
 def _score_window(
-    detectors: _Detectors, names: pa.StringArray, series: _Series, begin: int, end: int
+    connection: DuckDBPyConnection, detectors: _Detectors, names: pa.StringArray, series: _Series, begin: int, end: int
 ) -> tuple[pa.StringArray, list[int], Floats]:
     """Score a window's readings from ``begin`` to ``end``; returns its sensors, their numbers and the scores."""
     present, lengths = _runs(series["number"][begin:end])
     sensors = names.take(pa.array(present, pa.int32()))
-    numbers = detectors.of(sensors.to_pylist())
+    numbers = detectors.of(connection, sensors.to_pylist())
     return sensors, numbers, detectors.bank.score_and_learn(numbers, lengths, series["pm25_cf1"][begin:end])
 
 
-def _write(writer: Writer, group: _ScoredGroup, parameters: DetectorParameters) -> None:
-    """Overwrite the rows of a group's windows."""
-    writer.execute("DELETE FROM scored_readings WHERE window_start BETWEEN $first AND $last", group.span.bounds)
-    with registered(writer, "scored", group.readings):
-        writer.execute("INSERT INTO scored_readings BY NAME SELECT * FROM scored")
-    write_states(writer, group.span, group.states, parameters)
-    record_scores(writer, group.ledger, parameters.hash())
+def _overwrite(writer: Writer, portions: Iterable[_ScoredPortion], parameters: DetectorParameters) -> _ScoredPortion:
+    """Overwrite the rows of a group's windows by its ``portions``, which others may follow; returns the last of them.
+
+    The caller has begun a transaction.
+    """
+    for number, portion in enumerate(portions):
+        if number == 0:
+            writer.execute(
+                "DELETE FROM scored_readings WHERE window_start BETWEEN $first AND $last", portion.group.bounds
+            )
+            drop_states(writer, portion.group)
+        append(writer, "scored_readings", portion.readings)
+        append_states(writer, portion.states, parameters)
+        if portion.ledger is not None:
+            record_scores(writer, portion.ledger, parameters.hash())
+            return portion
+    raise RuntimeError("the readings of a window ended before its last portion")
 
 
-def _readings(connection: DuckDBPyConnection, windows: WindowRange) -> tuple[pa.StringArray, _Series]:
-    """The sensors in ``windows``, in order, and their readings by window, sensor and time.
+def _readings(
+    connection: DuckDBPyConnection, windows: WindowRange, span: SensorSpan | None
+) -> tuple[pa.StringArray, _Series]:
+    """The sensors in ``windows``, in order, and their readings by window, sensor and time; all, or those of ``span``.
 
     A reading has the ``number`` of its sensor. NumPy sorts them, because DuckDB takes ten times as long.
     """
-    names = connection.sql(_SENSORS, params=windows.bounds).to_arrow_table()["sensor"]
+    condition = "" if span is None else _OF_SPAN
+    parameters = windows.bounds if span is None else {**windows.bounds, **span._asdict()}
+    names = connection.sql(_SENSORS + condition + _IN_ORDER, params=parameters).to_arrow_table()["sensor"]
     numbered = pa.table({"sensor": names, "number": pa.array(range(len(names)), pa.int32())})
     with registered(connection, "numbered", numbered):
-        columns = connection.sql(_READINGS, params=windows.bounds).to_arrow_table()
+        columns = connection.sql(_READINGS + condition, params=parameters).to_arrow_table()
     series = {name: columns[name].to_numpy() for name in columns.column_names}
     order = np.lexsort((series["created_at"], series["number"], series["window_start"]))
     return names.combine_chunks(), {name: column[order] for name, column in series.items()}

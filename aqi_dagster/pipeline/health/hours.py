@@ -1,6 +1,6 @@
 """The readings of a window hour by hour: all that the network rules see of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
+from aqi_dagster.pipeline.store.portions import readings_of, sensor_spans
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 Floats = NDArray[np.float64]
@@ -19,6 +20,9 @@ Counts = NDArray[np.int64]
 
 MIN_HOURS = 6
 """A sensor with readings in this many hours of a window, or more, takes part in it."""
+
+READINGS_SUMMED = 2_000_000
+"""Readings whose hour means are made at once: DuckDB takes some hundred bytes for each sensor and hour."""
 
 _HOUR = timedelta(hours=1)
 _HOURS_OF_WINDOW = WINDOW_LENGTH // _HOUR
@@ -36,7 +40,6 @@ WITH chosen_readings AS (
         pm10_cf1
     FROM readings
     WHERE window_start BETWEEN $first AND $last AND NOT repeated
-)
 """
 
 # The twelve hours before a moment stand for a window that begins with them.
@@ -57,10 +60,12 @@ WITH chosen_readings AS (
         AND created_at >= $begin
         AND created_at < $begin + INTERVAL 12 HOURS
         AND NOT repeated
-)
 """
 
+_OF_SPAN = "AND sensor BETWEEN $first_sensor AND $last_sensor"
+
 _MEANS = """
+)
 -- Hours with readings, by sensor: means in ug/m3 (CF=1) and percent. Repeated readings do not count.
 -- A sum of decimals is exact, so a mean does not depend on the order in which threads add up; one of floats would.
 , decimals AS (
@@ -91,10 +96,6 @@ GROUP BY sensor, window_start, hour
 ORDER BY sensor, hour
 """
 
-_HOURS = _WINDOW_READINGS + _MEANS
-
-_HOURS_BEFORE = _READINGS_BEFORE + _MEANS
-
 
 def read_hours(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table:
     """The hours of ``windows`` that hold readings, a row per sensor and hour.
@@ -103,7 +104,7 @@ def read_hours(connection: DuckDBPyConnection, windows: WindowRange) -> pa.Table
     of the first laser (CF=1, ug/m3); ``mean_pm25_b`` of the second, ``humidity`` (percent) and ``fine_share`` (mean
     PM1.0 over mean PM10), which are NULL where not known.
     """
-    return connection.sql(_HOURS, params=windows.bounds).to_arrow_table()
+    return _read(connection, _WINDOW_READINGS, windows, {})
 
 
 def read_hours_before(connection: DuckDBPyConnection, moment: datetime) -> pa.Table:
@@ -113,8 +114,21 @@ def read_hours_before(connection: DuckDBPyConnection, moment: datetime) -> pa.Ta
     of the block.
     """
     begin = moment - WINDOW_LENGTH
-    parameters = {"begin": begin, "first": window_start(begin), "last": window_start(moment)}
-    return connection.sql(_HOURS_BEFORE, params=parameters).to_arrow_table()
+    windows = WindowRange(window_start(begin), window_start(moment))
+    return _read(connection, _READINGS_BEFORE, windows, {"begin": begin})
+
+
+def _read(
+    connection: DuckDBPyConnection, readings: str, windows: WindowRange, parameters: Mapping[str, datetime]
+) -> pa.Table:
+    """The hours of those ``readings`` of ``windows``, a group of sensors after the other: sums take more than hours."""
+    tables = []
+    in_all = sum(readings_of(connection, windows).values())
+    for span in sensor_spans(connection, windows, in_all, READINGS_SUMMED):
+        condition, of_span = ("", {}) if span is None else (_OF_SPAN, span._asdict())
+        hours = connection.sql(readings + condition + _MEANS, params={**parameters, **windows.bounds, **of_span})
+        tables.append(hours.to_arrow_table())
+    return pa.concat_tables(tables)
 
 
 @dataclass(frozen=True)

@@ -36,9 +36,6 @@ EDITION = 1
 The ledger notes it, so that what an earlier edition judged is named as outdated.
 """
 
-WINDOWS_AT_ONCE = 8
-"""Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
-
 WINDOWS_JUDGED = "windows whose sensors were judged"
 
 RegionOf = Callable[[str], str | None]
@@ -68,7 +65,7 @@ def judge_windows(
     trouble = read_trouble(writer)
     history = read_history(writer, windows.first, first_window)
     progress(WINDOWS_JUDGED, 0, len(windows))
-    for group in windows.parts(WINDOWS_AT_ONCE):
+    for group in ledger.groups(windows):
         hours, before = read_hours(writer, group), judged_as(writer, group)
         tables = []
         for window in group:

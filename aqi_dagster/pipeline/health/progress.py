@@ -4,11 +4,13 @@ The health of a window follows from its own readings, and from what was judged o
 the 7 days before these.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.store.portions import parts_of
 from aqi_dagster.pipeline.store.window_ledger import LOOK_BACK
 from aqi_dagster.windows import WindowRange
 
@@ -26,6 +28,13 @@ SELECT window_start, readings, health_readings, coalesce(health_revision, 0), he
 FROM windows
 WHERE readings > 0 AND window_start BETWEEN $begin AND $last
 """
+
+
+WINDOWS_AT_ONCE = 8
+"""Windows whose hours are read and whose health is written together: few, to be small; not one, to be fast."""
+
+READINGS_AT_ONCE = 1_000_000
+"""Readings of these windows, or of a single one: a window of so many has a hundred thousand hours."""
 
 
 class HealthProgress:
@@ -57,6 +66,12 @@ class HealthProgress:
             if start < windows.first and since is not None and since > max(first_window, start - LOOK_BACK)
         )
         return max(begins, default=first_window)
+
+    def groups(self, windows: WindowRange) -> Iterator[WindowRange]:
+        """``windows`` in groups of at most :data:`WINDOWS_AT_ONCE`, with at most :data:`READINGS_AT_ONCE` readings."""
+        readings = {start: row[0] for start, row in self._rows.items()}
+        for part in parts_of(windows, readings, READINGS_AT_ONCE):
+            yield from part.parts(WINDOWS_AT_ONCE)
 
     def add(self, start: datetime, otherwise: bool = False) -> None:
         """Note that the health in a window was judged, after all windows before it.

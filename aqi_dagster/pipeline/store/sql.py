@@ -46,6 +46,14 @@ def registered(connection: DuckDBPyConnection, name: str, table: pa.Table) -> It
     connection.unregister(name)
 
 
+def append(writer: Writer, name: str, rows: pa.Table) -> None:
+    """Append ``rows`` to the table ``name``; they have its columns, in its order.
+
+    What was :func:`registered` in a transaction stays in memory until its end. What is appended is let go of at once.
+    """
+    writer.from_arrow(rows).insert_into(name)
+
+
 def scalar(connection: DuckDBPyConnection, query: str, parameters: Any = None) -> Any:
     """The single value that ``query`` returns; :class:`LookupError` if it returns no row, or several."""
     # fetchone would leave the result open, and DuckDB registers no table on a connection with an open result.

@@ -1,7 +1,7 @@
 """Classifying windows: anomalies gathered by region, judged, and queued for Slack where that is news."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -11,9 +11,11 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.health.health_table import SensorHealth, health_by_window
 from aqi_dagster.pipeline.regions.base import Regions
+from aqi_dagster.pipeline.store.portions import parts_of, readings_of
 from aqi_dagster.pipeline.store.requirements import require_judged, require_scored, require_selected
 from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.store.window_ledger import record_verdicts, settings_hash
+from aqi_dagster.pipeline.verdicts.anomaly_summary import NO_ANOMALIES, AnomalySummary
 from aqi_dagster.pipeline.verdicts.conditions import read_conditions
 from aqi_dagster.pipeline.verdicts.early_warning import unconfirmed
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
@@ -25,14 +27,14 @@ from aqi_dagster.pipeline.verdicts.outbox.queue import (
     supersede_sensor_alerts,
 )
 from aqi_dagster.pipeline.verdicts.regional_window import (
-    Anomaly,
     Evidence,
     RegionalWindow,
     Rules,
     overwrite_regional_windows,
 )
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, record_rules
-from aqi_dagster.progress import Progress, unwatched, watched
+from aqi_dagster.pipeline.verdicts.stored_anomalies import summarize_stored
+from aqi_dagster.progress import Progress, unwatched
 from aqi_dagster.windows import WindowRange, utc_now
 
 NOTEBOOK_RULES = NotebookRules()
@@ -45,21 +47,10 @@ GROUP BY sensor, region
 ORDER BY sensor, region
 """
 
-_ANOMALIES = """
-SELECT window_start, sensor, created_at, anomalies.pm25_cf1, pm25_corrected
-FROM anomalies
-LEFT JOIN (
-    FROM corrected_readings WHERE NOT repeated AND window_start BETWEEN $first AND $last
-) AS stored USING (window_start, sensor, created_at)
-WHERE
-    window_start BETWEEN $first AND $last
-    AND sensor NOT IN (SELECT sensor FROM sensors WHERE location_type = 1)
-    AND (window_start, sensor) NOT IN (
-        SELECT (window_start, sensor)
-        FROM sensor_health
-        WHERE window_start BETWEEN $first AND $last AND known_trouble IS NOT NULL
-    )
-"""
+WINDOWS_CLASSIFIED = "windows classified"
+
+READINGS_AT_ONCE = 1_000_000
+"""Readings of the windows that are judged at once, or of a single one: the health of their sensors is in memory."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +89,11 @@ def classify_windows(
     require_selected(writer, windows, thresholds.hash())
     if rules.judges_all_sensors:
         require_judged(writer, windows)
-    judged, health = judge_stored(writer, windows, regions, rules, progress)
-    judged = _with_neighbours(writer, judged, health)
+    judged: dict[datetime, list[RegionalWindow]] = {}
+    progress(WINDOWS_CLASSIFIED, 0, len(windows))
+    for part in parts_of(windows, readings_of(writer, windows), READINGS_AT_ONCE):
+        judged |= _with_neighbours(writer, *judge_stored(writer, part, regions, rules))
+        progress(WINDOWS_CLASSIFIED, len(judged), len(windows))
     with transaction(writer):
         record_rules(writer, rules.name, now)
         overwrite_regional_windows(writer, windows, chain.from_iterable(judged.values()))
@@ -120,39 +114,28 @@ def _queue(writer: Writer, windows: WindowRange, rules: Rules, now: datetime) ->
 
 
 def judge_stored(
-    connection: DuckDBPyConnection,
-    windows: WindowRange,
-    regions: Regions,
-    rules: Rules,
-    progress: Progress = unwatched,
+    connection: DuckDBPyConnection, windows: WindowRange, regions: Regions, rules: Rules
 ) -> tuple[dict[datetime, list[RegionalWindow]], dict[datetime, list[SensorHealth]]]:
     """What ``rules`` say of ``windows`` by what is stored, and the health it follows from, both by window (start)."""
-    anomalies, health = _anomalies(connection, windows), health_by_window(connection, windows)
-    judged = {
-        start: judge_regions(start, anomalies[start], regions, rules, health[start])
-        for start in watched(windows, "windows classified", len(windows), progress)
-    }
+    anomalies, health = summarize_stored(connection, windows, regions.region_of), health_by_window(connection, windows)
+    judged = {start: judge_regions(start, anomalies[start], rules, health[start]) for start in windows}
     return judged, health
 
 
 def judge_regions(
     window_start: datetime,
-    anomalies: Iterable[Anomaly],
-    regions: Regions,
+    anomalies: Mapping[str, AnomalySummary],
     rules: Rules = NOTEBOOK_RULES,
     health: Sequence[SensorHealth] = (),
 ) -> list[RegionalWindow]:
-    """The regional windows that follow from ``anomalies`` and ``health`` of one window, in order of region name."""
-    by_region: dict[str, list[Anomaly]] = defaultdict(list)
-    for anomaly in anomalies:
-        by_region[regions.region_of(anomaly.sensor)].append(anomaly)
+    """The regional windows of one window, in order of region name: by its ``anomalies``, by region, and ``health``."""
     health_of: dict[str, list[SensorHealth]] = defaultdict(list)
     for row in health:
         if row.region is not None:
             health_of[row.region].append(row)
     evidence = (
-        Evidence(region, window_start, by_region[region], health_of[region])
-        for region in sorted({*by_region, *health_of})
+        Evidence(region, window_start, anomalies.get(region, NO_ANOMALIES), health_of[region])
+        for region in sorted({*anomalies, *health_of})
     )
     return [window for window in map(rules.judge, evidence) if window is not None]
 
@@ -181,10 +164,3 @@ def _with_neighbours(
         start: [replace(window, **vars(found[window.region, start])) for window in regional]
         for start, regional in judged.items()
     }
-
-
-def _anomalies(connection: DuckDBPyConnection, windows: WindowRange) -> dict[datetime, list[Anomaly]]:
-    anomalies = defaultdict(list)
-    for start, *anomaly in connection.execute(_ANOMALIES, windows.bounds).fetchall():
-        anomalies[start].append(Anomaly(*anomaly))
-    return anomalies

@@ -13,7 +13,6 @@ from aqi_dagster.pipeline.aqi import aqi, category
 from aqi_dagster.pipeline.health.comparison import distance_km
 from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25
 from aqi_dagster.pipeline.health.health_table import SensorHealth
-from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.pipeline.verdicts.regional_window import Confidence, Evidence, RegionalWindow, Verdict
 from aqi_dagster.windows import WINDOW_LENGTH
 
@@ -64,7 +63,7 @@ class NetworkRules:
         judgement = judge(evidence.region, evidence.window_start, evidence.health)
         if judgement is None:
             return None
-        summary = AnomalySummary.of(evidence.anomalies)
+        summary = evidence.anomalies
         index = None if judgement.level is None else aqi(judgement.level)
         return RegionalWindow(
             region=judgement.region,
@@ -72,7 +71,7 @@ class NetworkRules:
             window_end=judgement.window_start + WINDOW_LENGTH,
             sensors=summary.sensors,
             count_sensors=len(summary.sensors),
-            count_anomalies=len(summary.values),
+            count_anomalies=summary.count,
             min_event=summary.min_event,
             max_pm25=summary.max_pm25,
             variation=None,

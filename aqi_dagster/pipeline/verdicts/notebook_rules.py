@@ -6,7 +6,6 @@ variation may not exceed :data:`MAX_VARIATION`.
 """
 
 from aqi_dagster.pipeline.aqi import aqi, category
-from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.pipeline.verdicts.regional_window import Evidence, RegionalWindow, Verdict
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH
@@ -24,9 +23,9 @@ class NotebookRules:
 
     def judge(self, evidence: Evidence) -> RegionalWindow | None:
         """The regional window of all anomalies in ``evidence``; None if there are none."""
-        if not evidence.anomalies:
+        summary = evidence.anomalies
+        if not summary.count:
             return None
-        summary = AnomalySummary.of(evidence.anomalies)
         # A place that is written with other digits is no other sensor to confirm what the first one saw.
         count_sensors = len(devices(summary.sensors))
         verdict, scatter = smoke_or_malfunction(count_sensors, summary.values)
@@ -37,7 +36,7 @@ class NotebookRules:
             window_end=evidence.window_start + WINDOW_LENGTH,
             sensors=summary.sensors,
             count_sensors=count_sensors,
-            count_anomalies=len(summary.values),
+            count_anomalies=summary.count,
             min_event=summary.min_event,
             max_pm25=summary.max_pm25,
             variation=scatter,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
@@ -15,8 +16,9 @@ from aqi_dagster.pipeline.health.corrected_hours import SMOKE_PM25
 from aqi_dagster.pipeline.health.judge_windows import RegionOf
 from aqi_dagster.pipeline.health.present import BLOCKS, HOUR, Present
 from aqi_dagster.pipeline.store.sql import scalar
+from aqi_dagster.pipeline.verdicts.anomaly_summary import Anomaly, AnomalySummary
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
-from aqi_dagster.pipeline.verdicts.regional_window import Anomaly, Evidence
+from aqi_dagster.pipeline.verdicts.regional_window import Evidence
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 MOST_BEHIND = 4
@@ -49,11 +51,15 @@ def find_open_anomalies(
         return None
     found = connection.execute(_STORED, {"since": since, "first": window_start(since), "last": present}).fetchall()
     if unscored <= present:
-        scored = score_in_memory(connection, WindowRange(unscored, present), first_window, parameters)
-        above = pc.and_(pc.greater(scored["score"], thresholds.score), pc.greater(scored["pm25_cf1"], thresholds.pm25))
-        rows = scored.filter(above).select(["sensor", "created_at", "pm25_cf1"]).to_pylist()
-        found += [tuple(row.values()) for row in rows]
+        for scored in score_in_memory(connection, WindowRange(unscored, present), first_window, parameters):
+            found += _above(scored, thresholds)
     return [Anomaly(*row) for row in found if since <= row[1] < as_of]
+
+
+def _above(scored: pa.Table, thresholds: Thresholds) -> list[tuple[str, datetime, float]]:
+    above = pc.and_(pc.greater(scored["score"], thresholds.score), pc.greater(scored["pm25_cf1"], thresholds.pm25))
+    rows = scored.filter(above).select(["sensor", "created_at", "pm25_cf1"]).to_pylist()
+    return [tuple(row.values()) for row in rows]
 
 
 def judge_by_anomalies(
@@ -92,5 +98,5 @@ def _judge(present: Present, anomalies: Sequence[Anomaly], since: datetime | Non
 
 def _by_rules(region: str, anomalies: Sequence[Anomaly], end: datetime) -> bool:
     recent = [one for one in anomalies if end - BLOCKS * HOUR <= one.created_at < end]
-    verdict = NotebookRules().judge(Evidence(region, window_start(end), recent))
+    verdict = NotebookRules().judge(Evidence(region, window_start(end), AnomalySummary.of(recent)))
     return verdict is not None and verdict.verdict == "smoke"

@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from aqi_dagster.pipeline.health.health_table import SensorHealth
 from aqi_dagster.pipeline.store.sql import Writer
+from aqi_dagster.pipeline.verdicts.anomaly_summary import AnomalySummary
 from aqi_dagster.windows import WindowRange
 
 Verdict = Literal["smoke", "malfunction", "undecided"]
@@ -18,28 +19,15 @@ Confidence = Literal["high", "low"]
 
 
 @dataclass(frozen=True)
-class Anomaly:
-    """One anomalous reading; ``created_at`` in naive UTC, ``pm25`` (CF=1) in ug/m3.
-
-    ``pm25_corrected`` is what EPA's correction makes of it, None where it is not known.
-    """
-
-    sensor: str
-    created_at: datetime
-    pm25: float
-    pm25_corrected: float | None = None
-
-
-@dataclass(frozen=True)
 class Evidence:
-    """What is known of one region in the window that starts at ``window_start``: its anomalies, in any order.
+    """What is known of one region in the window that starts at ``window_start``: what its anomalies come to.
 
     ``health`` has a row for each sensor of the region that reported.
     """
 
     region: str
     window_start: datetime
-    anomalies: Sequence[Anomaly]
+    anomalies: AnomalySummary
     health: Sequence[SensorHealth] = ()
 
 
