@@ -31,8 +31,9 @@ PAGE_LENGTH = 100
 _ALERTS = """
 SELECT
     alert_id, kind, region, window_start, subject, verdict, previous_verdict, status, told, reason, level,
-    aqi_of_nowcast, as_of, created_at, sent_at, digest, attempts
+    aqi_of_nowcast, as_of, created_at, sent_at, digest, attempts, sensors.name AS subject_name
 FROM slack_alerts
+LEFT JOIN sensors ON sensors.sensor = slack_alerts.subject
 WHERE (region = $region OR $region IS NULL)
     AND (window_start = $window OR $window IS NULL)
     AND (subject = $subject OR $subject IS NULL)
@@ -66,7 +67,7 @@ def _row(look: Look, row: Row) -> Row:
         "region": row["region"],
         "window_start": row["window_start"],
         "sensor": look.places.token(row["subject"]) if row["subject"] else None,
-        "sensor_name": look.places.label(row["subject"], None) if row["subject"] else None,
+        "sensor_name": look.places.label(row["subject"], row["subject_name"]) if row["subject"] else None,
         "verdict": row["verdict"],
         "previous_verdict": row["previous_verdict"],
         "status": row["status"],

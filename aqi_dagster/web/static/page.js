@@ -64,7 +64,8 @@ function draw(place) {
     displaylogo: false,
     scrollZoom: false,
     displayModeBar: narrow ? false : "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "toImage", "autoScale2d"],
+    // Named one by one: others of Plotly's would send the data to its own servers.
+    modeBarButtons: [["zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
   place.textContent = "";
   return Plotly.newPlot(place, coloured(figure.data), layoutOf(figure), config).then(() => {
