@@ -199,7 +199,7 @@ class OpenFiles:
             engine = create_engine(self._address(file), pool_size=1, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
         self._engines[file] = engine
         idle = [name for name in self._engines if name not in self._transactions and name != file]
-        for name in idle[: len(self._engines) - FILES_OPEN]:
+        for name in idle[: max(0, len(self._engines) - FILES_OPEN)]:
             self._engines.pop(name).dispose()
         return engine
 

@@ -167,7 +167,7 @@ def test_few_files_stay_open_however_many_runs_there_are(instance: dg.DagsterIns
     runs = [f"run-{number}" for number in range(3 * FILES_OPEN)]
     for run_id in runs:
         instance.report_engine_event(f"of {run_id}", run_id=run_id, job_name="both")
-    assert 0 < len(open_files(tmp_path)) <= FILES_OPEN
+    assert len(open_files(tmp_path)) == FILES_OPEN
     told_again = [[entry.message for entry in instance.all_logs(run_id)] for run_id in runs]
     assert told_again == [[f"of {run_id}"] for run_id in runs]
     instance.dispose()
