@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -126,7 +126,7 @@ def warm_up() -> None:
     """Read what the first request would have to wait for."""
     _plotly_script()
     lines_within(Frame(0, 0, 0, 0))
-    _zone("45.5, -122.6", None)
+    _zone(("45.5, -122.6",), None)
 
 
 def _add_pages(app: Flask, copies: Copies, places: Places, choices: Choices) -> None:
@@ -169,19 +169,19 @@ SELECT
         (SELECT arg_max(rules, window_start) FROM regional_windows),
         'notebook'
     ) AS rules,
-    (SELECT any_value(sensor ORDER BY last_reading DESC) FROM sensors) AS some_sensor
+    (SELECT list(sensor) FROM (SELECT sensor FROM sensors ORDER BY sensor LIMIT 20)) AS first_sensors
 """
 
 
 def _look(copy: Copy, places: Places, choices: Choices) -> Look:
-    ((newest, rules, some_sensor),) = copy.connection.execute(_ABOUT).fetchall()
-    zone = _zone(some_sensor, choices.zone)
+    ((newest, rules, first_sensors),) = copy.connection.execute(_ABOUT).fetchall()
+    zone = _zone(tuple(first_sensors or ()), choices.zone)
     return Look(copy.connection, places, Times(zone, choices.clock()), newest, rules, choices.dagster_url)
 
 
-@cache
-def _zone(some_sensor: str | None, zone: str | None) -> ZoneInfo | None:
-    return LocalTime.of([some_sensor] if some_sensor else [], zone).zone
+@lru_cache(maxsize=64)
+def _zone(sensors: tuple[str, ...], zone: str | None) -> ZoneInfo | None:
+    return LocalTime.of(sensors, zone).zone
 
 
 def _add_health(app: Flask, copies: Copies, choices: Choices) -> None:

@@ -31,7 +31,7 @@ def add_errors(app: Flask) -> None:
 
 
 def _tell(status: int, title: str, text: str) -> Told:
-    return render_template("error.html", page="", heading=title, text=text), status
+    return render_template("error.html", page="", heading=title, text=text, waits=status == 503), status
 
 
 def _no_copy(error: NoCopyError) -> Told:

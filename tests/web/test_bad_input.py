@@ -52,6 +52,7 @@ def test_a_question_that_cannot_be_answered_is_told_so(
     assert answer.status_code == status
     assert words in html.text
     assert "Traceback" not in answer.text
+    assert "data-reloads" not in answer.text
     assert "img" not in html.tags
 
 
@@ -128,6 +129,7 @@ def test_without_a_copy_it_says_so_until_there_is_one(tmp_path: Path) -> None:
         after = requests.get(page.url, timeout=60)
     assert (before.status_code, health.status_code, after.status_code) == (503, 503, 200)
     assert "Nothing is published yet" in before.text
+    assert "data-reloads" in before.text
     assert "No sensor has reported yet" in after.text
 
 

@@ -121,7 +121,7 @@ async function watch() {
   }
   if (!health.copy || health.copy === document.body.dataset.copy) return;
   if (document.body.dataset.reloads) location.reload();
-  else document.getElementById("newer").hidden = false;
+  else document.getElementById("newer")?.removeAttribute("hidden");
 }
 
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
