@@ -209,3 +209,19 @@ def test_the_hours_of_a_region_are_those_of_its_healthy_sensors() -> None:
         assert set(found.values()) == {2, 3}
         look_at(one, CLOSED.end)
         assert dict(rows(one.connection, "SELECT hour, healthy FROM regional_hours")) == found
+
+
+def test_a_look_leaves_the_hours_of_a_judged_window_as_they_were_judged() -> None:
+    def stuck_at_last(sensor: str, moment: datetime) -> float:
+        return 5000.0 if sensor == SENSORS[0] and moment >= CLOSED.end else air(sensor, moment)
+
+    closed = "FROM regional_hours WHERE hour < ? ORDER BY ALL"
+    with pipeline() as one:
+        one.change(rules=NETWORK)
+        run_up_to(one, CLOSED.end + 7 * HOUR, pm25=stuck_at_last)
+        judged = one.connection.execute(closed, [CLOSED.end]).fetchall()
+        (found,) = look_at(one, CLOSED.end + 7 * HOUR)
+        assert found.broken == SENSORS[:1]
+        assert one.connection.execute(closed, [CLOSED.end]).fetchall() == judged
+        open_hours = one.connection.execute("SELECT healthy FROM regional_hours WHERE hour >= ?", [CLOSED.end])
+        assert {healthy for (healthy,) in open_hours.fetchall()} == {2}
