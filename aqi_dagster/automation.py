@@ -18,15 +18,20 @@ from aqi_dagster.assets.slack_alerts import slack_alerts
 from aqi_dagster.errors import StoreError
 from aqi_dagster.instance.dead_runs import give_up_dead_runs
 from aqi_dagster.instance.old_looks import remove_old_runs
+from aqi_dagster.instance.troubles import SETTLED_SECONDS, recorded_troubles
 from aqi_dagster.partitions import FIRST_WINDOW, NO_WINDOW_YET, WINDOWS, range_tags, requested_range
+from aqi_dagster.pipeline.alerts.channels import Message
 from aqi_dagster.pipeline.alerts.heartbeat import beat
+from aqi_dagster.pipeline.alerts.silent_feed import silent_feed
+from aqi_dagster.pipeline.alerts.troubles import Memory, news, trouble_message
 from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import unscored_readings
 from aqi_dagster.pipeline.verdicts.outbox.attempts import due_again
+from aqi_dagster.resources.channels import ChannelsResource, ops_channel
 from aqi_dagster.resources.feeds import FeedsResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.settings import HEARTBEAT_URL
+from aqi_dagster.settings import HEARTBEAT_URL, SLACK_OPS_WEBHOOK_URL
 from aqi_dagster.windows import WindowRange, utc_now
 
 micro_batch = dg.define_asset_job(
@@ -209,6 +214,48 @@ def waiting_alerts(
     if due > utc_now():
         return dg.SkipReason(f"The next alert that waits is tried again at {due:%H:%M:%S} UTC.")
     return dg.RunRequest(run_key=f"due at {due.isoformat()}")
+
+
+FIRST_LOOK_BACK_SECONDS = 3600.0
+"""Of which runs the first look tells: those that ended no longer ago."""
+
+
+def trouble_sensor(silent_after: timedelta) -> dg.SensorDefinition:
+    """The sensor that tells what is the matter with the pipeline itself.
+
+    A topic with nothing new for longer than ``silent_after`` is a trouble, too.
+    """
+
+    @dg.sensor(
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            "Tell, once until it is well again, of runs that failed after their retries, checks that warn or fail, "
+            "ticks of schedules that are missing, and a topic that fell silent."
+        ),
+    )
+    def own_troubles(
+        context: dg.SensorEvaluationContext,
+        warehouse: WarehouseResource,
+        slack: SlackResource,
+        channels: ChannelsResource,
+    ) -> dg.SkipReason:
+        tell = ops_channel(channels)
+        if tell is None:
+            return dg.SkipReason(f"Neither {SLACK_OPS_WEBHOOK_URL} nor any channel of alerts is set.")
+        now = time.time()
+        memory = Memory.read(context.cursor, now, FIRST_LOOK_BACK_SECONDS)
+        seen = max(memory.seen, now - SETTLED_SECONDS)
+        recorded = recorded_troubles(context.instance, context.repository_def, memory.seen, seen, now)
+        told = news(memory, recorded + silent_feed(warehouse.store, silent_after), seen)
+        trouble = tell(Message([], trouble_message(told, slack.dagster_url))) if told else None
+        if trouble is not None:
+            # The cursor stays: the next tick finds the same.
+            return dg.SkipReason(f"Could not be told, and is tried again: {trouble}")
+        context.update_cursor(told.memory.written())
+        return dg.SkipReason(f"{len(told.new)} new, {len(told.over)} well again, {len(told.memory.told)} still open.")
+
+    return own_troubles
 
 
 @dg.run_status_sensor(

@@ -34,6 +34,8 @@ NOMINATIM_URL = "https://nominatim.openstreetmap.org"
 
 DIGEST_AFTER_HOURS = 48.0
 
+SILENT_AFTER_HOURS = 6.0
+
 LOOK_MINUTES = 15
 LOOKS_KEPT_DAYS = 2.0
 

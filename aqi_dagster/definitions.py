@@ -23,6 +23,7 @@ from aqi_dagster.automation import (
     look_schedule,
     micro_batch,
     tell_slack,
+    trouble_sensor,
     twice_a_day,
     waiting_alerts,
     watched_feeds,
@@ -31,6 +32,7 @@ from aqi_dagster.dagster_home import warn_without_settings
 from aqi_dagster.instance.batches import store_events_in_batches
 from aqi_dagster.pipeline.decoding.machine_code import keep_machine_code
 from aqi_dagster.polling.supervisor import feeds_of
+from aqi_dagster.resources.channels import ChannelsResource
 from aqi_dagster.resources.detectors import DetectorResource, ThresholdsResource
 from aqi_dagster.resources.feeds import FeedsResource
 from aqi_dagster.resources.kafka import KafkaResource
@@ -38,7 +40,14 @@ from aqi_dagster.resources.regions import RegionsResource
 from aqi_dagster.resources.rules import RulesResource
 from aqi_dagster.resources.slack import SlackResource
 from aqi_dagster.resources.warehouse import WarehouseResource
-from aqi_dagster.settings import SLACK_WEBHOOK_URL, Settings, librdkafka_variables, load_settings
+from aqi_dagster.settings import (
+    ALERT_WEBHOOK_URL,
+    SLACK_WEBHOOK_URL,
+    SMTP_URL,
+    Settings,
+    librdkafka_variables,
+    load_settings,
+)
 
 
 def resources(settings: Settings) -> dict[str, object]:
@@ -66,13 +75,24 @@ def resources(settings: Settings) -> dict[str, object]:
             data_dir=str(settings.data_dir.absolute()), named=[words[0] for words in feeds_of(settings.feed)]
         ),
         "slack": SlackResource(
-            webhook_url=dg.EnvVar(SLACK_WEBHOOK_URL) if os.environ.get(SLACK_WEBHOOK_URL) else None,
+            webhook_url=_secret(SLACK_WEBHOOK_URL),
             digest_after_hours=settings.digest_after_hours,
             dagster_url=settings.dagster_url,
             web_url=settings.web_url,
             time_zone=settings.time_zone,
         ),
+        "channels": ChannelsResource(
+            webhook_url=_secret(ALERT_WEBHOOK_URL),
+            smtp_url=_secret(SMTP_URL),
+            email_from=settings.alert_email_from or "",
+            email_to=list(settings.alert_email_to),
+        ),
     }
+
+
+def _secret(name: str) -> dg.EnvVar | None:
+    """What a run reads from the environment when it starts, if it is there."""
+    return dg.EnvVar(name) if os.environ.get(name) else None
 
 
 def _kafka(settings: Settings) -> KafkaResource:
@@ -121,6 +141,7 @@ def defs() -> dg.Definitions:
     ]
     minutes = int(settings.look_minutes)
     looks = [look_schedule(minutes, timedelta(days=settings.looks_kept_days))] if minutes else []
+    troubles = trouble_sensor(timedelta(hours=settings.silent_after_hours))
     assets_with_owners = dg.map_asset_specs(lambda spec: spec.replace_attributes(owners=settings.owners), assets)
     with warnings.catch_warnings():
         # Dagster warns that links to the source are beta; a reader of the log can do nothing about that.
@@ -131,7 +152,7 @@ def defs() -> dg.Definitions:
         jobs=[micro_batch, tell_slack, look_now],
         schedules=[twice_a_day, *looks],
         asset_checks=[feed_is_alive],
-        sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds, heartbeat],
+        sensors=[classified_windows, lacking_windows, waiting_alerts, watched_feeds, heartbeat, troubles],
         resources=resources(settings),
         # For backfills from an asset's page: they run in one process, as the jobs do.
         executor=dg.in_process_executor,

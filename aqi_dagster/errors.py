@@ -91,15 +91,27 @@ class GeocodingError(AqiError):
     """A geocoder could not name the county of a place, but may later."""
 
 
-class SlackError(AqiError):
+class ChannelError(AqiError):
+    """A channel did not accept a message, but may later."""
+
+
+class ChannelRefusedError(ChannelError):
+    """A channel will not accept this message as it is."""
+
+
+class ChannelAnswerError(ChannelRefusedError):
+    """A channel answered so that it may have the message or not, or that it is not to be sent again by itself."""
+
+
+class SlackError(ChannelError):
     """Slack did not accept a message."""
 
 
-class SlackRefusedError(SlackError):
+class SlackRefusedError(SlackError, ChannelRefusedError):
     """Slack will never accept this message as it is."""
 
 
-class SlackAnswerError(SlackRefusedError):
+class SlackAnswerError(SlackRefusedError, ChannelAnswerError):
     """What answers in Slack's place says that all is well, but not as Slack does: it may have the message or not."""
 
 

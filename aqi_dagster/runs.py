@@ -15,9 +15,8 @@ from types import FrameType
 from uuid import uuid4
 
 import dagster as dg
-from dagster_shared.error import SerializableErrorInfo
 
-from aqi_dagster import errors, foreign_warnings
+from aqi_dagster import foreign_warnings
 from aqi_dagster.assets.pull_metadata import recorded_numbers
 from aqi_dagster.automation import look_now, micro_batch, tell_slack
 from aqi_dagster.definitions import defs
@@ -25,6 +24,7 @@ from aqi_dagster.errors import RunFailedError
 from aqi_dagster.installation import own_command
 from aqi_dagster.instance.dead_runs import announce, give_up_dead_runs, tags_of_command
 from aqi_dagster.instance.following import follow
+from aqi_dagster.instance.troubles import cause_of
 from aqi_dagster.partitions import NO_WINDOW_YET, WINDOWS, range_tags
 from aqi_dagster.pipeline.reporting.pull_words import PullNumbers
 
@@ -194,17 +194,5 @@ def _require_success(result: dg.ExecuteInProcessResult) -> None:
     if result.success:
         return
     failures = [event for event in result.all_events if event.is_step_failure]
-    causes = [f"{event.step_key}: {_cause(event.step_failure_data.error)}" for event in failures]
+    causes = [f"{event.step_key}: {cause_of(event.step_failure_data.error)}" for event in failures]
     raise RunFailedError(f"Run {result.run_id} of {result.job_def.name} failed. " + "; ".join(causes))
-
-
-def _cause(error: SerializableErrorInfo | None) -> str:
-    """The error message of a failed step: our own error with its advice, or else the innermost error."""
-    ours = {kind.__name__ for kind in vars(errors).values() if isinstance(kind, type)}
-    message = "no error was recorded"
-    while error is not None:
-        message = error.message.strip()
-        if error.cls_name in ours:
-            break
-        error = error.cause
-    return message

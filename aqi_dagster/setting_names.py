@@ -9,7 +9,7 @@ KAFKA_CONFIG_PREFIX = "KAFKA_CONFIG_"
 """``KAFKA_CONFIG_SASL_PASSWORD`` sets librdkafka's ``sasl.password``, and so for every one of its settings."""
 
 _OURS = "AQI_"
-_SHARED = ("KAFKA_", "SLACK_", "PURPLEAIR_")
+_SHARED = ("KAFKA_", "SLACK_", "PURPLEAIR_", "ALERT_", "SMTP_")
 """Other programs use these prefixes too, so only names that are similar to a setting of ours are reported."""
 
 _NEAR, _VERY_NEAR = 0.6, 0.8

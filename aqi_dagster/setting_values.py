@@ -11,6 +11,8 @@ from pydantic import BeforeValidator
 from aqi_dagster.message_fields import FieldNames
 from aqi_dagster.windows import window_start
 
+_MAIL_ADDRESS = re.compile(r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+
 _OWNER = re.compile(r"team:[A-Za-z0-9_-]+|[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+\.[A-Za-z]{2,}")
 
 
@@ -71,6 +73,18 @@ def owners_of(value: Any) -> Any:
         if not _OWNER.fullmatch(owner):
             raise ValueError(f"{owner!r} is neither a mail address nor of the form team:NAME")
     return tuple(owners)
+
+
+def mail_address(text: str) -> str:
+    """``text``, if it is one mail address; ``ValueError`` otherwise."""
+    if not _MAIL_ADDRESS.fullmatch(text.strip()):
+        raise ValueError(f"{text!r} is no mail address")
+    return text.strip()
+
+
+def mail_addresses(value: Any) -> Any:
+    """The mail addresses in a comma-separated text; ``ValueError`` if one is none."""
+    return tuple(map(mail_address, value.split(","))) if isinstance(value, str) else value
 
 
 def field_names_of(value: Any) -> Any:

@@ -6,6 +6,7 @@ Dagster's ``EnvVar`` reads those for the resources when a run starts.
 
 import os
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +21,8 @@ from aqi_dagster.setting_values import (
     Text,
     field_names_of,
     key_address,
+    mail_address,
+    mail_addresses,
     owners_of,
     starts_window,
     tiles_address,
@@ -34,6 +37,23 @@ PURPLEAIR_API_KEY = "PURPLEAIR_API_KEY"
 HEARTBEAT_URL = "AQI_HEARTBEAT_URL"
 
 WEB_PASSWORD = "AQI_WEB_PASSWORD"  # noqa: S105 (its name)
+
+SLACK_OPS_WEBHOOK_URL = "SLACK_OPS_WEBHOOK_URL"
+
+ALERT_WEBHOOK_URL = "ALERT_WEBHOOK_URL"
+
+SMTP_URL = "SMTP_URL"
+
+SECRETS = [
+    SLACK_WEBHOOK_URL,
+    SLACK_OPS_WEBHOOK_URL,
+    ALERT_WEBHOOK_URL,
+    SMTP_URL,
+    PURPLEAIR_API_KEY,
+    HEARTBEAT_URL,
+    WEB_PASSWORD,
+]
+"""Settings that are read from the environment where they are needed, and nowhere kept."""
 
 
 class Settings(BaseModel):
@@ -195,6 +215,13 @@ class Settings(BaseModel):
         description="how long Dagster's records of looks are kept",
     )
 
+    silent_after_hours: float = Field(
+        defaults.SILENT_AFTER_HOURS,
+        ge=0,
+        le=87_600,
+        alias="AQI_SILENT_AFTER_HOURS",
+        description="a topic that is read and has nothing new for longer is told of; 0 never",
+    )
     max_rejected_share: float = Field(
         defaults.MAX_REJECTED_SHARE,
         ge=0,
@@ -214,6 +241,14 @@ class Settings(BaseModel):
         le=87_600,
         alias="AQI_DIGEST_AFTER_HOURS",
         description="windows that ended longer ago are told in one digest",
+    )
+    alert_email_to: Annotated[tuple[str, ...], BeforeValidator(mail_addresses)] = Field(
+        (),
+        alias="ALERT_EMAIL_TO",
+        description="addresses that get alerts by e-mail, comma-separated; it needs ALERT_EMAIL_FROM and SMTP_URL",
+    )
+    alert_email_from: Annotated[str, AfterValidator(mail_address)] | None = Field(
+        None, alias="ALERT_EMAIL_FROM", description="address that alerts by e-mail come from"
     )
     time_zone: Annotated[str, AfterValidator(zone_name)] | None = Field(
         None,
@@ -265,7 +300,7 @@ def load_settings() -> Settings:
     """
     variables = {name: value for name, value in os.environ.items() if value != ""}
     names = [str(field.alias) for field in Settings.model_fields.values()]
-    warn_of_strange_names(variables, [*names, SLACK_WEBHOOK_URL, PURPLEAIR_API_KEY, HEARTBEAT_URL, WEB_PASSWORD])
+    warn_of_strange_names(variables, [*names, *SECRETS])
     settings, faults = None, []
     try:
         settings = Settings.model_validate({name: variables[name] for name in names if name in variables})
@@ -293,7 +328,22 @@ def load_settings() -> Settings:
             "AQI_REGION_METHOD=nominatim needs AQI_NOMINATIM_USER_AGENT: a name of this installation and an address "
             "at which the server's owners can reach you."
         )
+    _require_mail_server(settings, variables)
     return settings
+
+
+def _require_mail_server(settings: Settings, variables: Mapping[str, str]) -> None:
+    """Raise :class:`ConfigurationError` if somebody is to get mail and what it takes is not set."""
+    lacking = [
+        name
+        for name, value in (("ALERT_EMAIL_FROM", settings.alert_email_from), (SMTP_URL, variables.get(SMTP_URL)))
+        if not value
+    ]
+    if settings.alert_email_to and lacking:
+        raise ConfigurationError(
+            f"ALERT_EMAIL_TO needs {' and '.join(lacking)}: SMTP_URL is the mail server, "
+            "smtp://user:password@host:587 or smtps://...:465, and ALERT_EMAIL_FROM whom mails come from."
+        )
 
 
 def librdkafka_variables() -> dict[str, str]:

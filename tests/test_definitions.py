@@ -63,6 +63,7 @@ def test_jobs_and_automation_are_loadable() -> None:
         "classified_windows",
         "heartbeat",
         "lacking_windows",
+        "own_troubles",
         "waiting_alerts",
         "watched_feeds",
     ]

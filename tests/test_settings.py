@@ -13,12 +13,11 @@ from aqi_dagster.pipeline.readings.pull import PullPolicy
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.resources.warehouse import WarehouseResource
 from aqi_dagster.setting_names import strange_names
-from aqi_dagster.settings import Settings, librdkafka_settings, librdkafka_variables, load_settings
+from aqi_dagster.settings import SECRETS, Settings, librdkafka_settings, librdkafka_variables, load_settings
 from tests.support.messages import at
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
-SECRETS = ["SLACK_WEBHOOK_URL", "PURPLEAIR_API_KEY", "AQI_HEARTBEAT_URL", "AQI_WEB_PASSWORD"]
 
 VARIABLES = [str(field.alias) for field in Settings.model_fields.values()]
 
@@ -95,6 +94,7 @@ def test_an_empty_variable_means_the_default(monkeypatch: pytest.MonkeyPatch) ->
         ("AQI_DAGSTER_URL", "https://example.org/dagster", "dagster_url", "https://example.org/dagster"),
         ("AQI_WEB_URL", "https://example.org/air", "web_url", "https://example.org/air"),
         ("AQI_DIGEST_AFTER_HOURS", "1.5", "digest_after", timedelta(minutes=90)),
+        ("ALERT_EMAIL_FROM", "aqi@example.org", "alert_email_from", "aqi@example.org"),
     ],
 )
 def test_a_variable_sets_its_field(
@@ -152,6 +152,8 @@ def test_a_variable_sets_its_field(
         ("AQI_PM25_THRESHOLD", "-1", "greater than or equal to 0"),
         ("AQI_DAGSTER_URL", "dagster.example.org", "address of a server"),
         ("AQI_DIGEST_AFTER_HOURS", "0", "greater than 0"),
+        ("ALERT_EMAIL_TO", "ann@example.org, ben", "' ben' is no mail address"),
+        ("ALERT_EMAIL_FROM", "Ann\nBcc: eve@example.org", "is no mail address"),
         # Finite, but no time that Python can tell.
         ("AQI_FUTURE_ALLOWANCE_MINUTES", "1e30", "less than or equal to"),
         ("AQI_DIGEST_AFTER_HOURS", "1e30", "less than or equal to"),
@@ -183,6 +185,15 @@ def test_every_wrong_variable_is_named_at_once(monkeypatch: pytest.MonkeyPatch) 
 def test_the_limits_of_a_detector_must_not_be_swapped(monkeypatch: pytest.MonkeyPatch, upper: str) -> None:
     told = refusal(monkeypatch, AQI_DETECTOR_LOWER_LIMIT="10", AQI_DETECTOR_UPPER_LIMIT=upper)
     assert f"AQI_DETECTOR_LOWER_LIMIT=10 must be less than AQI_DETECTOR_UPPER_LIMIT={upper}" in told
+
+
+def test_mail_asks_for_a_server_and_whom_it_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = refusal(monkeypatch, ALERT_EMAIL_TO="ann@example.org, ben@example.org")
+    assert "ALERT_EMAIL_TO needs ALERT_EMAIL_FROM and SMTP_URL" in told
+    told = refusal(monkeypatch, ALERT_EMAIL_FROM="aqi@example.org")
+    assert "ALERT_EMAIL_TO needs SMTP_URL" in told
+    monkeypatch.setenv("SMTP_URL", "smtp://127.0.0.1:25")
+    assert load_settings().alert_email_to == ("ann@example.org", "ben@example.org")
 
 
 @pytest.mark.parametrize(
@@ -238,6 +249,7 @@ def test_the_settings_name_the_brokers_whatever_kafka_config_says(monkeypatch: p
         ("KAFKA_CONF_SASL_PASSWORD", "KAFKA_CONFIG_SASL_PASSWORD"),
         ("KAFKA_CONFIGSSL_CA_LOCATION", "KAFKA_CONFIG_SSL_CA_LOCATION"),
         ("SLACK_WEBHOOK", "SLACK_WEBHOOK_URL"),
+        ("ALERT_MAIL_TO", "ALERT_EMAIL_TO"),
         ("PURPLEAIR_APIKEY", "PURPLEAIR_API_KEY"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Asset checks of the alerts: what Slack may not have, and what it was not told yet."""
+"""Asset checks of the alerts: what Slack or another channel may not have, and what it was not told yet."""
 
 from datetime import timedelta
 
@@ -7,12 +7,13 @@ from duckdb import DuckDBPyConnection
 
 from aqi_dagster.assets.checks import named
 from aqi_dagster.pipeline.verdicts.outbox.attempts import Untold, untold_alerts
+from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK
 from aqi_dagster.windows import utc_now, window_key
 
 OUTCOMES_KNOWN = dg.AssetCheckSpec(
     "outcomes_known",
     asset="slack_alerts",
-    description="Of every alert that was posted it is known whether Slack took it.",
+    description="Of every alert that was posted it is known whether Slack, or another channel, took it.",
 )
 
 ALERTS_TOLD = dg.AssetCheckSpec(
@@ -33,7 +34,7 @@ def check_alerts(connection: DuckDBPyConnection, recent: timedelta) -> list[dg.A
             passed=not unclear,
             severity=dg.AssetCheckSeverity.ERROR,
             description=(
-                f"{_named(unclear)}. Look into the channel, mend what keeps Slack's answers from being recorded, and "
+                f"{_named(unclear)}. Look into the channel, mend what keeps answers from being recorded, and "
                 "run `aqi-dagster alert --again`, which sends these once more."
                 if unclear
                 else "Whatever was posted, its outcome is known."
@@ -58,7 +59,11 @@ def _named(alerts: list[Untold]) -> str:
     return named(
         [
             f"alert {alert.alert_id} ({alert.verdict} in {alert.region}, window {window_key(alert.window_start)}) is "
-            f"{alert.status} after {alert.attempts} attempts: {alert.outcome}"
+            f"{alert.status}{_where(alert)} after {alert.attempts} attempts: {alert.outcome}"
             for alert in alerts
         ]
     ).rstrip(".")
+
+
+def _where(alert: Untold) -> str:
+    return "" if alert.channel == SLACK else f" by {alert.channel}"

@@ -13,7 +13,7 @@ from aqi_dagster.settings import load_settings
 
 @click.command()
 @click.option(
-    "--again", is_flag=True, help="Also those of which nobody knows whether Slack has them, or that it refused."
+    "--again", is_flag=True, help="Also those of which nobody knows whether a channel has them, or that it refused."
 )
 def alert(again: bool) -> None:
     """Send the alerts that are pending.
@@ -30,4 +30,10 @@ def alert(again: bool) -> None:
     run_alerts(say)
     with Store(load_settings().data_dir).reader() as connection:
         rows = connection.execute("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY ALL").fetchall()
+        others = connection.execute(
+            "SELECT channel, status, count(*) FROM deliveries GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
     click.echo(tabulate(rows, ["alerts so far", "number"]))
+    if others:
+        click.echo()
+        click.echo(tabulate(others, ["other channel", "alerts so far", "number"]))

@@ -39,7 +39,7 @@ def status() -> None:
     if unpublished is not None:
         click.echo(f"{unpublished} What follows is read from the store.\n")
     with store.reader() if unpublished is None else store.with_patience(_PATIENCE_SECONDS).inspect() as connection:
-        summary = store_status(connection, choices)
+        summary = store_status(connection, choices, settings.digest_after)
         labels = label_rows(connection, settings.data_dir / LABELS)
         partitions, trouble = partition_status(connection, reader)
     click.echo(tabulate([*status_rows(summary), *labels], tablefmt="plain"))

@@ -1,14 +1,14 @@
 """Slack as a Dagster resource."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
 from aqi_dagster import defaults
+from aqi_dagster.pipeline.alerts.channels import Channel
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, Manner, Post, dispatch
-from aqi_dagster.pipeline.alerts.slack_blocks import credited
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.polling.liveness import Source
@@ -36,13 +36,13 @@ class SlackResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """``digest_after_hours`` as a duration."""
         return timedelta(hours=self.digest_after_hours)
 
-    def dispatch(self, store: Store, source: Source | None = None) -> DispatchReport:
-        """Send the alerts of ``store`` that are due; each names the ``source`` of the readings, if there is one."""
+    def dispatch(self, store: Store, source: Source | None = None, others: Sequence[Channel] = ()) -> DispatchReport:
+        """Send the alerts of ``store`` that are due, to Slack and to ``others``.
+
+        Each names the ``source`` of the readings, if there is one.
+        """
         post: Post | None = None
         if self.webhook_url:
-            webhook = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds)
-
-            def post(payload: dict[str, Any]) -> None:
-                webhook.post(credited(payload, *source) if source else payload)
-
-        return dispatch(store, post, self.digest_after, Manner(self.dagster_url, self.time_zone, web_url=self.web_url))
+            post = Webhook(self.webhook_url, self.timeout_seconds, self.attempts, self.patience_seconds).post
+        manner = Manner(self.dagster_url, self.time_zone, web_url=self.web_url, source=source)
+        return dispatch(store, post, self.digest_after, manner, others)

@@ -43,7 +43,15 @@ def slack() -> Iterator[WebhookReceiver]:
 
 
 @pytest.fixture
-def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: int) -> Iterator[DagsterDev]:
+def ops() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as ops:
+        yield ops
+
+
+@pytest.fixture
+def server(
+    topic: Topic, slack: WebhookReceiver, ops: WebhookReceiver, tmp_path: Path, unused_port: int
+) -> Iterator[DagsterDev]:
     """`dagster dev` in an empty home, on a topic with the first days of a synthetic summer."""
     messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=2))
     produce({"bootstrap.servers": topic.servers}, topic.name, messages)
@@ -51,6 +59,7 @@ def server(topic: Topic, slack: WebhookReceiver, tmp_path: Path, unused_port: in
         "KAFKA_BOOTSTRAP_SERVERS": topic.servers,
         "KAFKA_TOPIC": topic.name,
         "SLACK_WEBHOOK_URL": slack.url,
+        "SLACK_OPS_WEBHOOK_URL": ops.url,
     }
     # Dagster would say of this one that it is not used.
     shutil.copy(TOP / "dagster.yaml", tmp_path)

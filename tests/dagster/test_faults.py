@@ -84,15 +84,17 @@ def code_servers(server: DagsterDev) -> list[int]:
 class Services:
     """One installation, whose `dagster dev` may be started more than once."""
 
-    def __init__(self, folder: Path, topic: Topic, slack: Slack, port: int) -> None:
+    def __init__(self, folder: Path, topic: Topic, slack: Slack, ops: Slack, port: int) -> None:
         self.folder = folder
         self.store = Store(folder / "data")
         self.slack = slack
+        self.ops = ops
         self._port = port
         self._settings = {
             "KAFKA_BOOTSTRAP_SERVERS": topic.servers,
             "KAFKA_TOPIC": topic.name,
             "SLACK_WEBHOOK_URL": slack.url,
+            "SLACK_OPS_WEBHOOK_URL": ops.url,
         }
 
     def dev(self) -> contextlib.AbstractContextManager[DagsterDev]:
@@ -106,8 +108,8 @@ def services(broker: EmbeddedBroker, tmp_path: Path, unused_port: int) -> Iterat
     topic.create()
     messages = Summer(FIRST_WINDOW).messages(FIRST_WINDOW, FIRST_WINDOW + timedelta(days=2))
     produce({"bootstrap.servers": topic.servers}, topic.name, messages)
-    with slack_server() as slack:
-        yield Services(tmp_path, topic, slack, unused_port)
+    with slack_server() as slack, slack_server() as ops:
+        yield Services(tmp_path, topic, slack, ops, unused_port)
 
 
 @pytest.mark.long

@@ -34,7 +34,9 @@ def read_watched(file: Path) -> list[WatchedTest]:
 
 
 def choose(mutant: Mutant, tests: Sequence[WatchedTest], top: Path) -> list[WatchedTest]:
-    """The tests to run on ``mutant`` of the checkout ``top``, the quickest first: those that call what it changes.
+    """The tests to run on ``mutant`` of the checkout ``top``: those that call what it changes.
+
+    Those of the file named after the changed one come first, and else the quickest.
 
     A change outside of functions is of a constant, and so of the functions that name it. If no test calls any of these,
     tests are chosen that call anything in a file of the room that names the changed one; if there is none either, all.
@@ -47,7 +49,10 @@ def choose(mutant: Mutant, tests: Sequence[WatchedTest], top: Path) -> list[Watc
     files = {str(mutant.file), *(file for file, code in modules.items() if name in code)}
     chosen = [test for test in tests if test.functions & functions]
     chosen = chosen or [test for test in tests if any(file in files for file, _ in test.functions)]
-    return sorted(chosen or tests, key=lambda test: sum(test.seconds > limit for limit in _QUICK_SECONDS))
+    own = f"/test_{mutant.file.stem}.py::"
+    return sorted(
+        chosen or tests, key=lambda test: (own not in test.name, sum(test.seconds > limit for limit in _QUICK_SECONDS))
+    )
 
 
 def _functions_changed(mutant: Mutant, modules: Mapping[str, str]) -> Iterator[Function]:

@@ -14,7 +14,7 @@ from aqi_dagster.pipeline.store.sql import Writer
 from tests.support.released import STORES, contents, description, kept_columns, open_raw, store_id
 from tests.support.store_processes import hear, process, tell
 
-ONE_OF_EACH_VERSION = [*{path.name[0]: path for path in STORES}.values()]
+ONE_OF_EACH_VERSION = [*{path.name.split("_")[0]: path for path in STORES}.values()]
 
 OPENS_AND_DIES = """
 import os, signal

@@ -109,7 +109,7 @@ def ledger(random: Random, first: int) -> list[Row]:
         rows[place] = replace(rows[place], **{"scored": scored, name: flaw})
     if random.random() < 0.4:
         # Two windows, about as far apart as health looks back.
-        later = random.randrange(30, COUNT)
+        later = random.choice([random.randrange(30, COUNT), random.randrange(COUNT - 46, COUNT - 40)])
         apart = random.choice([27, 28, 29, 41, 42, 43])
         name, flaw = random.choice([("health_readings", None), ("health_revision", 3), ("health_revision", 1)])
         for place in {later, max(0, later - apart)} if flaw is None else {max(0, later - apart)}:

@@ -5,9 +5,14 @@
 import json
 import re
 from dataclasses import replace
+from datetime import UTC
 
+from aqi_dagster.pipeline.alerts.channels import Message
+from aqi_dagster.pipeline.alerts.email import mail_of
+from aqi_dagster.pipeline.alerts.json_webhook import json_message
 from aqi_dagster.pipeline.alerts.markup import Block
 from aqi_dagster.pipeline.alerts.slack_blocks import digest_message, message
+from aqi_dagster.pipeline.alerts.troubles import Memory, News, Trouble, trouble_message
 from aqi_dagster.pipeline.alerts.wording import reason
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import Alert
 from aqi_dagster.windows import WINDOW_LENGTH
@@ -180,7 +185,29 @@ EXAMPLES = {
     ),
 }
 
+_FAILED = Trouble(
+    key="run look_now",
+    title="12 runs of look_now failed",
+    detail="conditions: No broker answers at 127.0.0.1:9092 within 30 s. Check KAFKA_BOOTSTRAP_SERVERS.",
+    since=at("2026-11-22 07:45").replace(tzinfo=UTC).timestamp(),
+    path="/runs/8d9c2f1e-0b5d-4c52-9a53-0f7d6f3f9a11",
+)
+
+_WARNS = Trouble(
+    key="check sensors_report of readings",
+    title="The check sensors_report of readings warns",
+    detail="1 of 25 sensors that reported the day before is silent: 38.939, -119.977.",
+    since=at("2026-11-22 07:51").replace(tzinfo=UTC).timestamp(),
+    path="/assets/readings?view=checks",
+)
+
+EXAMPLES |= {
+    "Trouble with the pipeline itself": trouble_message(News([_FAILED, _WARNS], [], Memory(0.0)), DAGSTER_URL),
+    "The pipeline is well again": trouble_message(News([], [_FAILED], Memory(0.0)), DAGSTER_URL),
+}
+
 _EMOJI = {
+    ":warning:": "⚠️",
     ":fire:": "🔥",
     ":wrench:": "🔧",
     ":white_circle:": "⚪",
@@ -195,7 +222,15 @@ def render(document: str) -> str:
     head, marker, _ = document.partition("<!-- examples -->\n")
     previews = "".join(f"\n### {title}\n\n{_preview(payload)}\n" for title, payload in EXAMPLES.items())
     payload = json.dumps(EXAMPLES["Smoke"], indent=2, ensure_ascii=False)
-    return f"{head}{marker}{previews}\n### The first of these, as it is posted\n\n```json\n{payload}\n```\n"
+    smoke = Message([SMOKE], EXAMPLES["Smoke"])
+    posted = json.dumps(json_message(smoke), indent=2, ensure_ascii=False)
+    mail = mail_of(smoke, "aqi@example.org", ["ann@example.org"])
+    text = f"Subject: {mail['Subject']}\n\n{mail.get_content()}"
+    return (
+        f"{head}{marker}{previews}\n### Smoke, as Slack is posted\n\n```json\n{payload}\n```\n"
+        f"\n### Smoke, as the webhook is posted\n\n```json\n{posted}\n```\n"
+        f"\n### Smoke, by e-mail\n\n```text\n{text}```\n"
+    )
 
 
 def _preview(payload: Block) -> str:

@@ -52,6 +52,7 @@ RELEASES = {
     "3ce5f78": 3,
     "f783f78": 3,
     "5b36775": 5,
+    "3b85c50": 11,
 }
 """Commits after which the schema was another, and the last one of all, with the version that each gave it."""
 

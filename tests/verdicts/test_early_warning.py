@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from aqi_dagster.pipeline.store.sql import Writer, transaction
 from aqi_dagster.pipeline.verdicts.conditions import Condition, overwrite_conditions
 from aqi_dagster.pipeline.verdicts.early_warning import moments_of, unconfirmed
 from aqi_dagster.pipeline.verdicts.outbox.attempts import give_up, record_attempt, record_sent
+from aqi_dagster.pipeline.verdicts.outbox.channels import tell_channels, told_channels
 from aqi_dagster.pipeline.verdicts.outbox.due_alerts import due_alerts
-from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, last_moments, queue_moments
+from aqi_dagster.pipeline.verdicts.outbox.moments import MOMENT
+from aqi_dagster.pipeline.verdicts.outbox.queue import last_moments, queue_due_moments, queue_moments, supersede_stale
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange
 from tests.support.messages import at
 from tests.support.tables import rows
@@ -97,6 +100,34 @@ def test_a_warning_that_waits_too_long_is_never_told_as_now(connection: Writer) 
         ("superseded", 120.0, SMOKY.as_of),
         ("sent", 130.0, later.as_of),
     ]
+
+
+def test_a_channel_that_was_away_is_warned_anew_and_each_hears_the_all_clear_of_what_it_was_told(
+    connection: Writer,
+) -> None:
+    tell_channels(connection, ["email", "webhook"], SMOKY.as_of, timedelta(hours=48))
+    away = {"slack": 4, "webhook": 10_000}
+    told: dict[str, list[tuple[str, timedelta]]] = {name: [] for name in told_channels(connection)}
+    for quarter in range(4 * 40):
+        as_of, ended = WINDOW + 2 * HOUR + quarter * HOUR / 4, WINDOW + 27 * HOUR
+        one = condition("smoke", as_of, WINDOW - HOUR) if as_of < ended else condition("clear", as_of, ended)
+        with transaction(connection):
+            supersede_stale(connection, as_of)
+            queue_due_moments(connection, partial(moments_of, [one]))
+        for channel, heard in told.items():
+            for alert in due_alerts(connection, channel) if quarter >= away.get(channel, 0) else []:
+                record_attempt(connection, [alert.alert_id], as_of, channel)
+                record_sent(connection, {alert.alert_id: "smoke"}, False, as_of, channel)
+                heard.append((alert.kind, (alert.as_of or as_of) - WINDOW))
+    usual = [("early", 2 * HOUR), ("ongoing", 18 * HOUR), ("all_clear", 33 * HOUR)]
+    # Slack came back in the midst of the half hour of a second warning, of its own moment.
+    assert told == {"slack": [("early", 2.75 * HOUR), *usual[1:]], "email": usual, "webhook": []}
+    # Who was told nothing is not told that it is over.
+    assert rows(connection, "FROM channel_alerts WHERE channel = 'webhook' AND kind = 'all_clear'") == []
+    sent = rows(
+        connection, "SELECT channel, count(*) FROM channel_alerts WHERE status = 'sent' GROUP BY ALL ORDER BY ALL"
+    )
+    assert sent == [("email", 3), ("slack", 3)]
 
 
 def test_what_was_told_of_a_moment_is_never_rewritten(connection: Writer) -> None:

@@ -26,6 +26,8 @@ _EMOJI = re.compile(r":(?!\d\d:)([\w+'-]+):")
 
 _COLON = "\N{MODIFIER LETTER COLON}"
 
+_ORIGINALS = {ord(other): chr(original) for original, other in _LOOK_ALIKES.items()} | {ord(_COLON): ":"}
+
 _MARGIN = 0.02
 """Degrees around the sensors that a map shows."""
 
@@ -65,6 +67,11 @@ def plain(text: str) -> str:
     become others that look like them.
     """
     return _EMOJI.sub(rf"{_COLON}\1{_COLON}", html.escape(text, quote=False).translate(_LOOK_ALIKES))
+
+
+def without_look_alikes(text: str) -> str:
+    """``text``, which is not markup, with the characters that :func:`plain` took away."""
+    return text.translate(_ORIGINALS)
 
 
 def sensor_lines(sensors: Sequence[str], names: Mapping[str, str], notes: Mapping[str, str] = NO_NOTES) -> list[str]:

@@ -1,4 +1,4 @@
-"""Posting to a Slack incoming webhook. The webhook's URL is a secret and appears in no error and no log.
+"""Posting to an incoming webhook, Slack's or another. Its URL is a secret and appears in no error and no log.
 
 Slack accepts a message with the status 200 and the text ``ok``. Other servers that take Slack's messages answer 204,
 another 2xx with nothing, or JSON whose ``ok`` is true. Any other 2xx may be a proxy's, of a message that nobody saw.
@@ -13,13 +13,13 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_random_exponential
 
-from aqi_dagster.errors import SlackAnswerError, SlackError, SlackRefusedError
+from aqi_dagster.errors import ChannelError, ChannelRefusedError, SlackAnswerError, SlackError, SlackRefusedError
 
 _RETRIED_STATUSES = frozenset([408, 425, 429, 500, 502, 503, 504])
 
@@ -30,8 +30,8 @@ _PIECE_BYTES, _PIECES = 256, 16
 """Limit for the text of an answer: Slack's is a word, another server's may have no end."""
 
 
-class _Answer(NamedTuple):
-    """An answer: its status, the beginning of its text, its header ``Retry-After`` (empty if it has none).
+class Answer(NamedTuple):
+    """An answer: its status, the beginning of its text, its headers ``Retry-After`` and ``Content-Type`` (or empty).
 
     It ``has_end`` if it says where it ends: one that does not, and has no text, may have been cut off.
     """
@@ -40,10 +40,11 @@ class _Answer(NamedTuple):
     text: bytes
     retry_after: str
     has_end: bool
+    content_type: str = ""
 
 
-class _TryAgainError(Exception):
-    """Slack did not accept the message, but may later: after ``retry_after`` seconds if it said so."""
+class TryAgainError(Exception):
+    """The message was not accepted, but may be later: after ``retry_after`` seconds if that was said."""
 
     def __init__(self, reason: str, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -52,12 +53,21 @@ class _TryAgainError(Exception):
 
 @dataclass(frozen=True)
 class Webhook:
-    """A Slack incoming webhook.
+    """A Slack incoming webhook; the class variables are how others than Slack are named.
 
     ``timeout`` limits each request in seconds, from its start to the last byte of the answer. After a passing failure
     (429, 5xx, no answer) a message is posted again, up to ``attempts`` times within ``patience`` seconds, with growing
     pauses or after the time in ``Retry-After``; if that exceeds the patience, the message is given up for now.
     """
+
+    name: ClassVar[str] = "Slack"
+    setting: ClassVar[str] = "SLACK_WEBHOOK_URL"
+    valid_url: ClassVar[str] = "Copy it anew from the Slack app's page."
+    look_at: ClassVar[str] = (
+        "Check in Slack that the webhook in SLACK_WEBHOOK_URL still exists and its channel is open."
+    )
+    error: ClassVar[type[ChannelError]] = SlackError
+    refusal: ClassVar[type[ChannelRefusedError]] = SlackRefusedError
 
     url: str = field(repr=False)
     timeout: float = 10.0
@@ -67,49 +77,48 @@ class Webhook:
     def post(self, payload: dict[str, Any]) -> None:
         """Deliver ``payload``, or raise :class:`SlackError`; :class:`SlackRefusedError` if Slack will never accept it.
 
-        A request that Slack did not answer is repeated, so a message may arrive more than once, but is never lost.
+        Others than Slack have errors of their own. A request that was not answered is repeated, so a message may arrive
+        more than once, but is never lost.
         """
         retrying = Retrying(
-            retry=retry_if_exception_type(_TryAgainError),
+            retry=retry_if_exception_type(TryAgainError),
             stop=stop_after_attempt(self.attempts) | stop_before_delay(self.patience),
             wait=self._pause,
-            before_sleep=_log_retry,
-            retry_error_callback=_give_up,
+            before_sleep=self._log_retry,
+            retry_error_callback=self._give_up,
         )
         refusal = retrying(self._post_once, payload)
         if refusal is not None:
             raise refusal
 
-    def _post_once(self, payload: dict[str, Any]) -> SlackError | None:
-        """Returns None if Slack accepts ``payload``, an error if it never will; raises ``_TryAgainError`` otherwise."""
+    def _post_once(self, payload: dict[str, Any]) -> ChannelError | None:
+        """Returns None if Slack accepts ``payload``, an error if it never will; raises ``TryAgainError`` otherwise."""
         # Our errors quote the kind of an error alone and are raised outside the handler: its text, and the chain of
         # causes that a traceback prints, hold the URL.
         try:
             answer = self._ask(payload)
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
-            return _refused("SLACK_WEBHOOK_URL is no valid URL. Copy it anew from the Slack app's page.")
+            return self._refused(f"{self.setting} is no valid URL. {self.valid_url}")
         except (TimeoutError, requests.Timeout):
             silence = f"no answer within {self.timeout:g} s"
         except Exception as error:  # noqa: BLE001 (whatever it is, its text may hold the URL)
             silence = f"no answer ({type(error).__name__})"
         else:
             if 200 <= answer.status < 300:
-                return _judge_success(answer)
+                return self.judge_success(answer)
             reason = f"HTTP {answer.status}{_code_word(answer)}"
             if answer.status in _RETRIED_STATUSES:
-                raise _TryAgainError(reason, _seconds(answer.retry_after))
-            return _refused(
-                f"{reason}. Check in Slack that the webhook in SLACK_WEBHOOK_URL still exists and its channel is open."
-            )
-        raise _TryAgainError(silence)
+                raise TryAgainError(reason, _seconds(answer.retry_after))
+            return self._refused(f"{reason}. {self.look_at}")
+        raise TryAgainError(silence)
 
-    def _ask(self, payload: dict[str, Any]) -> _Answer:
+    def _ask(self, payload: dict[str, Any]) -> Answer:
         """Post ``payload`` once.
 
         A thread of its own does it, and is abandoned after the timeout: requests limits only the silence between two
         bytes, and a server may send one now and then for ever.
         """
-        answer: Future[_Answer] = Future()
+        answer: Future[Answer] = Future()
 
         def ask() -> None:
             try:
@@ -122,18 +131,44 @@ class Webhook:
                     text = b"".join(islice(response.iter_content(_PIECE_BYTES), _PIECES))
                     headers = response.headers
                     has_end = "Content-Length" in headers or "Transfer-Encoding" in headers
-                    answer.set_result(_Answer(response.status_code, text, headers.get("Retry-After", ""), has_end))
+                    kind = headers.get("Content-Type", "")
+                    answer.set_result(Answer(response.status_code, text, headers.get("Retry-After", ""), has_end, kind))
             except Exception as error:  # noqa: BLE001 (the waiting thread raises it)
                 answer.set_exception(error)
 
-        threading.Thread(target=ask, name="ask-slack", daemon=True).start()
+        threading.Thread(target=ask, name="ask-webhook", daemon=True).start()
         return answer.result(self.timeout)
+
+    def judge_success(self, answer: Answer) -> ChannelError | None:
+        """None if a 2xx answer says that the message was taken; raises ``TryAgainError`` if it broke off."""
+        text = answer.text.strip()
+        if text == b"ok" or says_taken(answer) or says_ok(text) is True:
+            return None
+        return SlackAnswerError(
+            f'HTTP {answer.status} without Slack\'s "ok". The message may have been taken or not, and is not posted '
+            f"again by itself: check what answers at the URL in {self.setting}, then run `aqi-dagster alert --again`."
+        )
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _TryAgainError) and error.retry_after is not None:
+        if isinstance(error, TryAgainError) and error.retry_after is not None:
             return error.retry_after
         return wait_random_exponential(multiplier=1, max=30)(state)
+
+    def _refused(self, reason: str) -> ChannelError:
+        return self.refusal(f"{self.name} did not take the message: {reason}")
+
+    def _give_up(self, state: RetryCallState) -> ChannelError:
+        error = state.outcome.exception() if state.outcome else None
+        advice = "Check Slack's status; the" if self.name == "Slack" else f"Check what answers at {self.setting}; the"
+        return self.error(
+            f"{self.name} did not take the message: {error}, at attempt {state.attempt_number}. {advice} next run "
+            "sends what is pending."
+        )
+
+    def _log_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        _log.warning("%s: %s; trying again in %.1f s", self.name, error, state.upcoming_sleep)
 
 
 @contextmanager
@@ -154,31 +189,28 @@ def mute_urllib3() -> Iterator[None]:
             logger.removeFilter(from_elsewhere)
 
 
-def _judge_success(answer: _Answer) -> SlackError | None:
-    """None if a 2xx answer says that the message was taken; raises ``_TryAgainError`` if it broke off."""
-    text = answer.text.strip()
-    if text == b"ok" or answer.status == requests.codes.no_content or _says_ok(text):
-        return None
-    if not text:
-        if answer.has_end:
-            return None
-        raise _TryAgainError("no answer (cut off)")
-    return SlackAnswerError(
-        f'HTTP {answer.status} without Slack\'s "ok". The message may have been taken or not, and is not posted again '
-        "by itself: check what answers at the URL in SLACK_WEBHOOK_URL, then run `aqi-dagster alert --again`."
-    )
+def says_taken(answer: Answer) -> bool:
+    """Whether a 2xx answer without text says that the message was taken; raises ``TryAgainError`` if it broke off."""
+    if answer.status == requests.codes.no_content:
+        return True
+    if answer.text.strip():
+        return False
+    if answer.has_end:
+        return True
+    raise TryAgainError("no answer (cut off)")
 
 
-def _says_ok(text: bytes) -> bool:
-    """Whether ``text`` is a JSON object whose ``ok`` is true."""
+def says_ok(text: bytes) -> bool | None:
+    """The ``ok`` of a JSON object; None if ``text`` is none, or its ``ok`` neither true nor false."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
-        return False
-    return isinstance(answer, dict) and answer.get("ok") is True
+        return None
+    said = answer.get("ok") if isinstance(answer, dict) else None
+    return said if isinstance(said, bool) else None
 
 
-def _code_word(answer: _Answer) -> str:
+def _code_word(answer: Answer) -> str:
     """Slack's own error code, such as ``channel_is_archived``; empty for other texts, which might quote the URL."""
     word = answer.text.strip()
     return f" {word.decode()}" if re.fullmatch(rb"[a-z_]{1,50}", word) else ""
@@ -187,20 +219,3 @@ def _code_word(answer: _Answer) -> str:
 def _seconds(retry_after: str) -> float | None:
     """The wait in seconds that an answer asks for; None unless it is a number, as Slack's is."""
     return float(retry_after) if retry_after.isdecimal() else None
-
-
-def _refused(reason: str) -> SlackError:
-    return SlackRefusedError(f"Slack did not take the message: {reason}")
-
-
-def _give_up(state: RetryCallState) -> SlackError:
-    error = state.outcome.exception() if state.outcome else None
-    return SlackError(
-        f"Slack did not take the message: {error}, at attempt {state.attempt_number}. Check Slack's status; the next "
-        "run sends what is pending."
-    )
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    _log.warning("Slack: %s; trying again in %.1f s", error, state.upcoming_sleep)

@@ -1,11 +1,12 @@
 """The state of the pipeline and the messages that wait for it, from the published copy and the broker."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster import defaults
 from aqi_dagster.errors import KafkaError
 from aqi_dagster.pipeline.detection.anomalies import Thresholds
 from aqi_dagster.pipeline.detection.detectors import DetectorParameters
@@ -24,6 +25,7 @@ from aqi_dagster.pipeline.store.outdated import (
 )
 from aqi_dagster.pipeline.topic.reader import TopicReader
 from aqi_dagster.pipeline.verdicts.classify_windows import Misplaced, misplaced_sensors, verdicts_hash
+from aqi_dagster.pipeline.verdicts.outbox.attempts import Untold, untold_alerts
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.sensors import devices
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, utc_now, window_start
@@ -33,6 +35,14 @@ SELECT kafka_partition, next_offset, updated_at
 FROM kafka_offsets
 WHERE topic_generation = (SELECT max(topic_generation) FROM kafka_offsets)
 ORDER BY kafka_partition
+"""
+
+_DELIVERIES = """
+SELECT channel, status, count(*)
+FROM told_channels LEFT JOIN deliveries USING (channel)
+WHERE channel <> 'slack' AND status IS NOT NULL
+GROUP BY ALL
+ORDER BY ALL
 """
 
 
@@ -53,7 +63,8 @@ class PartitionStatus:
 class StoreStatus:
     """The numbers of the published copy, and which of its results are missing or outdated.
 
-    ``before_first_window`` are readings that are never scored.
+    ``before_first_window`` are readings that are never scored. ``deliveries`` are alerts by channel beside Slack and
+    status; ``untold`` are those that a channel, Slack or another, may not have.
     """
 
     readings: int
@@ -66,6 +77,8 @@ class StoreStatus:
     newest_window: datetime | None
     verdicts: dict[str, int]
     alerts: dict[str, int]
+    deliveries: dict[str, dict[str, int]]
+    untold: list[Untold]
     unscored: UnscoredReadings | None
     outdated: OutdatedScores
     outdated_health: OutdatedHealth
@@ -84,17 +97,18 @@ class Choices:
     rules: Rules
 
 
-def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatus:
-    """Numbers of the tables behind ``connection``, and the results that ``choices`` would change."""
+def store_status(
+    connection: DuckDBPyConnection,
+    choices: Choices,
+    recent: timedelta = timedelta(hours=defaults.DIGEST_AFTER_HOURS),
+) -> StoreStatus:
+    """Numbers of the tables behind ``connection``, and what ``choices`` would change; alerts of ``recent`` windows."""
     regions = choices.regions.regions(connection)
     selection, verdicts = choices.thresholds.hash(), verdicts_hash(choices.thresholds, regions, choices.rules)
     ended = window_start(utc_now()) - WINDOW_LENGTH
 
     def one(query: str) -> Any:
         return connection.execute(query).fetchall()[0]
-
-    def counts(query: str) -> dict[str, int]:
-        return dict(connection.execute(query).fetchall())
 
     newest_reading, readings = one("SELECT max(last_reading), sum(readings) FROM sensors")
     windows_scored, newest_window = one("SELECT count(*), max(window_start) FROM windows WHERE scored IS NOT NULL")
@@ -107,8 +121,10 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
         first_window=choices.first_window,
         windows_scored=windows_scored,
         newest_window=newest_window,
-        verdicts=counts("SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
-        alerts=counts("SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1"),
+        verdicts=_counts(connection, "SELECT verdict, count(*) FROM regional_windows GROUP BY ALL ORDER BY 1"),
+        alerts=_counts(connection, "SELECT status, count(*) FROM slack_alerts GROUP BY ALL ORDER BY 1"),
+        deliveries=_deliveries(connection),
+        untold=untold_alerts(connection, utc_now(), recent),
         unscored=(
             unscored_readings(connection, WindowRange(choices.first_window, ended))
             if choices.first_window <= ended
@@ -119,6 +135,17 @@ def store_status(connection: DuckDBPyConnection, choices: Choices) -> StoreStatu
         outdated_verdicts=outdated_verdicts(connection, choices.first_window, selection, verdicts),
         misplaced=misplaced_sensors(connection, regions),
     )
+
+
+def _counts(connection: DuckDBPyConnection, query: str) -> dict[str, int]:
+    return dict(connection.execute(query).fetchall())
+
+
+def _deliveries(connection: DuckDBPyConnection) -> dict[str, dict[str, int]]:
+    counted: dict[str, dict[str, int]] = {}
+    for channel, status, number in connection.execute(_DELIVERIES).fetchall():
+        counted.setdefault(channel, {})[status] = number
+    return counted
 
 
 def partition_status(connection: DuckDBPyConnection, reader: TopicReader) -> tuple[list[PartitionStatus], str | None]:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from aqi_dagster.pipeline.numbers import counted
 from aqi_dagster.pipeline.reporting.outdated_words import (
     misplaced_in_words,
     outdated_health_in_words,
@@ -10,9 +11,13 @@ from aqi_dagster.pipeline.reporting.outdated_words import (
 )
 from aqi_dagster.pipeline.reporting.pull_words import before_in_words
 from aqi_dagster.pipeline.reporting.status import StoreStatus
+from aqi_dagster.pipeline.verdicts.outbox.attempts import Untold
+from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK
 from aqi_dagster.windows import WindowRange
 
 MISPLACED_SHOWN = 5
+
+UNTOLD_SHOWN = 5
 
 
 def status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
@@ -26,7 +31,11 @@ def status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
         ("windows scored", f"{summary.windows_scored}, newest {time_in_words(summary.newest_window)}"),
         ("windows with a verdict", _counts(summary.verdicts)),
         ("alerts", _counts(summary.alerts)),
+        *((f"alerts by {channel}", _counts(counts)) for channel, counts in summary.deliveries.items()),
+        *(("not told", _untold(alert)) for alert in summary.untold[:UNTOLD_SHOWN]),
     ]
+    if len(summary.untold) > UNTOLD_SHOWN:
+        rows.append(("not told", f"and {len(summary.untold) - UNTOLD_SHOWN} more"))
     if summary.before_first_window:
         rows.insert(1, ("never scored", before_in_words(summary.before_first_window, summary.first_window)))
     unscored = summary.unscored
@@ -43,6 +52,15 @@ def status_rows(summary: StoreStatus) -> list[tuple[str, str]]:
         words = "; ".join(reason for windows, reason in outdated if windows is not None)
         rows.append(("to materialize again", f"{mending} ({words})"))
     return rows + [("to classify again", misplaced_in_words(sensor)) for sensor in summary.misplaced[:MISPLACED_SHOWN]]
+
+
+def _untold(alert: Untold) -> str:
+    channel = "Slack" if alert.channel == SLACK else alert.channel
+    state = "waits" if alert.status == "pending" else f"is {alert.status}"
+    return (
+        f"{channel}: alert {alert.alert_id} ({alert.verdict} in {alert.region}, {time_in_words(alert.window_start)}) "
+        f"{state} after {counted(alert.attempts, 'attempt')}: {alert.outcome}"
+    )
 
 
 def time_in_words(moment: datetime | None) -> str:

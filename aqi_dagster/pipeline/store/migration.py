@@ -17,7 +17,7 @@ from duckdb import DuckDBPyConnection
 from aqi_dagster.errors import StoreError
 from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar, transaction
 
-SCHEMA_VERSION = 11
+SCHEMA_VERSION = 12
 
 _OLDEST = 1
 """Oldest version that can be brought up to date."""

@@ -1,8 +1,8 @@
--- Version 11 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
+-- Version 12 of the store. All TIMESTAMP columns are UTC. Large tables carry no key and no index on purpose: a
 -- window is overwritten ten times as fast without, and uniqueness is kept by the transactions that write.
 
 CREATE TABLE schema_version (version INTEGER NOT NULL);
-INSERT INTO schema_version VALUES (11);
+INSERT INTO schema_version VALUES (12);
 
 CREATE TABLE readings (
     sensor           VARCHAR   NOT NULL,
@@ -460,7 +460,7 @@ COMMENT ON COLUMN slack_alerts.region           IS 'Name of the region';
 COMMENT ON COLUMN slack_alerts.window_start     IS 'Start of the window, UTC';
 COMMENT ON COLUMN slack_alerts.verdict          IS 'smoke, malfunction, undecided, or withdrawn if a told window has no verdict any more; of a sensor broken or well';
 COMMENT ON COLUMN slack_alerts.previous_verdict IS 'Verdict that was told before; NULL for the first message of a window';
-COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), superseded by what came later before it was sent, refused (answered, but not as Slack does), muted (not to be told), or unknown: Slack may have it or not';
+COMMENT ON COLUMN slack_alerts.status           IS 'pending, sent, not_sent (no webhook), superseded by what came later before it was sent or not for Slack at all, refused (answered, but not as Slack does), muted (not to be told), or unknown: Slack may have it or not';
 COMMENT ON COLUMN slack_alerts.outcome          IS 'What the last attempt came to';
 COMMENT ON COLUMN slack_alerts.created_at       IS 'When the verdict was reached, UTC';
 COMMENT ON COLUMN slack_alerts.attempts         IS 'Dispatches that tried to send it; each is recorded before it asks Slack';
@@ -479,6 +479,92 @@ COMMENT ON COLUMN slack_alerts.healthy          IS 'Sensors by which the region 
 COMMENT ON COLUMN slack_alerts.broken           IS 'Sensors of the region that had a fault then';
 COMMENT ON COLUMN slack_alerts.aqi_of_nowcast   IS 'US AQI of EPA''s NowCast then';
 COMMENT ON COLUMN slack_alerts.reason           IS 'Why it was told, in a sentence';
+
+CREATE TABLE channels (
+    channel VARCHAR   NOT NULL,
+    since   TIMESTAMP NOT NULL
+);
+COMMENT ON TABLE  channels         IS 'Channels beside Slack that are told of alerts; one that is not configured any more is gone';
+COMMENT ON COLUMN channels.channel IS 'webhook or email';
+COMMENT ON COLUMN channels.since   IS 'Since when it is told, UTC: of windows that were told before it gets those that had ended recently then';
+
+CREATE TABLE deliveries (
+    alert_id         BIGINT    NOT NULL,
+    channel          VARCHAR   NOT NULL,
+    status           VARCHAR   NOT NULL CHECK (
+        status IN ('pending', 'sent', 'not_sent', 'superseded', 'unknown', 'refused', 'muted')
+    ),
+    previous_verdict VARCHAR,
+    outcome          VARCHAR,
+    attempts         INTEGER   NOT NULL DEFAULT 0,
+    unanswered       INTEGER   NOT NULL DEFAULT 0,
+    next_attempt_at  TIMESTAMP,
+    sent_at          TIMESTAMP,
+    digest           BOOLEAN   NOT NULL DEFAULT false,
+    told             VARCHAR
+);
+COMMENT ON TABLE  deliveries                  IS 'One row per alert and channel beside Slack that is to be told of it; what came of telling Slack is in slack_alerts';
+COMMENT ON COLUMN deliveries.alert_id         IS 'The alert, of slack_alerts';
+COMMENT ON COLUMN deliveries.channel          IS 'webhook or email';
+COMMENT ON COLUMN deliveries.status           IS 'As slack_alerts.status, of this channel; not_sent: the channel is not configured any more';
+COMMENT ON COLUMN deliveries.previous_verdict IS 'Verdict that this channel was told before; NULL for its first message of a window';
+COMMENT ON COLUMN deliveries.outcome          IS 'What the last attempt came to';
+COMMENT ON COLUMN deliveries.attempts         IS 'Dispatches that tried to send it; each is recorded before it asks the channel';
+COMMENT ON COLUMN deliveries.unanswered       IS 'Attempts in a row of which no outcome is recorded; after three it is unknown';
+COMMENT ON COLUMN deliveries.next_attempt_at  IS 'When it is tried again by itself, UTC; NULL if it was never tried, or needs no further attempt';
+COMMENT ON COLUMN deliveries.sent_at          IS 'When the channel took it, UTC';
+COMMENT ON COLUMN deliveries.digest           IS 'True if it was folded into a digest of old windows';
+COMMENT ON COLUMN deliveries.told             IS 'What the channel was told; NULL until it was sent';
+
+CREATE VIEW told_channels AS
+SELECT 'slack' AS channel, NULL AS since
+UNION ALL
+SELECT channel, since FROM channels;
+COMMENT ON VIEW   told_channels       IS 'Slack, and the other channels that are told of alerts now';
+COMMENT ON COLUMN told_channels.since IS 'As in channels; NULL for Slack';
+
+CREATE VIEW channel_alerts AS
+SELECT
+    'slack' AS channel,
+    alert_id,
+    kind,
+    subject,
+    region,
+    window_start,
+    verdict,
+    previous_verdict,
+    created_at,
+    as_of,
+    status,
+    outcome,
+    attempts,
+    next_attempt_at,
+    sent_at,
+    told
+FROM slack_alerts
+UNION ALL
+SELECT
+    deliveries.channel,
+    alert_id,
+    kind,
+    subject,
+    region,
+    window_start,
+    verdict,
+    deliveries.previous_verdict,
+    created_at,
+    as_of,
+    deliveries.status,
+    deliveries.outcome,
+    deliveries.attempts,
+    deliveries.next_attempt_at,
+    deliveries.sent_at,
+    deliveries.told
+FROM deliveries
+JOIN slack_alerts USING (alert_id);
+COMMENT ON VIEW   channel_alerts         IS 'One row per alert and channel that is to be told of it, Slack among them, with what came of it';
+COMMENT ON COLUMN channel_alerts.channel IS 'slack, webhook or email';
+COMMENT ON COLUMN channel_alerts.status  IS 'As in slack_alerts, of this channel';
 
 CREATE TABLE known_trouble (
     sensor      VARCHAR   NOT NULL,

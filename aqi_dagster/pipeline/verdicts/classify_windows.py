@@ -21,9 +21,8 @@ from aqi_dagster.pipeline.verdicts.early_warning import unconfirmed
 from aqi_dagster.pipeline.verdicts.neighbours import find_neighbours
 from aqi_dagster.pipeline.verdicts.notebook_rules import NotebookRules
 from aqi_dagster.pipeline.verdicts.outbox.queue import (
-    last_moments,
     queue_alerts,
-    queue_moments,
+    queue_due_moments,
     queue_sensor_alerts,
     supersede_sensor_alerts,
 )
@@ -110,7 +109,8 @@ def _queue(writer: Writer, windows: WindowRange, rules: Rules, now: datetime) ->
         queue_sensor_alerts(writer, windows, now)
     else:
         supersede_sensor_alerts(writer)
-    queue_moments(writer, unconfirmed(writer, read_conditions(writer).values(), last_moments(writer), windows, now))
+    conditions = read_conditions(writer).values()
+    queue_due_moments(writer, lambda last: unconfirmed(writer, conditions, last, windows, now))
 
 
 def judge_stored(

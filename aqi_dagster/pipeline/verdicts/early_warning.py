@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.verdicts.conditions import Condition
-from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, LastMoment, Moment, MomentKind, MomentVerdict
+from aqi_dagster.pipeline.verdicts.outbox.moments import MOMENT, LastMoment, Moment, MomentKind, MomentVerdict
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
 CLEAR_AFTER = timedelta(hours=6)

@@ -28,7 +28,7 @@ from aqi_dagster.pipeline.verdicts.conditions import (
 from aqi_dagster.pipeline.verdicts.early_warning import moments_of
 from aqi_dagster.pipeline.verdicts.mutes import muted_regions
 from aqi_dagster.pipeline.verdicts.open_anomalies import find_open_anomalies, judge_by_anomalies
-from aqi_dagster.pipeline.verdicts.outbox.queue import last_moments, queue_moments, supersede_stale
+from aqi_dagster.pipeline.verdicts.outbox.queue import queue_due_moments, supersede_stale
 from aqi_dagster.pipeline.verdicts.regional_window import Rules
 from aqi_dagster.windows import WINDOW_LENGTH, WindowRange, window_start
 
@@ -62,7 +62,8 @@ def look(writer: Writer, as_of: datetime, judging: Judging) -> list[Condition]:
         overwrite_open_hours(writer, open_windows, as_of, health)
         # What nobody could be told in time is told anew, of this moment.
         supersede_stale(writer, as_of)
-        queue_moments(writer, moments_of(conditions, last_moments(writer), muted_regions(writer, as_of)))
+        muted = muted_regions(writer, as_of)
+        queue_due_moments(writer, lambda last: moments_of(conditions, last, muted))
     return conditions
 
 

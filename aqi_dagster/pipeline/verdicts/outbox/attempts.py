@@ -1,62 +1,68 @@
-"""What comes of telling Slack: each attempt is recorded before it, and its outcome after it."""
+"""What comes of telling a channel: each attempt is recorded before it, and its outcome after it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from duckdb import DuckDBPyConnection
 
 from aqi_dagster.pipeline.store.sql import Writer, scalar
-from aqi_dagster.pipeline.verdicts.outbox.queue import MOMENT, queue_alerts, queue_sensor_alerts, supersede_stale
+from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK, told_channels
+from aqi_dagster.pipeline.verdicts.outbox.moments import MOMENT
+from aqi_dagster.pipeline.verdicts.outbox.queue import queue_alerts, queue_sensor_alerts, supersede_stale
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules
 from aqi_dagster.windows import WindowRange
 
 MOST_UNANSWERED = 3
-"""Attempts in a row without a recorded outcome, after which nobody knows whether Slack has the alert."""
+"""Attempts in a row without a recorded outcome, after which nobody knows whether a channel has the alert."""
+
+_TABLES = {SLACK: ("slack_alerts", "$channel = 'slack'")}
+
+_OTHERS = ("deliveries", "channel = $channel")
 
 # The pause after an attempt doubles from one minute to an hour or so.
 _RECORD_ATTEMPT = """
-UPDATE slack_alerts
+UPDATE {deliveries}
 SET
     attempts = attempts + 1,
     unanswered = unanswered + 1,
     next_attempt_at = $now + to_minutes((2 ** least(attempts, 6))::INTEGER)
-WHERE list_contains($ids, alert_id) AND status IN ('pending', 'not_sent')
+WHERE {of_channel} AND list_contains($ids, alert_id) AND status IN ('pending', 'not_sent')
 RETURNING alert_id
 """
 
 _GIVE_UP_UNANSWERED = """
-UPDATE slack_alerts
+UPDATE {deliveries}
 SET
     status = 'unknown',
-    outcome = 'no outcome of the last attempts could be recorded: Slack may have it or not',
+    outcome = 'no outcome of the last attempts could be recorded: the channel may have it or not',
     next_attempt_at = NULL
-WHERE status IN ('pending', 'not_sent') AND unanswered >= $most
+WHERE {of_channel} AND status IN ('pending', 'not_sent') AND unanswered >= $most
 """
 
 _NEWEST = """
 CREATE OR REPLACE TEMP TABLE newest AS
-SELECT max(alert_id)
-FROM slack_alerts
+SELECT channel, max(alert_id) AS alert_id
+FROM channel_alerts
 WHERE status <> 'superseded'
-GROUP BY kind, region, window_start, subject
+GROUP BY channel, kind, region, window_start, subject
 """
 
 # What something newer of the same region, window and sensor has replaced is not told again.
 _SEND_AGAIN = """
-UPDATE slack_alerts
+UPDATE {deliveries}
 SET
-    status = CASE WHEN alert_id IN (FROM newest) THEN 'pending' ELSE 'superseded' END,
-    outcome = CASE WHEN alert_id IN (FROM newest) THEN 'to be sent again' ELSE 'something newer is told instead' END,
+    status = CASE WHEN {is_newest} THEN 'pending' ELSE 'superseded' END,
+    outcome = CASE WHEN {is_newest} THEN 'to be sent again' ELSE 'something newer is told instead' END,
     unanswered = 0,
     next_attempt_at = NULL
-WHERE status IN ('unknown', 'refused')
+WHERE {of_channel} AND status IN ('unknown', 'refused')
 RETURNING status = 'pending'
 """
 
 _DUE_AGAIN = """
 SELECT min(coalesce(next_attempt_at, CASE WHEN as_of IS NULL THEN created_at + INTERVAL 2 MINUTES ELSE created_at END))
-FROM slack_alerts
+FROM channel_alerts SEMI JOIN told_channels USING (channel)
 WHERE
     status = 'pending'
     AND CASE
@@ -66,16 +72,16 @@ WHERE
 """
 
 _UNTOLD = """
-SELECT alert_id, region, window_start, verdict, status, attempts, coalesce(outcome, 'no outcome was recorded')
-FROM slack_alerts
+SELECT alert_id, region, window_start, verdict, status, attempts, coalesce(outcome, 'no outcome was recorded'), channel
+FROM channel_alerts SEMI JOIN told_channels USING (channel)
 WHERE
-    (status IN ('unknown', 'refused') AND alert_id IN (FROM newest))
+    (status IN ('unknown', 'refused') AND (channel, alert_id) IN (SELECT (channel, alert_id) FROM newest))
     OR (status = 'pending' AND attempts > 0 AND window_start + INTERVAL 12 HOURS >= $now - $recent)
-ORDER BY alert_id
+ORDER BY channel <> 'slack', channel, alert_id
 """
 
 _RECORD_OUTCOME = """
-UPDATE slack_alerts
+UPDATE {deliveries}
 SET
     status = $status,
     outcome = $outcome,
@@ -83,35 +89,42 @@ SET
     unanswered = 0,
     next_attempt_at = CASE WHEN $status = 'pending' THEN next_attempt_at END,
     sent_at = CASE WHEN $status = 'sent' THEN $now END
-WHERE list_contains($ids, alert_id) AND ($status = 'sent' OR status <> 'superseded')
+WHERE {of_channel} AND list_contains($ids, alert_id) AND ($status = 'sent' OR status <> 'superseded')
 """
 
 _RECORD_TOLD = """
-UPDATE slack_alerts
+UPDATE {deliveries}
 SET told = words.told
 FROM (SELECT unnest($ids) AS alert_id, unnest($words) AS told) AS words
-WHERE slack_alerts.alert_id = words.alert_id
+WHERE {of_channel} AND {deliveries}.alert_id = words.alert_id
 """
 
 _SUPERSEDED = """
 SELECT kind, coalesce(subject, region) AS told_of, window_start
-FROM slack_alerts
-WHERE kind IN ('verdict', 'sensor') AND list_contains($ids, alert_id) AND status = 'superseded'
+FROM channel_alerts
+WHERE
+    channel = $channel
+    AND kind IN ('verdict', 'sensor')
+    AND list_contains($ids, alert_id)
+    AND status = 'superseded'
 """
 
 _SUPERSEDE_WAITING = """
-UPDATE slack_alerts
+UPDATE {deliveries}
 SET status = 'superseded', outcome = 'an older verdict was sent meanwhile'
 WHERE
-    kind = $kind
-    AND coalesce(subject, region) = $told_of
-    AND window_start = $window
+    {of_channel}
     AND status IN ('pending', 'not_sent')
+    AND alert_id IN (
+        SELECT alert_id
+        FROM slack_alerts
+        WHERE kind = $kind AND coalesce(subject, region) = $told_of AND window_start = $window
+    )
 """
 
 
 class Untold(NamedTuple):
-    """An alert that Slack may not have: it waits after an attempt, was refused, or its outcome is not known."""
+    """An alert that a channel may not have: it waits after an attempt, was refused, or its outcome is not known."""
 
     alert_id: int
     region: str
@@ -120,56 +133,68 @@ class Untold(NamedTuple):
     status: str
     attempts: int
     outcome: str
+    channel: str = SLACK
 
 
-def record_attempt(writer: Writer, ids: list[int], now: datetime) -> set[int]:
-    """Record that Slack is about to be asked; returns the ids of the alerts that are still due.
+def record_attempt(writer: Writer, ids: list[int], now: datetime, channel: str = SLACK) -> set[int]:
+    """Record that a channel is about to be asked; returns the ids of the alerts that are still due.
 
-    Before the request, since an attempt of which nothing is known must count: else a store that cannot record Slack's
+    Before the request, since an attempt of which nothing is known must count: else a store that cannot record the
     answer would have the same alert posted over and over.
     """
-    return {alert_id for (alert_id,) in writer.execute(_RECORD_ATTEMPT, {"ids": ids, "now": now}).fetchall()}
+    return {alert_id for (alert_id,) in _execute(writer, _RECORD_ATTEMPT, channel, ids=ids, now=now)}
 
 
-def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: datetime) -> None:
-    """Record that Slack took alerts: ``told`` has the reason that each gave, by id.
+def record_sent(writer: Writer, told: Mapping[int, str], digest: bool, now: datetime, channel: str = SLACK) -> None:
+    """Record that a channel took alerts: ``told`` has the reason that each gave, by id.
 
-    Where a verdict changed while Slack took the old one, what is to follow becomes a correction of what was told.
+    Where a verdict changed while the old one was taken, what is to follow becomes a correction of what was told.
     """
     ids = [*told]
-    superseded = writer.execute(_SUPERSEDED, {"ids": ids}).fetchall()
-    _record_outcome(writer, ids, "sent", "Slack took it", digest, now)
-    writer.execute(_RECORD_TOLD, {"ids": ids, "words": [*told.values()]})
+    superseded = writer.execute(_SUPERSEDED, {"ids": ids, "channel": channel}).fetchall()
+    outcome = "Slack took it" if channel == SLACK else "it was taken"
+    _execute(writer, _RECORD_OUTCOME, channel, ids=ids, status="sent", outcome=outcome, digest=digest, now=now)
+    _execute(writer, _RECORD_TOLD, channel, ids=ids, words=[*told.values()])
     for kind, told_of, window in superseded:
-        writer.execute(_SUPERSEDE_WAITING, {"kind": kind, "told_of": told_of, "window": window})
+        _execute(writer, _SUPERSEDE_WAITING, channel, kind=kind, told_of=told_of, window=window)
         if kind == "verdict":
             queue_alerts(writer, WindowRange(window, window), now)
         elif present_rules(writer) == NETWORK:
             queue_sensor_alerts(writer, WindowRange(window, window), now)
 
 
-def record_failure(writer: Writer, ids: list[int], status: str, outcome: str, now: datetime) -> None:
+def record_failure(
+    writer: Writer, ids: list[int], status: str, outcome: str, now: datetime, channel: str = SLACK
+) -> None:
     """Record that alerts were not sent.
 
     They stay ``pending``, are ``not_sent`` for want of a webhook, or ``refused`` and not to be tried by itself again.
     """
-    _record_outcome(writer, ids, status, outcome, False, now)
+    _execute(writer, _RECORD_OUTCOME, channel, ids=ids, status=status, outcome=outcome, digest=False, now=now)
 
 
 def give_up(writer: Writer, now: datetime) -> None:
     """Take out of the outbox what is not to be sent any more: what may have been told, and what is no longer now."""
-    writer.execute(_GIVE_UP_UNANSWERED, {"most": MOST_UNANSWERED})
+    for channel in told_channels(writer):
+        _execute(writer, _GIVE_UP_UNANSWERED, channel, most=MOST_UNANSWERED)
     supersede_stale(writer, now)
 
 
 def send_again(writer: Writer) -> int:
-    """Have what is unknown or was refused sent again, unless something newer replaced it; returns how many."""
+    """Have what is unknown or was refused sent again, unless something newer replaced it; returns how many.
+
+    What several channels may not have counts for each.
+    """
     writer.execute(_NEWEST)
-    return sum(again for (again,) in writer.execute(_SEND_AGAIN).fetchall())
+    found = [_execute(writer, _SEND_AGAIN, channel) for channel in told_channels(writer)]
+    return sum(again for rows in found for (again,) in rows)
 
 
 def untold_alerts(connection: DuckDBPyConnection, now: datetime, recent: timedelta) -> list[Untold]:
-    """What is unknown or refused, of any window, and what waits after an attempt, of those ended within ``recent``."""
+    """What is unknown or refused, of any window, and what waits after an attempt, of those ended within ``recent``.
+
+    Of each channel that is told now, Slack first.
+    """
     connection.execute(_NEWEST)
     return [Untold(*row) for row in connection.execute(_UNTOLD, {"now": now, "recent": recent}).fetchall()]
 
@@ -184,5 +209,9 @@ def due_again(connection: DuckDBPyConnection, now: datetime, recent: timedelta) 
     return due
 
 
-def _record_outcome(writer: Writer, ids: list[int], status: str, outcome: str, digest: bool, now: datetime) -> None:
-    writer.execute(_RECORD_OUTCOME, {"status": status, "outcome": outcome, "digest": digest, "now": now, "ids": ids})
+def _execute(writer: Writer, statement: str, channel: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Execute ``statement`` on the table in which the deliveries of ``channel`` are recorded."""
+    table, of_channel = _TABLES.get(channel, _OTHERS)
+    is_newest = "alert_id IN (SELECT alert_id FROM newest WHERE newest.channel = $channel)"
+    text = statement.format(deliveries=table, of_channel=of_channel, is_newest=is_newest)
+    return writer.execute(text, {"channel": channel, **parameters}).fetchall()

@@ -6,22 +6,28 @@ from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
+from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK
 from aqi_dagster.windows import WINDOW_LENGTH
 
 _DUE = """
-WITH earlier AS (
+WITH waiting AS (
+    SELECT alert_id, previous_verdict, status
+    FROM channel_alerts
+    WHERE channel = $channel AND (status = 'pending' OR (status = 'not_sent' AND as_of IS NULL))
+), earlier AS (
     SELECT
         kind,
         coalesce(subject, region) AS told_of,
         window_start,
         max(sent_at) AS told_at,
         arg_max(told, sent_at) AS told_before
-    FROM slack_alerts
+    FROM channel_alerts
+    WHERE channel = $channel
     GROUP BY kind, told_of, window_start
 ), early AS (
     SELECT region, window_start, min(as_of) AS warned_at
-    FROM slack_alerts
-    WHERE kind = 'early' AND status IN ('sent', 'unknown')
+    FROM channel_alerts
+    WHERE channel = $channel AND kind = 'early' AND status IN ('sent', 'unknown')
     GROUP BY region, window_start
 ), broken AS (
     SELECT region, window_start, list(sensor || ': ' || reason ORDER BY sensor) AS sensors
@@ -34,10 +40,10 @@ SELECT
     slack_alerts.region,
     slack_alerts.window_start,
     slack_alerts.verdict,
-    previous_verdict,
+    waiting.previous_verdict,
     told_at,
     told_before,
-    status,
+    waiting.status,
     regional_windows.sensors,
     min_event,
     max_pm25,
@@ -69,9 +75,10 @@ SELECT
     warned_at,
     (
         SELECT max(before.window_start)
-        FROM slack_alerts AS before
+        FROM channel_alerts AS before
         WHERE
             slack_alerts.kind = 'sensor'
+            AND before.channel = $channel
             AND before.kind = 'sensor'
             AND before.subject = slack_alerts.subject
             AND before.verdict = 'broken'
@@ -79,6 +86,7 @@ SELECT
             AND before.window_start < slack_alerts.window_start
     ) AS broke_before
 FROM slack_alerts
+JOIN waiting USING (alert_id)
 LEFT JOIN early
     ON slack_alerts.kind = 'verdict'
     AND early.region = slack_alerts.region
@@ -99,7 +107,6 @@ LEFT JOIN broken
     ON slack_alerts.kind = 'weekly'
     AND broken.region = slack_alerts.region
     AND broken.window_start = slack_alerts.window_start
-WHERE status = 'pending' OR (status = 'not_sent' AND as_of IS NULL)
 -- What tells of now goes first, however many windows wait.
 ORDER BY as_of IS NULL, slack_alerts.window_start, slack_alerts.region, alert_id
 """
@@ -128,7 +135,7 @@ class Alert:
 
     One of ``kind`` sensor speaks of the sensor ``subject``, and one of kind weekly of all in ``implausible``.
 
-    ``told_at`` is when Slack took ``previous_verdict``, naive UTC, and ``told_before`` the reason it was given;
+    ``told_at`` is when the channel took ``previous_verdict``, naive UTC, and ``told_before`` the reason it was given;
     all are None in a window's first message, the last also where it was sent by a release that did not keep it.
     ``warned_at`` is when an early warning of the same window was reached. Only what tells of now has ``as_of``,
     ``trend`` (ug/m3), ``since`` and ``aqi_of_nowcast``. ``broke_before`` is the window in which the sensor that it is
@@ -177,9 +184,9 @@ class Alert:
         return self.window_start + WINDOW_LENGTH
 
 
-def due_alerts(connection: DuckDBPyConnection) -> list[Alert]:
-    """The alerts that wait to be sent, or for a webhook, in order of time."""
-    rows = connection.execute(_DUE).fetchall()
+def due_alerts(connection: DuckDBPyConnection, channel: str = SLACK) -> list[Alert]:
+    """The alerts that wait to be sent to a channel, or for a webhook, in order of time."""
+    rows = connection.execute(_DUE, {"channel": channel}).fetchall()
     if not rows:
         return []
     names = dict(connection.execute("SELECT sensor, name FROM sensors WHERE name IS NOT NULL").fetchall())

@@ -1,23 +1,16 @@
-"""What is queued for Slack, in the transaction of the verdict or health that it tells, and what is superseded."""
+"""What is queued for channels, in the transaction of the verdict or health that it tells, and what is superseded."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
-from aqi_dagster.pipeline.store.sql import Writer, run_script
+from aqi_dagster.pipeline.store.sql import Writer, run_script, scalar
 from aqi_dagster.pipeline.verdicts.mutes import Mute
+from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK, told_channels
+from aqi_dagster.pipeline.verdicts.outbox.moments import MOMENT, LastMoment, Moment
 from aqi_dagster.pipeline.verdicts.rule_changes import NETWORK, present_rules, told_from
 from aqi_dagster.windows import WindowRange, window_start
-
-MOMENT = timedelta(minutes=30)
-"""How long "now" is: an early warning and its kind that wait for longer are not told any more."""
-
-MomentKind = Literal["early", "ongoing", "all_clear", "muted"]
-
-MomentVerdict = Literal["smoke", "clear", "withdrawn", "muted"]
 
 _LAST_MOMENTS = """
 SELECT
@@ -25,8 +18,8 @@ SELECT
     arg_max(kind, alert_id) AS kind,
     arg_max(window_start, alert_id) AS told_in,
     arg_max(window_start, alert_id) FILTER (kind = 'early') AS warned_in
-FROM slack_alerts
-WHERE kind IN ('early', 'ongoing', 'all_clear') AND status <> 'superseded'
+FROM channel_alerts
+WHERE channel = $channel AND kind IN ('early', 'ongoing', 'all_clear') AND status <> 'superseded'
 GROUP BY region
 """
 
@@ -37,7 +30,8 @@ SELECT
     $verdict AS verdict,
     $region AS region,
     $window_start AS window_start,
-    'pending' AS status,
+    CASE WHEN $for_slack THEN 'pending' ELSE 'superseded' END AS status,
+    CASE WHEN NOT $for_slack THEN 'it is for other channels alone' END AS outcome,
     $as_of AS created_at,
     $as_of AS as_of,
     $level AS level,
@@ -47,12 +41,25 @@ SELECT
     $broken AS broken,
     $aqi_of_nowcast AS aqi_of_nowcast,
     $reason AS reason
+RETURNING alert_id
 """
+
+_DELIVER = "INSERT INTO deliveries (alert_id, channel, status) VALUES (?, ?, 'pending')"
 
 _SUPERSEDE_SENSORS = """
 UPDATE slack_alerts
 SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
 WHERE kind IN ('sensor', 'weekly') AND status IN ('pending', 'not_sent', 'refused')
+"""
+
+_SUPERSEDE_SENSOR_DELIVERIES = """
+UPDATE deliveries
+SET status = 'superseded', outcome = 'the present rules tell nothing of sensors'
+FROM slack_alerts
+WHERE
+    deliveries.alert_id = slack_alerts.alert_id
+    AND kind IN ('sensor', 'weekly')
+    AND deliveries.status IN ('pending', 'not_sent', 'refused')
 """
 
 _SUPERSEDE_STALE = """
@@ -61,36 +68,16 @@ SET status = 'superseded', outcome = 'its moment was over before it was sent', n
 WHERE as_of IS NOT NULL AND kind <> 'muted' AND status = 'pending' AND created_at < $oldest
 """
 
-
-class LastMoment(NamedTuple):
-    """The last alert of a region that told of now: its kind and window, and the window of the last early warning."""
-
-    region: str
-    kind: str
-    told_in: datetime
-    warned_in: datetime | None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether smoke was told that was not said to be over."""
-        return self.kind != "all_clear"
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What is to be told of a region's air at ``as_of``, by the columns of ``slack_alerts``."""
-
-    kind: MomentKind
-    verdict: MomentVerdict
-    region: str
-    as_of: datetime
-    level: float | None
-    trend: float | None
-    since: datetime
-    healthy: list[str]
-    broken: list[str]
-    aqi_of_nowcast: int | None
-    reason: str
+_SUPERSEDE_STALE_DELIVERIES = """
+UPDATE deliveries
+SET status = 'superseded', outcome = 'its moment was over before it was sent', next_attempt_at = NULL
+FROM slack_alerts
+WHERE
+    deliveries.alert_id = slack_alerts.alert_id
+    AND as_of IS NOT NULL
+    AND deliveries.status = 'pending'
+    AND created_at < $oldest
+"""
 
 
 def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
@@ -106,15 +93,37 @@ def queue_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
 def queue_sensor_alerts(writer: Writer, windows: WindowRange, now: datetime) -> None:
     """Queue what is news about sensors' health in ``windows``: who broke, who is well again, who is still broken.
 
-    What Slack was told of a sensor and window, and what is not so by its present health, is withdrawn.
+    What was told of a sensor and window, and what is not so by its present health, is withdrawn.
     """
     run_script(writer, __package__, "queue_sensor_alerts.sql", **windows.bounds, now=now, told_from=told_from(writer))
 
 
 def queue_moments(writer: Writer, moments: Iterable[Moment]) -> None:
-    """Queue what is to be told of now; the caller has begun the transaction in which it was found out."""
+    """Queue what every channel is to be told of now; the caller has begun the transaction in which it was found out."""
+    channels = told_channels(writer)
     for moment in moments:
-        writer.execute(_INSERT_MOMENT, {**vars(moment), "window_start": window_start(moment.as_of)})
+        _queue_moment(writer, moment, channels)
+
+
+def queue_due_moments(writer: Writer, due: Callable[[Mapping[str, LastMoment]], list[Moment]]) -> None:
+    """Queue what each channel is to be told of now, which is ``due`` by what it was told last, by region.
+
+    The caller has begun the transaction. What several channels are to be told is one alert.
+    """
+    due_of = {channel: due(last_moments(writer, channel)) for channel in told_channels(writer)}
+    distinct: list[Moment] = []
+    for moments in due_of.values():
+        distinct += [moment for moment in moments if moment not in distinct]
+    for moment in distinct:
+        _queue_moment(writer, moment, [channel for channel, moments in due_of.items() if moment in moments])
+
+
+def _queue_moment(writer: Writer, moment: Moment, channels: Collection[str]) -> None:
+    values = {**vars(moment), "window_start": window_start(moment.as_of), "for_slack": SLACK in channels}
+    alert_id: int = scalar(writer, _INSERT_MOMENT, values)
+    for channel in channels:
+        if channel != SLACK:
+            writer.execute(_DELIVER, [alert_id, channel])
 
 
 def queue_mute(writer: Writer, mute: Mute) -> None:
@@ -125,15 +134,16 @@ def queue_mute(writer: Writer, mute: Mute) -> None:
     queue_moments(writer, [told])
 
 
-def last_moments(connection: DuckDBPyConnection) -> dict[str, LastMoment]:
-    """By region, what was last told of now, or is to be; what was superseded was not."""
-    found = [LastMoment(*row) for row in connection.execute(_LAST_MOMENTS).fetchall()]
+def last_moments(connection: DuckDBPyConnection, channel: str = SLACK) -> dict[str, LastMoment]:
+    """By region, what a channel was last told of now, or is to be; what was superseded was not."""
+    found = [LastMoment(*row) for row in connection.execute(_LAST_MOMENTS, {"channel": channel}).fetchall()]
     return {one.region: one for one in found}
 
 
 def supersede_sensor_alerts(writer: Writer) -> None:
     """Let go of what was queued about sensors and not sent yet: the rules that judge now tell nothing of them."""
     writer.execute(_SUPERSEDE_SENSORS)
+    writer.execute(_SUPERSEDE_SENSOR_DELIVERIES)
 
 
 def supersede_stale(writer: Writer, now: datetime) -> None:
@@ -142,3 +152,4 @@ def supersede_stale(writer: Writer, now: datetime) -> None:
     That a region is muted holds for longer, and is told however late.
     """
     writer.execute(_SUPERSEDE_STALE, {"oldest": now - MOMENT})
+    writer.execute(_SUPERSEDE_STALE_DELIVERIES, {"oldest": now - MOMENT})
