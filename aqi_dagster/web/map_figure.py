@@ -27,11 +27,12 @@ UNKNOWN_COLOUR = "#8a8f98"
 _SYMBOLS = {
     "healthy": "circle",
     "no vote": "circle",
+    "not judged": "circle",
     "inside": "square",
     "broken": "x-thin",
     "silent": "circle-open",
 }
-_SIZES = {"healthy": 13, "no vote": 11, "inside": 10, "broken": 11, "silent": 11}
+_SIZES = {"healthy": 13, "no vote": 11, "not judged": 11, "inside": 10, "broken": 11, "silent": 11}
 
 _LINE_WIDTHS = {COUNTY: 0.7, STATE: 1.4, SHORE: 1.4}
 
@@ -41,7 +42,7 @@ def map_figure(sensors: Sequence[Row], when: str) -> Figure:
     placed = [one for one in sensors if one["latitude"] is not None]
     frame = frame_of([(one["latitude"], one["longitude"]) for one in placed])
     traces = [*_line_traces(frame)]
-    for state in ("inside", "healthy", "no vote", "silent", "broken"):
+    for state in ("inside", "healthy", "no vote", "not judged", "silent", "broken"):
         those = [one for one in placed if one["state"] == state]
         if those:
             traces.append(_trace(state, those, when))
@@ -126,6 +127,7 @@ def notes_on(one: Row) -> list[str]:
         "silent": "Silent",
         "inside": "Inside a building, not counted",
         "no vote": "Has no vote now",
+        "not judged": "Not judged within a week",
     }.get(one["state"], "")
     return [line for line in (state, *_wrapped(one["reason"] or "")) if line]
 

@@ -158,7 +158,7 @@ def _counts(sensors: Sequence[Row]) -> list[tuple[str, str, int]]:
 
 def _map_sentence(sensors: Sequence[Row]) -> str:
     """What the map shows, for those who do not see it."""
-    known = [one for one in sensors if one["state"] in ("healthy", "no vote") and one["aqi"] is not None]
+    known = [one for one in sensors if one["state"] in ("healthy", "no vote", "not judged") and one["aqi"] is not None]
     by_category = {category.name: sum(one["category"] == category.name for one in known) for category in aqi.CATEGORIES}
     parts = [f"{number:,} {name}" for name, number in by_category.items() if number]
     placeless = sum(one["latitude"] is None for one in sensors)

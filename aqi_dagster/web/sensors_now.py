@@ -68,6 +68,7 @@ STATES = {
     "silent": "Silent",
     "inside": "Inside a building",
     "no vote": "No vote yet",
+    "not judged": "Not judged within a week",
     "healthy": "Healthy",
 }
 """States of a sensor, and what they are called; those to look at first."""
@@ -119,4 +120,6 @@ def _state(row: Row, as_of: datetime) -> str:
         return "inside"
     if row["fault"] or row["broken_now"]:
         return "broken"
+    if row["judged"] is None:
+        return "not judged"
     return "no vote" if row["no_vote"] else "healthy"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -11,11 +12,13 @@ import pytest
 import requests
 
 from aqi_dagster.page_addresses import now_address, window_address
+from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.web.app import PAGES
 from aqi_dagster.windows import window_key
 from tests.support.html_page import Html
+from tests.support.messages import message, take_in
 from tests.support.tables import rows
-from tests.support.web_page import BROKEN, INSIDE, LAST, SCRIPT, SILENT, SMOKE, STRANGE, Page
+from tests.support.web_page import BROKEN, INSIDE, LAST, NOW, SCRIPT, SILENT, SMOKE, STRANGE, Page, served
 
 ASKED: dict[str, dict[str, str]] = {
     "now": {"region": STRANGE},
@@ -138,7 +141,7 @@ def test_the_page_of_a_sensor_has_its_faults_and_what_people_marked(page: Page) 
 
 def test_the_network_counts_sensors_and_rejected_messages(page: Page) -> None:
     shown = json_of(page, "network")
-    assert shown["by_state"] == {"broken": 1, "silent": 1, "inside": 1, "no vote": 0, "healthy": 25}
+    assert shown["by_state"] == {"broken": 1, "silent": 1, "inside": 1, "no vote": 0, "not judged": 0, "healthy": 25}
     assert sum(one["messages"] for one in shown["rejected_messages"]) == 2
     assert len(json_of(page, "network", state="silent")["sensors"]) == 1
 
@@ -150,6 +153,16 @@ def test_sensors_that_fill_several_pages_are_shown_page_by_page(page: Page, monk
     assert [len(those) for those in sensors] == [10, 10, 8]
     assert len(set.union(*sensors)) == 28
     assert [link for link in Html(texts[0].text).links if link.startswith("/network?page=")] == ["/network?page=2"]
+
+
+def test_a_sensor_that_was_never_judged_is_not_called_healthy(tmp_path: Path) -> None:
+    store = Store(tmp_path, lock_timeout=60)
+    with store.exclusive() as writer:
+        take_in(writer, [message("45.5, -122.6", NOW - timedelta(hours=1), 8.0)], now=NOW)
+    store.publish()
+    with served(store.published) as page:
+        (sensor,) = json_of(page, "now", all="yes")["sensors"]
+    assert sensor["state"] == "not judged"
 
 
 def test_no_cell_of_a_csv_is_a_formula(page: Page) -> None:
