@@ -177,8 +177,8 @@ def test_late_readings_are_told_with_the_range_to_run(job: MicroBatch) -> None:
 
 
 def test_a_copy_that_is_not_the_store_is_an_error(job: MicroBatch, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damage(private: Path, published: Path, spare: Path) -> Publication:
-        publication = really_publish(private, published, spare)
+    def damage(private: Path, published: Path, spare: Path, compare_all: bool) -> Publication:
+        publication = really_publish(private, published, spare, compare_all)
         published.chmod(0o600)
         with duckdb.connect(str(published)) as copy:
             copy.execute("DELETE FROM readings WHERE kafka_partition = 1 AND kafka_offset = 1")
