@@ -66,6 +66,7 @@ def test_a_second_laser_that_fails_is_no_smoke(site: Site, tmp_path: Path) -> No
     assert asked(site, "SELECT sensor, count(*) FROM readings GROUP BY ALL") == [("45.5, -122.6", 120)]
 
 
+@pytest.mark.long
 def test_a_device_whose_name_ends_in_b_and_one_in_a_folder_below_are_scored(site: Site, tmp_path: Path) -> None:
     when = times(120, FIRST_WINDOW)
     write(tmp_path / "files" / name("Site B"), classic([*STEADY, *[700] * 20], when))
@@ -79,6 +80,7 @@ def test_a_device_whose_name_ends_in_b_and_one_in_a_folder_below_are_scored(site
     ]
 
 
+@pytest.mark.long
 def test_iso_times_blanks_and_nan_cost_no_reading(site: Site, tmp_path: Path) -> None:
     text = classic([" 5.00", "+6", "7."]).replace(" UTC", "Z").replace("18 06", "18T06").replace("75,40", "nan,nan")
     site.run("produce", str(write(tmp_path / name(), text)))

@@ -376,6 +376,7 @@ ROUNDS = st.lists(
 )
 
 
+@pytest.mark.long
 @given(ROUNDS)
 @settings(max_examples=4)
 def test_whatever_fails_each_channel_is_told_the_changes_and_in_the_end_what_is_true(

@@ -12,7 +12,7 @@ from aqi_dagster.pipeline.store.due import due_ranges
 from aqi_dagster.pipeline.store.outdated import OutdatedHealth, outdated_health
 from aqi_dagster.pipeline.store.sql import Writer
 from aqi_dagster.windows import WindowRange
-from tests.support.health import REGION_NAME, everywhere, report, window_at
+from tests.support.health import REGION_NAME, everywhere, report, report_steadily, window_at
 from tests.support.messages import FIRST_WINDOW
 from tests.support.tables import rows
 
@@ -26,8 +26,7 @@ UP_TO_DATE = OutdatedHealth(0, 0, 0, None)
 @pytest.fixture
 def history(connection: Writer) -> Writer:
     """Windows that an older release scored and classified, without any health."""
-    for number in range(COUNT):
-        report(connection, number, {"45.1, -122": 5, "45.2, -122": 6, "45.3, -122": 7})
+    report_steadily(connection, COUNT, {"45.1, -122": 5, "45.2, -122": 6, "45.3, -122": 7})
     connection.execute("UPDATE windows SET scored = readings, revision = 1, selected = 1, classified = 1")
     return connection
 

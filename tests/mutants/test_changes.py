@@ -112,6 +112,7 @@ def test_those_tests_are_run_that_call_what_is_changed_and_the_quickest_first(
     assert [test.name for test in choose(mutant, watched, tmp_path)] == expected
 
 
+@pytest.mark.long
 def test_a_change_is_judged_by_what_it_does(tmp_path: Path) -> None:
     """By a room of one small module: changed to be wrong, to be as right as before, to hang, and to be no module."""
     bench = Bench(tmp_path)

@@ -29,6 +29,7 @@ def publish_one_more(store: Store) -> None:
     store.publish()
 
 
+@pytest.mark.long
 def test_readers_see_whole_copies_and_the_newest_while_a_hundred_are_published(tmp_path: Path) -> None:
     store = Store(tmp_path, lock_timeout=LIMIT_SECONDS)
     publish_one_more(store)

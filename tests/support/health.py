@@ -27,6 +27,17 @@ def around(mean: float) -> Hourly:
     return [mean * (1 + (hour - 5.5) / 100) for hour in range(12)]
 
 
+def report_steadily(connection: Writer, windows: int, pm25: Mapping[str, float]) -> None:
+    """Have sensors read :func:`around` the same mean in each of the first ``windows``, all in one chunk."""
+    readings = [
+        reading
+        for number in range(windows)
+        for sensor, mean in pm25.items()
+        for reading in _readings(number, sensor, mean)
+    ]
+    take_in(connection, [message(*reading) for reading in readings])
+
+
 def report(
     connection: Writer,
     number: int,
