@@ -70,9 +70,9 @@ replay: setup
 dev: setup
 	$(BIN)/aqi-dagster dev $(if $(PORT),--port $(PORT)) $(if $(PAGE_PORT),--page-port $(PAGE_PORT))
 
-# One worker more than there are processors, since many of these tests wait for servers.
+# Two workers more than there are processors, since many of these tests wait for servers.
 test: lint
-	$(BIN)/pytest --numprocesses $$($(BIN)/python -c "import os; print((os.cpu_count() or 1) + 1)") -m "not long"
+	$(BIN)/pytest --numprocesses $$($(BIN)/python -c "import os; print((os.cpu_count() or 1) + 2)") -m "not long"
 
 # Not file by file, as `make test` shares out its tests: these few are mostly of one file.
 test-long: $(TOOLS_INSTALLED)

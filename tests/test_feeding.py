@@ -52,6 +52,7 @@ STEADY = [5 + number % 7 * 0.3 for number in range(100)]
 """Clean air, and behind it whatever follows."""
 
 
+@pytest.mark.long
 def test_a_second_laser_that_fails_is_no_smoke(site: Site, tmp_path: Path) -> None:
     when = times(120, FIRST_WINDOW)
     later = times(120, FIRST_WINDOW + timedelta(seconds=37))

@@ -97,6 +97,7 @@ def test_message_that_kafka_refuses_is_an_error(config: dict[str, str]) -> None:
         produce(config, "refusing", [Message(b'"1, 2"', b"x" * 2_000_000)])
 
 
+@pytest.mark.long
 def test_broker_that_is_away_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(producer, "TIMEOUT_SECONDS", 1.0)
     with pytest.raises(errors.KafkaUnavailableError, match=r"topic away could not be created: 127\.0\.0\.1:1"):
