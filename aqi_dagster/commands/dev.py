@@ -38,7 +38,7 @@ def dev(port: int, page_port: int) -> None:
     without a Kafka with an embedded broker; otherwise the demo's readings, with the simulated sensors going on to send.
     """
     from aqi_dagster.demo.showcase import serve_demo
-    from aqi_dagster.runs import page_beside, require_free, serve
+    from aqi_dagster.serving import page_beside, require_free, serve
 
     require_free(port)
     if page_port and not has_extra():

@@ -20,6 +20,7 @@ import confluent_kafka
 from confluent_kafka.admin import AdminClient
 
 from aqi_dagster.errors import BrokerMissingError
+from aqi_dagster.processes import end_process
 
 logger = logging.getLogger(__name__)
 
@@ -108,14 +109,8 @@ class EmbeddedBroker:
     def stop(self) -> None:
         """End the broker, by force after ``STOP_TIMEOUT_SECONDS``. Stopping a stopped broker does nothing."""
         atexit.unregister(self.stop)
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                logger.info("embedded broker still waits for clients after %g s: killing it", STOP_TIMEOUT_SECONDS)
-                self._process.kill()
-                self._process.wait()
+        if self._process is not None and not end_process(self._process, STOP_TIMEOUT_SECONDS):
+            logger.info("embedded broker still waited for clients after %g s: killed it", STOP_TIMEOUT_SECONDS)
         if self._output is not None:
             self._output.close()
         self._process = self._output = self._port = None

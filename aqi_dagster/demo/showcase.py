@@ -109,7 +109,7 @@ def serve_demo(port: int, page_port: int = 0) -> None:
     stop = threading.Event()
     with EmbeddedBroker() as broker, WebhookReceiver() as slack:
         _configure(plan, broker.bootstrap_servers, slack.url)
-        from aqi_dagster.runs import page_beside, serve
+        from aqi_dagster.serving import page_beside, serve
 
         use_dagster_home()
         settings = load_settings()

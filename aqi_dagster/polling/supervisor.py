@@ -13,6 +13,7 @@ from types import FrameType
 
 from aqi_dagster.errors import ConfigurationError
 from aqi_dagster.polling.exits import GIVEN_UP, SUPERVISOR
+from aqi_dagster.processes import end_process
 
 KINDS = ("purpleair", "local")
 
@@ -109,8 +110,4 @@ class _Watcher:
             process = self._process
         if process is None or process.poll() is not None:
             return
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
+        end_process(process, STOP_SECONDS)
