@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aqi_dagster.errors import StoreBusyError, StoreError
-from aqi_dagster.pipeline.store import connections
+from aqi_dagster.pipeline.store import locks
 from aqi_dagster.pipeline.store.connections import Store
 from aqi_dagster.pipeline.store.sql import scalar
 from tests.support.store_processes import WRITES_UNTIL_TOLD, add, hear, process, sensors, tell
@@ -141,8 +141,8 @@ def test_threads_of_one_process_queue_too(store: Store, tmp_path: Path) -> None:
 def test_a_long_wait_for_the_store_is_told_when_it_begins_and_ends(
     store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(connections, "WAIT_SAID_AFTER", 0.05)
-    caplog.set_level(logging.INFO, logger=connections.__name__)
+    monkeypatch.setattr(locks, "WAIT_SAID_AFTER", 0.05)
+    caplog.set_level(logging.INFO, logger=locks.__name__)
     with process(WRITES_UNTIL_TOLD, store.published.parent) as writer:
         assert hear(writer) == "in transaction"
         waiting = threading.Thread(target=add, args=(store, "a"))

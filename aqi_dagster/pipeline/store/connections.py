@@ -13,24 +13,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
-from filelock import FileLock, Timeout
 
 from aqi_dagster import defaults
-from aqi_dagster.errors import StoreBusyError, StoreError
+from aqi_dagster.errors import StoreError
 from aqi_dagster.pipeline.store.file_faults import explain_faults, is_full, log_of
+from aqi_dagster.pipeline.store.locks import locked
 from aqi_dagster.pipeline.store.migration import migrate, require_version
 from aqi_dagster.pipeline.store.publishing import publish
 from aqi_dagster.pipeline.store.sql import Writer
-from aqi_dagster.pipeline.store.written_blocks import Notes, attach_logged, identity, logged_blocks
+from aqi_dagster.pipeline.store.written_blocks import HEADERS_BYTES, Notes, attach_logged, identity, logged_blocks
 
 STORAGE_VERSION = "v1.5.0"
 """Oldest DuckDB release that can open the published copy."""
-
-_HEADERS_BYTES = 12_288
-"""Size of a DuckDB file that holds its headers and nothing else."""
-
-WAIT_SAID_AFTER = 2.0
-"""Seconds of waiting for a lock after which the log says so."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +44,7 @@ class Store:
         """
         self.published = data_dir / "aqi.duckdb"
         self.private = data_dir / "private" / "store.duckdb"
+        self._lock = data_dir / "private" / "store.lock"
         self._lock_timeout = lock_timeout
         self._memory_limit = memory_limit
         self._copy_is_old = False
@@ -66,7 +61,7 @@ class Store:
         Raises :class:`StoreBusyError` if another writer holds the lock for too long, :class:`StoreError` if the file
         is open elsewhere or was written by a newer release, or if the block needs more than ``memory_limit``.
         """
-        with self._lock(), explain_faults(self.private, self._memory_limit):
+        with locked(self._lock, self._lock_timeout), explain_faults(self.private, self._memory_limit):
             self._make_if_missing()
             notes = Notes(self.private)
             copies = notes.read() if tracked else {}
@@ -105,7 +100,7 @@ class Store:
         """
         log = log_of(self.private)
         logged = log.stat().st_size if log.exists() else 0
-        return self.private.stat().st_size <= _HEADERS_BYTES and logged == 0
+        return self.private.stat().st_size <= HEADERS_BYTES and logged == 0
 
     @contextmanager
     def inspect(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -113,7 +108,7 @@ class Store:
 
         Raises what :meth:`exclusive` raises, and :class:`StoreError` if nothing was ever written.
         """
-        with self._lock(), explain_faults(self.private, self._memory_limit):
+        with locked(self._lock, self._lock_timeout), explain_faults(self.private, self._memory_limit):
             connection = self._connect(read_only=True)
             try:
                 require_version(connection, self.private)
@@ -130,7 +125,7 @@ class Store:
         """
         if not self._copy_is_old:
             return False
-        with self._lock(), explain_faults(self.private, self._memory_limit):
+        with locked(self._lock, self._lock_timeout), explain_faults(self.private, self._memory_limit):
             self._publish(compare_all=False)
             return True
 
@@ -144,7 +139,7 @@ class Store:
 
         Raises what :meth:`exclusive` raises.
         """
-        with self._lock(), explain_faults(self.private, self._memory_limit):
+        with locked(self._lock, self._lock_timeout), explain_faults(self.private, self._memory_limit):
             self._publish(compare_all=True)
             with self._connect(read_only=True) as store, duckdb.connect(str(self.published), read_only=True) as copy:
                 # The copy is read once, from end to end, which needs little memory.
@@ -226,53 +221,14 @@ class Store:
     @contextmanager
     def dispatching(self) -> Iterator[None]:
         """Hold the lock of senders, so that no two processes send the same alert; others can use the store."""
-        with self._lock("dispatch.lock"):
+        with locked(self.private.with_name("dispatch.lock"), self._lock_timeout):
             yield
 
     @contextmanager
     def looking_up(self) -> Iterator[None]:
         """Hold the lock of lookups, so that no two processes ask a geocoder at once; others can use the store."""
-        with self._lock("lookup.lock"):
+        with locked(self.private.with_name("lookup.lock"), self._lock_timeout):
             yield
-
-    @contextmanager
-    def _lock(self, name: str = "store.lock") -> Iterator[None]:
-        path = self.private.with_name(name)
-        lock = FileLock(path, timeout=self._lock_timeout, mode=0o600)
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._acquire(lock)
-        except Timeout:
-            raise StoreBusyError(
-                f"Another run held the lock {path} for more than {self._lock_timeout:g} s. Wait for that run or "
-                "cancel it in the Dagster UI, then run this one again; AQI_LOCK_TIMEOUT_SECONDS sets how long to "
-                "wait."
-            ) from None
-        except OSError as error:
-            raise StoreError(
-                f"The folder {path.parent} cannot be written: {error.strerror or error}. Give this user the right to, "
-                "make room on its disk, or point AQI_DATA_DIR elsewhere."
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _acquire(self, lock: FileLock) -> None:
-        """Acquire ``lock``; a wait that others may wonder at is logged when it begins to be one, and at its end."""
-        quiet = min(WAIT_SAID_AFTER, self._lock_timeout)
-        started = time.monotonic()
-        try:
-            lock.acquire(timeout=quiet)
-            return
-        except Timeout:
-            if quiet == self._lock_timeout:
-                raise
-        _log.warning(
-            "Another run or command has %s: waiting for it, %g s at most.", lock.lock_file, self._lock_timeout - quiet
-        )
-        lock.acquire(timeout=self._lock_timeout - quiet)
-        _log.info("waited %.0f s for %s", time.monotonic() - started, lock.lock_file)
 
     @property
     def _config(self) -> dict[str, str | bool | int | float | list[str]]:

@@ -15,7 +15,8 @@ from duckdb import DuckDBPyConnection
 BLOCK_SIZE = 1 << 19
 """Bytes that are compared, and written if they differ, at once: two blocks of DuckDB."""
 
-_HEADERS_BYTES = 12_288
+HEADERS_BYTES = 12_288
+"""Size of the headers of a DuckDB file, which may be all that it holds."""
 
 _WRITES = """
 SELECT (message ->> 'pos')::BIGINT, (message ->> 'bytes')::BIGINT
@@ -76,5 +77,5 @@ class Notes:
     def _state(self) -> str:
         """The file and the headers of the store, which each checkpoint changes."""
         with self._private.open("rb") as file:
-            headers = hashlib.sha256(file.read(_HEADERS_BYTES)).hexdigest()
+            headers = hashlib.sha256(file.read(HEADERS_BYTES)).hexdigest()
         return f"{identity(self._private)} {headers}"
