@@ -2,28 +2,26 @@
 
 import logging
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aqi_dagster.errors import ChannelAnswerError, ChannelError
+from aqi_dagster.errors import ChannelError
 from aqi_dagster.pipeline.alerts.channels import Channel, Message
 from aqi_dagster.pipeline.alerts.dispatch import DispatchReport, Manner, dispatch
 from aqi_dagster.pipeline.alerts.email import EMAIL, MailServer, mail_of
 from aqi_dagster.pipeline.alerts.json_webhook import WEBHOOK, JsonWebhook
 from aqi_dagster.pipeline.store.connections import Store
-from aqi_dagster.pipeline.verdicts.outbox.attempts import MOST_UNANSWERED, due_again, send_again, untold_alerts
+from aqi_dagster.pipeline.verdicts.outbox.attempts import MOST_UNANSWERED, due_again, send_again
 from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK
 from aqi_dagster.windows import WINDOW_LENGTH, utc_now
-from tests.support.channels import ALL, RECIPIENTS, SENDER, Channels, channels
-from tests.support.mail_server import HANG_UP, PASSWORD, TAKEN
+from tests.support.channels import ALL, RECIPIENTS, SENDER, Channels, channels, untold
+from tests.support.mail_server import PASSWORD
 from tests.support.outbox import BEFORE, DIGEST_AFTER, ENDED, OLD, classify
 from tests.support.secrets import TOKEN, places_of
 from tests.support.slack_server import Answer
@@ -34,12 +32,6 @@ from tests.support.verdicts import MALFUNCTION, NOTHING, SMOKE, find
 SMOKE_TOLD, MALFUNCTION_TOLD, WITHDRAWN = "Suspected Smoke Event", "Malfunctioning Sensor", "Alert Withdrawn"
 
 
-@pytest.fixture
-def servers() -> Iterator[Channels]:
-    with channels() as running:
-        yield running
-
-
 def statuses(store: Store) -> list[tuple[str, str, str]]:
     """Verdict and status of each alert by channel, but for those that are not for it."""
     with store.inspect() as connection:
@@ -47,11 +39,6 @@ def statuses(store: Store) -> list[tuple[str, str, str]]:
             connection,
             "SELECT channel, verdict, status FROM channel_alerts WHERE status <> 'superseded' ORDER BY 1, alert_id",
         )
-
-
-def untold(store: Store) -> list[tuple[str, str]]:
-    with store.inspect() as connection:
-        return [(one.channel, one.status) for one in untold_alerts(connection, utc_now(), DIGEST_AFTER)]
 
 
 def again(store: Store) -> int:
@@ -296,30 +283,6 @@ def test_a_kill_between_a_channels_answer_and_its_record_repeats_that_message_al
         assert first == repeated != other
 
 
-def test_a_mail_whose_answer_is_lost_is_sent_again_under_its_own_number(store: Store, servers: Channels) -> None:
-    classify(store, ended=SMOKE)
-    servers.mail.answers = [HANG_UP, TAKEN]
-    assert "did not take the message" in servers.try_dispatch(store)
-    servers.dispatch(store)
-    assert len({mail["Message-ID"] for mail in servers.mail.mails}) == 1
-    assert len(servers.mail.mails) == 2
-
-
-def test_a_recipient_who_is_refused_keeps_the_mail_from_nobody(
-    store: Store, servers: Channels, caplog: pytest.LogCaptureFixture
-) -> None:
-    classify(store, ended=SMOKE)
-    servers.mail.refused = {RECIPIENTS[0]: "550 no such user"}
-    servers.dispatch(store)
-    assert servers.told[EMAIL] == [SMOKE_TOLD]
-    assert f"{RECIPIENTS[0]} was refused with code 550" in caplog.text
-    servers.mail.refused |= {RECIPIENTS[1]: "550 no such user"}
-    classify(store, ended=NOTHING)
-    with pytest.raises(ChannelAnswerError, match="for its recipients"):
-        servers.dispatch(store)
-    assert untold(store) == [(EMAIL, "refused")]
-
-
 def test_secrets_reach_neither_logs_nor_errors_nor_the_store(
     store: Store, servers: Channels, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -339,29 +302,6 @@ def test_secrets_reach_neither_logs_nor_errors_nor_the_store(
     for secret in ("not-that-secret", TOKEN):
         assert secret not in caplog.text
         assert places_of(secret, tmp_path) == []
-
-
-def test_a_password_is_not_sent_in_the_clear(servers: Channels) -> None:
-    # An address of this machine that is not taken for one.
-    far = MailServer(servers.mail.url.replace("127.0.0.1", "127.1"), SENDER, RECIPIENTS)
-    with pytest.raises(ChannelError, match="a password is not sent in the clear"):
-        far.send(mail())
-    assert servers.mail.mails == []
-    port = far.url.rsplit(":", 1)[1]
-    MailServer(f"smtp://127.1:{port}", SENDER, RECIPIENTS).send(mail())
-    assert len(servers.mail.mails) == 1
-
-
-def mail() -> Any:
-    """A mail of any text."""
-    return mail_of(
-        Message([], {"text": "text\nBcc: eve@example.org", "blocks": [], "attachments": []}), SENDER, RECIPIENTS
-    )
-
-
-def test_a_text_cannot_become_a_header() -> None:
-    assert mail()["Bcc"] is None
-    assert mail()["Subject"] == "text Bcc: eve@example.org"
 
 
 VERDICT_OF = {SMOKE_TOLD: "smoke", MALFUNCTION_TOLD: "malfunction", WITHDRAWN: "withdrawn"}

@@ -11,7 +11,9 @@ from aqi_dagster.pipeline.alerts.email import EMAIL, MailServer, email_channel
 from aqi_dagster.pipeline.alerts.json_webhook import WEBHOOK, JsonWebhook, json_channel
 from aqi_dagster.pipeline.alerts.webhook import Webhook
 from aqi_dagster.pipeline.store.connections import Store
+from aqi_dagster.pipeline.verdicts.outbox.attempts import untold_alerts
 from aqi_dagster.pipeline.verdicts.outbox.channels import SLACK
+from aqi_dagster.windows import utc_now
 from tests.support.json_server import PAGE, json_server
 from tests.support.json_server import TAKEN as JSON_TAKEN
 from tests.support.mail_server import SILENCE, TAKEN, MailBox, mail_server
@@ -96,3 +98,9 @@ def channels() -> Iterator[Channels]:
     """The servers."""
     with ExitStack() as servers:
         yield Channels(*map(servers.enter_context, (slack_server(), json_server(), mail_server())))
+
+
+def untold(store: Store) -> list[tuple[str, str]]:
+    """Channel and status of each alert that a channel may not have."""
+    with store.inspect() as connection:
+        return [(one.channel, one.status) for one in untold_alerts(connection, utc_now(), DIGEST_AFTER)]
