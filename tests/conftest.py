@@ -2,6 +2,7 @@
 
 import gc
 import json
+import signal
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,10 @@ pytest_plugins = ["tests.support.promises"]
 def pytest_configure() -> None:
     """Before any test module is imported, forget the developer's own settings, and what Hypothesis expects of time."""
     forget_settings()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts background jobs with SIGINT ignored. Dagster has SIGTERM treated as SIGINT, so processes that
+        # tests start, Apache Kafka among them, would then ignore both, and end by force alone.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # On a busy machine an example takes many times as long as on an idle one, and so does making it.
     settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any machine")
